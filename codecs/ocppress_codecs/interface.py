@@ -1,0 +1,127 @@
+"""What every codec offers: an `Endpoint` per station, end of the link and epoch.
+
+An endpoint is a pair of an `Encoder` for what this end sends and a `Decoder` for what it receives. One epoch is the life of one
+endpoint at each end: both begin empty, each frame moves one encoder and the far end's decoder by the same step, and
+frames are decoded in the order in which they were encoded, each once. Whoever loses a step starts a new epoch.
+
+Message ids are not carried. A CALL has a number instead: its place among the CALLs of its direction and epoch, 0 first.
+An encoder counts the CALLs it encodes and a decoder those it decodes, so both know the number without sending it.
+"""
+
+from __future__ import annotations
+
+import abc
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ocppress_codecs.rpc import Message, OcppVersion
+
+__all__ = [
+    "FRAME_BYTES_MAX",
+    "FRAME_TEXT_BYTES_MAX",
+    "CallLog",
+    "CodecName",
+    "Decoder",
+    "Encoder",
+    "Endpoint",
+    "Side",
+]
+
+FRAME_TEXT_BYTES_MAX: Final = 2 * 1024 * 1024
+"""Text that one frame may expand to. Twice the largest message the gateway takes, so that a batch with one still fits."""
+
+FRAME_BYTES_MAX: Final = FRAME_TEXT_BYTES_MAX + 1024
+"""A frame never grows beyond the text it carries but for a header and a checksum."""
+
+
+class Side(enum.StrEnum):
+    """Which end of the link an endpoint stands at; the edge sends up, the cloud down."""
+
+    EDGE = "edge"
+    CLOUD = "cloud"
+
+
+class CodecName(enum.StrEnum):
+    """The codecs, as named in the hello and on the command line."""
+
+    VERBATIM = "verbatim"
+    CBOR_ZSTD = "cbor-zstd"
+
+
+class CallLog:
+    """Which action the CALL of a number had, for one direction: what an answer's decoder needs to know of its CALL.
+
+    The end that sends the CALLs writes it when it encodes, the other end when it decodes. Answers are encoded by the end that has
+    decoded the CALL, and the sender's log always holds at least as much; so the last `REACH` CALLs can be relied on by both.
+    """
+
+    REACH: Final = 1024
+    """How far back, counted from the newest CALL that the answering end has decoded, an answer may use its CALL's action."""
+
+    KEPT: Final = 8192
+    """What is kept, so that CALLs still on their way never push out one within the answering end's reach."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._actions: dict[int, str] = {}
+
+    def add(self, action: str) -> int:
+        """Note the next CALL and return its number."""
+        number = self.count
+        self.count += 1
+        self._actions[number] = action
+        self._actions.pop(number - self.KEPT, None)
+        return number
+
+    def action(self, number: int) -> str | None:
+        """The action of CALL `number`, None if it is unknown or too old."""
+        return self._actions.get(number)
+
+    def truncate(self, count: int) -> None:
+        """Forget the CALLs from number `count` on: a frame that was encoded but not kept is undone."""
+        for number in range(count, self.count):
+            self._actions.pop(number, None)
+        self.count = count
+
+
+class Encoder(abc.ABC):
+    """Turns batches into frames; one direction of one station in one epoch."""
+
+    calls: CallLog
+    """The CALLs encoded so far; `calls.count` is the number that the next CALL will have."""
+
+    @abc.abstractmethod
+    def encode(self, batch: Sequence[Message]) -> bytes:
+        """One frame that carries `batch`, in order.
+
+        CALLs get the numbers `calls.count`, `calls.count + 1`, …; their `call` is ignored. The frame has been decoded again and compared
+        before this returns. After this you must hand the frame to the far end's decoder before any later one.
+        Raises `EncodeError` (state unchanged) if the batch is empty or exceeds `FRAME_TEXT_BYTES_MAX`.
+        """
+
+
+class Decoder(abc.ABC):
+    """Turns frames back into batches; one direction of one station in one epoch."""
+
+    calls: CallLog
+    """The CALLs decoded so far."""
+
+    @abc.abstractmethod
+    def decode(self, frame: bytes) -> list[Message]:
+        """The batch that `frame` carries, CALLs with their numbers.
+
+        Raises `DecodeError` (state unchanged): then the contexts differ or the peer is hostile, and you must start a new epoch.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """The two contexts of one station at one end."""
+
+    encoder: Encoder
+    decoder: Decoder
+
+
+EndpointFactory = Callable[[OcppVersion, Side], Endpoint]

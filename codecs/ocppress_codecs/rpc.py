@@ -1,0 +1,169 @@
+"""The OCPP-J message (Part 4, chapter 4): split and joined as text, never converted.
+
+    [2,"19223201","Heartbeat",{}]
+     │      │          └─ body: all that follows the id, here  "Heartbeat",{}
+     │      └─ message id: regenerated at the far end, so it is kept beside the message
+     └─ message type
+
+`parse` gives the id and a `Message`; `render` makes a text again. What lies between carries `Message.body` exactly.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from dataclasses import dataclass
+from typing import Final
+
+from ocppress_codecs.errors import NotOcppJ
+from ocppress_codecs.jsontext import JsonError, tokens
+
+__all__ = [
+    "MESSAGE_ID_CHARACTERS_MAX",
+    "Message",
+    "MessageType",
+    "OcppVersion",
+    "parse",
+    "payload_text",
+    "render",
+]
+
+MESSAGE_ID_CHARACTERS_MAX: Final = 255
+"""OCPP allows 36; stations in the field exceed it, and the id never crosses the link."""
+
+
+class OcppVersion(enum.StrEnum):
+    """The editions of OCPP-J carried here; the value is the one in the sub-protocol's name."""
+
+    V16 = "1.6"
+    V201 = "2.0.1"
+    V21 = "2.1"
+
+    @property
+    def subprotocol(self) -> str:
+        """The WebSocket sub-protocol, as registered with IANA."""
+        return f"ocpp{self.value}"
+
+
+class MessageType(enum.IntEnum):
+    """MessageTypeId of OCPP-J; CALLRESULTERROR and SEND since 2.1."""
+
+    CALL = 2
+    CALLRESULT = 3
+    CALLERROR = 4
+    CALLRESULTERROR = 5
+    SEND = 6
+
+
+_HAS_ACTION: Final = frozenset({MessageType.CALL, MessageType.SEND})
+_IS_ERROR: Final = frozenset({MessageType.CALLERROR, MessageType.CALLRESULTERROR})
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One OCPP-J message without its id.
+
+    `body` is the exact text after the id without insignificant white space: `"Heartbeat",{}` for a CALL or SEND,
+    `{}` for a CALLRESULT, `"NotSupported","",{}` for the errors. `action` is its first member decoded, "" for
+    answers. `call` ties messages together without ids: a CALL's own number in its direction and epoch (0, 1, …; set by
+    whoever counts), for CALLRESULT and CALLERROR the number of the other direction's CALL that it answers, for
+    CALLRESULTERROR the number of the CALL in its own direction whose result it complains of. None where there is no
+    such CALL.
+    """
+
+    type: MessageType
+    action: str
+    body: str
+    call: int | None = None
+
+
+def parse(text: str) -> tuple[str, Message]:
+    """Split one WebSocket text message into its id and the rest.
+
+    Raises `NotOcppJ`, whose attributes say whether and under which id to answer.
+    """
+    try:
+        parts = tokens(text)
+    except JsonError as error:
+        raise NotOcppJ(f"not JSON: {error}") from None
+    members = _members(parts)
+    if members is None or not members:
+        raise NotOcppJ("not a JSON array with members")
+    number = "".join(members[0])
+    message_id = _string(members[1]) if len(members) > 1 else None
+    if message_id is not None and len(message_id) > MESSAGE_ID_CHARACTERS_MAX:
+        message_id = None
+    if number not in _TYPES:
+        unknown = number.isdigit() and message_id is not None
+        raise NotOcppJ(f"message type {number[:20]}", message_id=message_id, well_formed_unknown=unknown)
+    message_type = _TYPES[number]
+    answerable = message_type is MessageType.CALL
+    if message_id is None:
+        raise NotOcppJ("the message id cannot be read", answerable=answerable)
+    rest = members[2:]
+    action = ""
+    reason = ""
+    if message_type in _HAS_ACTION:
+        name = _string(rest[0]) if rest else None
+        if name is None:
+            reason = "the action is missing or not a string"
+        elif len(rest) != 2 or rest[1][0] != "{":
+            reason = "the payload is missing or not an object"
+        action = name or ""
+    elif message_type in _IS_ERROR:
+        # errorDetails that are a string, or left out, occur in the field: carried as they are.
+        if not 1 <= len(rest) <= 3 or _string(rest[0]) is None or (len(rest) > 1 and _string(rest[1]) is None):
+            reason = "errorCode or errorDescription are missing or not strings"
+    elif len(rest) != 1 or rest[0][0] != "{":
+        reason = "the payload is missing or not an object"
+    if reason:
+        raise NotOcppJ(reason, message_id=message_id, answerable=answerable)
+    body = ",".join("".join(member) for member in rest)
+    return message_id, Message(message_type, action, body)
+
+
+def render(message_id: str, message: Message) -> str:
+    """The text of `message` under `message_id`, without insignificant white space."""
+    return f"[{message.type.value},{json.dumps(message_id)},{message.body}]"
+
+
+def payload_text(message: Message) -> str:
+    """The payload object's exact text; for the errors the three members after the id."""
+    if message.type in _HAS_ACTION:
+        # The action is the first JSON string of the body and contains no bare quote, so its end is found by the grammar.
+        parts = tokens(f"[{message.body}]")
+        return message.body[len(parts[1]) + 1 :]
+    return message.body
+
+
+_TYPES: Final = {str(member.value): member for member in MessageType}
+
+
+def _members(parts: list[str]) -> list[list[str]] | None:
+    """The token lists of an array's members; None if the value is not an array."""
+    if parts[0] != "[":
+        return None
+    members: list[list[str]] = []
+    current: list[str] = []
+    depth = 0
+    for token in parts[1:-1]:
+        if token == "," and depth == 0:
+            members.append(current)
+            current = []
+            continue
+        if token in ("{", "["):
+            depth += 1
+        elif token in ("}", "]"):
+            depth -= 1
+        current.append(token)
+    if current:
+        members.append(current)
+    return members
+
+
+def _string(member: list[str]) -> str | None:
+    if len(member) == 1 and member[0][0] == '"':
+        value = json.loads(member[0])
+        assert isinstance(value, str)
+        return value
+    return None

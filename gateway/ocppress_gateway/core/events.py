@@ -1,0 +1,300 @@
+"""What happens to the two machines, and what they ask for: the whole seam between `core` and the drivers.
+
+A driver takes one event, calls `machine.step(event, now)` and runs the effects in the order of the list; that order is a contract
+(a later effect may rely on an earlier one having been carried out). `now` is a monotonic clock in seconds. After each step the driver arms one timer for
+`machine.next_deadline()` and delivers `Tick` when it is due. Sockets are integers that the driver hands out and never reuses.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = [
+    "AdmitStation",
+    "CloseCsms",
+    "CloseLink",
+    "CloseStation",
+    "CsmsClosed",
+    "CsmsEvent",
+    "CsmsOpened",
+    "CsmsRefused",
+    "CsmsText",
+    "Effect",
+    "Event",
+    "Level",
+    "LinkClosed",
+    "LinkMessage",
+    "LinkOpened",
+    "LinkSent",
+    "Note",
+    "OpenCsms",
+    "OpenLink",
+    "PauseStation",
+    "RefuseStation",
+    "ResumeStation",
+    "SendCsms",
+    "SendLink",
+    "SendStation",
+    "StationArrived",
+    "StationGone",
+    "StationText",
+    "Stop",
+    "Tick",
+]
+
+
+class Level(enum.IntEnum):
+    """Severity of a `Note`, with the numbers of the standard library's logging."""
+
+    DEBUG = 10
+    INFO = 20
+    WARNING = 30
+    ERROR = 40
+
+
+# --- events of both machines
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The deadline that `next_deadline()` named is due; harmless at any other time."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkOpened:
+    """A link connection is up and carries nothing yet. `peer` is the name in the far end's certificate, "" without TLS."""
+
+    link: int
+    peer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkMessage:
+    """One link message has arrived whole."""
+
+    link: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSent:
+    """The last `SendLink` of this connection is with the kernel; until then no further one is given."""
+
+    link: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkClosed:
+    """A link connection is gone or could not be made (edge); `reason` is for people."""
+
+    link: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The process ends: take nothing new, send what waits, close."""
+
+
+# --- events of the edge
+
+
+@dataclass(frozen=True, slots=True)
+class StationArrived:
+    """A station asks for its WebSocket upgrade. `subprotocols` in its order; `authorization` is the header's value, if any."""
+
+    socket: int
+    identity: str
+    subprotocols: tuple[str, ...]
+    authorization: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StationText:
+    """A text message from an admitted station."""
+
+    socket: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StationGone:
+    """A station's socket has closed, or the station gave up before its upgrade was decided."""
+
+    socket: int
+    reason: str
+
+
+# --- events of the cloud
+
+
+@dataclass(frozen=True, slots=True)
+class CsmsOpened:
+    """The CSMS accepted the upgrade; `subprotocol` is "" if it chose none."""
+
+    socket: int
+    subprotocol: str
+
+
+@dataclass(frozen=True, slots=True)
+class CsmsRefused:
+    """The CSMS answered the upgrade with `status`, or could not be reached (`status` None)."""
+
+    socket: int
+    status: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CsmsText:
+    """A text message from the CSMS."""
+
+    socket: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CsmsClosed:
+    """An opened CSMS socket has closed."""
+
+    socket: int
+    reason: str
+
+
+CsmsEvent = CsmsOpened | CsmsRefused | CsmsText | CsmsClosed
+Event = Tick | LinkOpened | LinkMessage | LinkSent | LinkClosed | Stop | StationArrived | StationText | StationGone | CsmsEvent
+
+
+# --- effects of both machines
+
+
+@dataclass(frozen=True, slots=True)
+class SendLink:
+    """Send one link message; report `LinkSent` when the kernel has it."""
+
+    link: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CloseLink:
+    """Close a link connection; report `LinkClosed` once it is gone."""
+
+    link: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something worth a log line: constant `words`, values in `fields`, never a payload or a secret."""
+
+    level: Level
+    words: str
+    fields: dict[str, Any]
+
+
+# --- effects of the edge
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLink:
+    """Connect to the cloud; report `LinkOpened` or `LinkClosed` with this number."""
+
+    link: int
+
+
+@dataclass(frozen=True, slots=True)
+class AdmitStation:
+    """Complete the upgrade with `subprotocol`, or without one and then close with 1002 if it is ""."""
+
+    socket: int
+    subprotocol: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefuseStation:
+    """Answer the upgrade with HTTP `status`."""
+
+    socket: int
+    status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendStation:
+    """Send a text message to a station; never blocks the machine, and is dropped if the socket is gone."""
+
+    socket: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloseStation:
+    """Close a station's socket with a WebSocket close code; report `StationGone`."""
+
+    socket: int
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PauseStation:
+    """Read no more from this station until `ResumeStation`."""
+
+    socket: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeStation:
+    """Read from this station again."""
+
+    socket: int
+
+
+# --- effects of the cloud
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCsms:
+    """Connect to the CSMS as this station; report `CsmsOpened` or `CsmsRefused`."""
+
+    socket: int
+    identity: str
+    subprotocols: tuple[str, ...]
+    authorization: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SendCsms:
+    """Send a text message to the CSMS; dropped if the socket is gone."""
+
+    socket: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloseCsms:
+    """Close a CSMS socket, or give up opening it; report `CsmsClosed` only if it was open."""
+
+    socket: int
+    code: int
+    reason: str
+
+
+Effect = (
+    SendLink
+    | CloseLink
+    | Note
+    | OpenLink
+    | AdmitStation
+    | RefuseStation
+    | SendStation
+    | CloseStation
+    | PauseStation
+    | ResumeStation
+    | OpenCsms
+    | SendCsms
+    | CloseCsms
+)

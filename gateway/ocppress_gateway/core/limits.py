@@ -1,0 +1,68 @@
+"""Every limit of the gateway's core, with its unit and the reason for the number."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ocppress_codecs.interface import FRAME_TEXT_BYTES_MAX
+
+__all__ = [
+    "ACK_BYTES",
+    "ACK_FRAMES",
+    "ACK_RIDE_FRAMES",
+    "BATCH_TEXT_BYTES",
+    "CALLS_OPEN_MAX",
+    "IDENTITIES_MAX",
+    "LINK_MESSAGE_BYTES_MAX",
+    "MESSAGE_TEXT_BYTES_MAX",
+    "PIECE_BYTES",
+    "REPEATS_REMEMBERED_MAX",
+    "REPEAT_MEMORY_S",
+    "STATIONS_PER_EDGE_MAX",
+    "UNACKED_BYTES_MAX",
+]
+
+MESSAGE_TEXT_BYTES_MAX: Final = 1024 * 1024
+"""One OCPP-J message from a station or CSMS. The longest legal ones (a base report, a signed meter value of 32,768 characters in each
+of some samples) stay well below; more is closed with 1009."""
+
+BATCH_TEXT_BYTES: Final = 4 * 1024
+"""Text after which no further message joins a frame, so that a station's turn on the link is short."""
+
+PIECE_BYTES: Final = 4 * 1024
+"""A larger frame is cut into pieces of this size, between which other stations have their turn."""
+
+LINK_MESSAGE_BYTES_MAX: Final = 16 * 1024
+"""One link message, which is one WebSocket message and one TLS record (RFC 8446 5.1 allows 2^14 bytes of content)."""
+
+ACK_RIDE_FRAMES: Final = 8
+"""Frames received after which an acknowledgement rides on whatever is sent next. It costs 3 bytes, so not each time."""
+
+ACK_FRAMES: Final = 64
+"""Frames received after which an acknowledgement is sent by itself."""
+
+ACK_BYTES: Final = 32 * 1024
+"""Frame bytes received after which an acknowledgement is sent by itself; half of what the sender may keep."""
+
+UNACKED_BYTES_MAX: Final = 64 * 1024
+"""Frame bytes a sender keeps per station for a resumed link; then it waits for an acknowledgement. One larger frame may go alone."""
+
+CALLS_OPEN_MAX: Final = 32
+"""Unanswered CALLs of one station; then its socket isn't read. OCPP allows one, stations in the field pipeline a few."""
+
+STATIONS_PER_EDGE_MAX: Final = 64
+"""Stations behind one edge, a large car park; slots on the link are one byte."""
+
+IDENTITIES_MAX: Final = 256
+"""Identities whose contexts either end remembers per edge, so that inventing identities costs nothing but the oldest."""
+
+REPEAT_MEMORY_S: Final = 24 * 3600.0
+"""How long a transaction message and its answer are remembered for a station that repeats it."""
+
+REPEATS_REMEMBERED_MAX: Final = 512
+"""Transaction messages remembered per station, the oldest forgotten first: a day of an AC charger at one a minute has 1,440, but a
+station repeats what is minutes old."""
+
+assert PIECE_BYTES < LINK_MESSAGE_BYTES_MAX, "a piece and its header must fit in a link message"
+assert ACK_BYTES < UNACKED_BYTES_MAX, "the sender would wait for an acknowledgement that nobody owes"
+assert MESSAGE_TEXT_BYTES_MAX < FRAME_TEXT_BYTES_MAX, "a frame must hold the largest message"

@@ -1,0 +1,78 @@
+"""What the gateway asks of a transport: ordered, whole, binary messages over a connection that may be lost at any time.
+
+Three kinds implement it: `websocket` (aiohttp), `memory` (in one process, with seeded faults), and the tests of the contract run over all of them.
+Errors of the libraries below are mapped here and only here: a lost connection is `LinkLost`, whatever lost it.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+__all__ = ["Connection", "ConnectionHandler", "Connector", "Listener", "WireCount"]
+
+
+@dataclass(frozen=True, slots=True)
+class WireCount:
+    """Bytes of one connection as the kernel counted them (TCP_INFO), at this end, both ways.
+
+    `*_segments` count TCP segments, bare ACKs included; `*_bytes` TCP payload, which for TLS is records and handshake. None where the platform has no TCP_INFO.
+    """
+
+    sent_segments: int
+    received_segments: int
+    sent_bytes: int
+    received_bytes: int
+    retransmitted_segments: int
+    header_bytes: int
+    """IP and TCP header of one segment without SYN options: 40 for IPv4, 60 for IPv6, 12 more with TCP timestamps."""
+
+
+class Connection(abc.ABC):
+    """One link connection. One reader and one writer at a time."""
+
+    peer: str
+    """Name in the far end's verified certificate (common name), "" without TLS or without a client certificate."""
+
+    address: str
+    """For logs: where the far end is."""
+
+    @abc.abstractmethod
+    async def send(self, data: bytes) -> None:
+        """Send one message; returns when the kernel has it. Raises `LinkLost`."""
+
+    @abc.abstractmethod
+    async def receive(self) -> bytes:
+        """The next message. Raises `LinkLost` when the connection is gone or the peer broke the transport's rules."""
+
+    @abc.abstractmethod
+    async def close(self, reason: str) -> None:
+        """Close; pending `receive` and `send` raise `LinkLost`. Safe to call twice."""
+
+    @abc.abstractmethod
+    def wire_count(self) -> WireCount | None:
+        """What the connection has cost so far; None if unknown. Also valid just after it is lost."""
+
+
+ConnectionHandler = Callable[[Connection], Awaitable[None]]
+
+
+class Connector(abc.ABC):
+    """The edge's side: makes connections."""
+
+    @abc.abstractmethod
+    async def connect(self) -> Connection:
+        """A new connection. Raises `LinkLost` (try again later) or `LinkRefused` (TLS, HTTP status: a person has to act)."""
+
+
+class Listener(abc.ABC):
+    """The cloud's side: accepts connections."""
+
+    @abc.abstractmethod
+    async def serve(self, handler: ConnectionHandler) -> None:
+        """Start; each connection runs `handler` in a task of its own, and is closed when that returns."""
+
+    @abc.abstractmethod
+    async def close(self) -> None:
+        """Stop listening and close all connections."""
