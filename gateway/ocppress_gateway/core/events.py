@@ -1,7 +1,8 @@
 """What happens to the two machines, and what they ask for: the whole seam between `core` and the drivers.
 
 A driver takes one event, calls `machine.step(event, now)` and runs the effects in the order of the list; that order is a contract
-(a later effect may rely on an earlier one having been carried out). `now` is a monotonic clock in seconds. After each step the driver arms one timer for
+(a later effect may rely on an earlier one having been carried out). `now` is a monotonic clock in seconds. After each step the driver
+arms one timer for
 `machine.next_deadline()` and delivers `Tick` when it is due. Sockets are integers that the driver hands out and never reuses.
 """
 

@@ -13,6 +13,7 @@ __all__ = [
     "BATCH_TEXT_BYTES",
     "CALLS_OPEN_MAX",
     "IDENTITIES_MAX",
+    "LANES_MESSAGES_MAX",
     "LINK_MESSAGE_BYTES_MAX",
     "MESSAGE_TEXT_BYTES_MAX",
     "PIECE_BYTES",
@@ -52,6 +53,11 @@ CALLS_OPEN_MAX: Final = 32
 
 STATIONS_PER_EDGE_MAX: Final = 64
 """Stations behind one edge, a large car park; slots on the link are one byte."""
+
+LANES_MESSAGES_MAX: Final = 256
+"""Messages of one station that wait for the link. A station isn't read from `CALLS_OPEN_MAX` open CALLs or half of this on; what a CSMS
+sends beyond it
+is dropped, as its CALLs would be over time anyway."""
 
 IDENTITIES_MAX: Final = 256
 """Identities whose contexts either end remembers per edge, so that inventing identities costs nothing but the oldest."""

@@ -1,0 +1,203 @@
+"""Calls on one OCPP-J socket, both ways: ids in, ids out, and one outstanding at a time towards the peer.
+
+A socket's two directions are apart: the same message id may be in use in both at once.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from ocppress_codecs.rpc import Message, MessageType
+from ocppress_gateway.core.lanes import Relay
+
+__all__ = ["ANSWERED_KEPT", "IncomingCalls", "OutgoingCall", "OutgoingCalls"]
+
+ANSWERED_KEPT: Final = 16
+"""Answered CALLs whose ids are still known, for a CALLRESULTERROR that complains of the answer."""
+
+LATE_KEPT: Final = 32
+"""CALLs given up whose answers are still passed on if they come: slow answers occur, and a number is all they cost."""
+
+WAITING_MAX: Final = 256
+"""CALLs waiting for their turn at one socket. A well-behaved far end keeps `CALLS_OPEN_MAX`; a flood is refused here."""
+
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class IncomingCalls:
+    """CALLs that a peer sent on its socket and that wait for the far end's answer.
+
+    A CALL is *open* until it is answered or its sender has given it up; a late answer is still passed on, for that is the sender's to
+    ignore.
+    """
+
+    def __init__(self) -> None:
+        self._open: OrderedDict[str, Relay] = OrderedDict()
+        self._late: OrderedDict[str, Relay] = OrderedDict()
+        self._answered: OrderedDict[str, Relay] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def is_open(self, message_id: str) -> bool:
+        """Whether a CALL with this id waits: another one with it is a retransmission."""
+        return message_id in self._open
+
+    def begin(self, relay: Relay) -> None:
+        """Note a CALL; its id must not be open."""
+        assert relay.message_id not in self._open, "a CALL with this id is open already"
+        self._open[relay.message_id] = relay
+        self._late.pop(relay.message_id, None)
+        self._answered.pop(relay.message_id, None)
+
+    def finish(self, relay: Relay) -> bool:
+        """The answer goes out now. False if nobody waits for it."""
+        for waiting in (self._open, self._late):
+            if waiting.get(relay.message_id) is relay:
+                del waiting[relay.message_id]
+                _put_bounded(self._answered, relay.message_id, relay, ANSWERED_KEPT)
+                return True
+        return False
+
+    def abandon(self, relay: Relay) -> None:
+        """No answer will come, or it is another CALL's: the sender repeats it by its own rules."""
+        for waiting in (self._open, self._late):
+            if waiting.get(relay.message_id) is relay:
+                del waiting[relay.message_id]
+
+    def left(self) -> list[Relay]:
+        """The CALLs that have crossed the link, or are about to."""
+        return [relay for relay in (*self._open.values(), *self._late.values()) if relay.number is not None]
+
+    def with_fingerprint(self, fingerprint: bytes) -> list[Relay]:
+        """The CALLs with this content."""
+        return [relay for relay in (*self._open.values(), *self._late.values()) if relay.fingerprint == fingerprint]
+
+    def expire(self, now: float) -> None:
+        """CALLs that their sender has given up are no longer open."""
+        for message_id, relay in list(self._open.items()):
+            if relay.expires_at <= now:
+                del self._open[message_id]
+                _put_bounded(self._late, message_id, relay, LATE_KEPT)
+
+    def next_expiry(self) -> float | None:
+        """When the next open CALL expires."""
+        return min((relay.expires_at for relay in self._open.values()), default=None)
+
+    def answered_number(self, message_id: str) -> int | None:
+        """The link's number of a CALL answered lately."""
+        relay = self._answered.get(message_id)
+        return None if relay is None else relay.number
+
+
+@dataclass(slots=True, eq=False)
+class OutgoingCall:
+    """A CALL (or SEND) from the far end that is to be put to this peer."""
+
+    number: int | None
+    message: Message
+    expires_at: float
+    express: bool
+    fingerprint: bytes | None = None
+
+
+class OutgoingCalls:
+    """What is to be put to a peer: at most one CALL outstanding (OCPP 2.x Part 4 4.1.1), express before ordered."""
+
+    def __init__(self, make_id: Callable[[], str], answer_timeout_s: float) -> None:
+        self._make_id = make_id
+        self._answer_timeout_s = answer_timeout_s
+        self._express: deque[OutgoingCall] = deque()
+        self._ordered: deque[OutgoingCall] = deque()
+        self._current: tuple[str, OutgoingCall, float] | None = None
+        self._late: OrderedDict[str, OutgoingCall] = OrderedDict()
+        self._answered: OrderedDict[int, str] = OrderedDict()
+
+    def add(self, call: OutgoingCall) -> bool:
+        """Put a CALL at the end of its lane; False if too many wait."""
+        if len(self._express) + len(self._ordered) >= WAITING_MAX:
+            return False
+        (self._express if call.express else self._ordered).append(call)
+        return True
+
+    def next(self, now: float) -> tuple[str, OutgoingCall] | None:
+        """What may be sent now, with its new id; None while a CALL is outstanding or nothing waits. Expired ones must have been taken
+        out."""
+        lane = self._express or self._ordered
+        if not lane or (self._current is not None and lane[0].message.type is MessageType.CALL):
+            return None
+        call = lane.popleft()
+        message_id = self._make_id()
+        if call.message.type is MessageType.CALL:
+            self._current = (message_id, call, now + self._answer_timeout_s)
+        return message_id, call
+
+    def answer(self, message_id: str) -> OutgoingCall | None:
+        """The CALL that the peer's answer belongs to, late ones included; None if no such CALL is open on this socket."""
+        if self._current is not None and self._current[0] == message_id:
+            call = self._current[1]
+            self._current = None
+        else:
+            late = self._late.pop(message_id, None)
+            if late is None:
+                return None
+            call = late
+        if call.number is not None:
+            _put_bounded(self._answered, call.number, message_id, ANSWERED_KEPT)
+        return call
+
+    def answered_id(self, number: int | None) -> str | None:
+        """The id under which a CALL answered lately was put."""
+        return None if number is None else self._answered.get(number)
+
+    def take_expired(self, now: float) -> list[OutgoingCall]:
+        """Take out what waits and is over time."""
+        expired: list[OutgoingCall] = []
+        for lane in (self._express, self._ordered):
+            if any(call.expires_at <= now for call in lane):
+                expired += [call for call in lane if call.expires_at <= now]
+                kept = [call for call in lane if call.expires_at > now]
+                lane.clear()
+                lane.extend(kept)
+        return expired
+
+    def take_unanswered(self, now: float) -> OutgoingCall | None:
+        """The outstanding CALL, if it has been unanswered for too long; the next may go, and a late answer is still known."""
+        if self._current is None or now < self._current[2]:
+            return None
+        message_id, call, _ = self._current
+        self._current = None
+        _put_bounded(self._late, message_id, call, LATE_KEPT)
+        return call
+
+    def next_deadline(self) -> float | None:
+        """When something here expires."""
+        times = [call.expires_at for lane in (self._express, self._ordered) for call in lane]
+        if self._current is not None:
+            times.append(self._current[2])
+        return min(times, default=None)
+
+    def socket_lost(self) -> OutgoingCall | None:
+        """The socket is gone: the outstanding CALL, whose answer can't come any more. What waits, waits on."""
+        call = self._current[1] if self._current is not None else None
+        self._current = None
+        self._late.clear()
+        self._answered.clear()
+        return call
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.socket_lost()
+        self._express.clear()
+        self._ordered.clear()
+
+
+def _put_bounded(entries: OrderedDict[Key, Value], key: Key, value: Value, maximum: int) -> None:
+    entries[key] = value
+    while len(entries) > maximum:
+        entries.popitem(last=False)

@@ -1,0 +1,562 @@
+"""The cloud's machine: links from edges on one side, one CSMS socket per station on the other.
+
+It decides which stations an edge may speak for, opens and reopens their CSMS sockets, and keeps contexts while a link is lost. What
+happens to one
+station's messages is in `cloud_station` and `conversation`; here is what concerns links and sockets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ocppress_codecs.errors import DecodeError, LimitExceeded
+from ocppress_codecs.interface import CodecName, Side
+from ocppress_codecs.registry import offers, open_endpoint
+from ocppress_codecs.rpc import OcppVersion
+from ocppress_gateway.core.channel import Channel
+from ocppress_gateway.core.clock import LinkClock
+from ocppress_gateway.core.cloud_station import CloudStation, CsmsState, CsmsStep
+from ocppress_gateway.core.conversation import Conversation, Counters
+from ocppress_gateway.core.events import (
+    CloseCsms,
+    CloseLink,
+    CsmsClosed,
+    CsmsOpened,
+    CsmsRefused,
+    CsmsText,
+    Effect,
+    Event,
+    Level,
+    LinkClosed,
+    LinkMessage,
+    LinkOpened,
+    LinkSent,
+    Note,
+    OpenCsms,
+    SendLink,
+    Stop,
+    Tick,
+)
+from ocppress_gateway.core.limits import IDENTITIES_MAX, STATIONS_PER_EDGE_MAX
+from ocppress_gateway.core.parts import (
+    PROTOCOL_VERSION,
+    Ack,
+    Attach,
+    Detach,
+    Eject,
+    FramePart,
+    Goodbye,
+    Hello,
+    KnownStation,
+    Part,
+    PartError,
+    Piece,
+    RenewedClock,
+    StationWelcome,
+    TakeClock,
+    Verdict,
+    Welcome,
+    read_parts,
+)
+from ocppress_gateway.core.session import LinkSession, SessionEvent, SessionState
+
+__all__ = ["ANY_STATION", "CloudMachine", "CloudSettings"]
+
+ANY_STATION: Final = "*"
+"""In an edge's list of stations: it may speak for any identity."""
+
+GREETING_TIMEOUT_S: Final = 15.0
+"""Connected but no hello: nobody we know."""
+
+REFUSED_FOR_GOOD: Final = frozenset({400, 401, 403, 404, 410})
+"""HTTP answers to a reopened CSMS socket after which the station has to ask for itself."""
+
+_IDENTITY = re.compile(r"[A-Za-z0-9*+=:|@._-]{1,48}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class CloudSettings:
+    """What the cloud's machine is told; times in seconds. `edges`: name to the identities that it may speak for."""
+
+    edges: Mapping[str, frozenset[str]]
+    linger_s: float
+    command_timeout_s: float
+    """How long a CSMS waits for an answer: an older CALL never reaches a station."""
+    call_timeout_s: float
+    """How long the CSMS may take to answer before the station's next CALL is put to it."""
+    link_grace_s: float
+    """How long a station's CSMS socket outlives a lost link, and a station a lost CSMS socket."""
+    retry_wait_min_s: float
+    retry_random_s: float
+    retry_repeat_times: int
+
+
+@dataclass(slots=True, eq=False)
+class _Edge:
+    """An edge by name: what outlives its connections."""
+
+    name: str
+    stations: OrderedDict[str, CloudStation] = field(default_factory=OrderedDict)
+    slots: dict[int, CloudStation] = field(default_factory=dict)
+    codec: CodecName = CodecName.VERBATIM
+    link: int | None = None
+    lost_at: float | None = None
+
+
+@dataclass(slots=True, eq=False)
+class _Link:
+    """A connection, and whose it is once it has said hello."""
+
+    session: LinkSession
+    peer: str
+    greet_by: float
+    edge: _Edge | None = None
+    closing: bool = False
+
+
+@dataclass
+class CloudMachine:
+    """Decide what the cloud does next. No I/O, no clock."""
+
+    settings: CloudSettings
+    random: Callable[[], float]
+    random_bytes: Callable[[int], bytes]
+    counters: Counters = field(default_factory=Counters)
+
+    def __post_init__(self) -> None:
+        self._links: dict[int, _Link] = {}
+        self._edges: dict[str, _Edge] = {}
+        self._by_socket: dict[int, tuple[_Edge, CloudStation]] = {}
+        self._sockets = 0
+        self._ids = 0
+        self._id_prefix = ""
+        self._stopping = False
+
+    # --- the machine's two faces
+
+    def step(self, event: Event, now: float) -> list[Effect]:
+        """Take one event; run the effects in order."""
+        out: list[Effect] = []
+        match event:
+            case CsmsText():
+                known = self._by_socket.get(event.socket)
+                if known is not None and known[1].socket_open:
+                    known[1].take_text(event.text, now, out)
+            case LinkMessage():
+                link = self._links.get(event.link)
+                if link is not None:
+                    self._link_message(link, event.data, now, out)
+            case LinkSent():
+                if event.link in self._links:
+                    self._links[event.link].session.kernel_has_it()
+            case CsmsOpened():
+                self._csms_opened(event, now, out)
+            case CsmsRefused():
+                self._csms_refused(event, now, out)
+            case CsmsClosed():
+                self._csms_closed(event, now, out)
+            case LinkOpened():
+                self._opened(event, now, out)
+            case LinkClosed():
+                self._closed(event, now, out)
+            case Stop():
+                self._stop(now, out)
+            case Tick():
+                pass
+            case _:
+                raise TypeError(f"the cloud has no {type(event).__name__}")
+        self._expire(now, out)
+        for link in self._links.values():
+            self._flush(link, now, out)
+        return out
+
+    def next_deadline(self) -> float | None:
+        """When to deliver the next `Tick`."""
+        times: list[float] = []
+        for link in self._links.values():
+            if link.session.state is SessionState.GREETING:
+                times.append(link.greet_by)
+            send_at = link.session.next_deadline()
+            if send_at is not None:
+                times.append(send_at)
+        for edge in self._edges.values():
+            if edge.lost_at is not None and any(station.attachment for station in edge.stations.values()):
+                times.append(edge.lost_at + self.settings.link_grace_s)
+            for station in edge.stations.values():
+                if station.lost_at is not None:
+                    times.append(station.lost_at + self.settings.link_grace_s)
+                if station.state is CsmsState.WAITING:
+                    times.append(station.retry_at)
+                deadline = station.next_deadline()
+                if deadline is not None:
+                    times.append(deadline)
+        return min(times, default=None)
+
+    # --- links
+
+    def _opened(self, event: LinkOpened, now: float, out: list[Effect]) -> None:
+        session = LinkSession(event.link, self.settings.linger_s, takes_clock=False)
+        session.moved(SessionEvent.OPENED)
+        self._links[event.link] = _Link(session, event.peer, now + GREETING_TIMEOUT_S)
+        if self._stopping:
+            self._refuse_link(self._links[event.link], "the cloud is stopping", out)
+
+    def _closed(self, event: LinkClosed, now: float, out: list[Effect]) -> None:
+        link = self._links.pop(event.link, None)
+        if link is None:
+            return
+        link.session.moved(SessionEvent.LOST)
+        edge = link.edge
+        out.append(self._note(Level.WARNING, "link lost", edge=edge.name if edge else "", reason=event.reason))
+        if edge is not None and edge.link == event.link:
+            edge.link = None
+            edge.lost_at = now
+            for station in edge.stations.values():
+                # The edge has refused these with 503 by now.
+                if station.state is CsmsState.OPENING:
+                    self._shut(station, 1001, "the link is down", out)
+
+    def _refuse_link(self, link: _Link, reason: str, out: list[Effect], retry_after_s: int = 0) -> None:
+        """Say why, and close."""
+        out.append(self._note(Level.WARNING, "link refused", edge=link.edge.name if link.edge else link.peer, reason=reason))
+        if link.session.state is SessionState.GREETING:
+            out.append(SendLink(link.session.link, link.session.greeting(Goodbye(reason, retry_after_s))))
+        self._close_link(link, reason, out)
+
+    def _close_link(self, link: _Link, reason: str, out: list[Effect]) -> None:
+        """Close the connection; all else follows when it is reported closed."""
+        link.closing = True
+        out.append(CloseLink(link.session.link, reason))
+
+    def _link_message(self, link: _Link, data: bytes, now: float, out: list[Effect]) -> None:
+        try:
+            for part in read_parts(data):
+                if link.closing:
+                    return
+                self._part(link, part, now, out)
+        except (PartError, ValueError, LimitExceeded) as error:
+            self._refuse_link(link, f"protocol error: {error}", out)
+
+    def _part(self, link: _Link, part: Part, now: float, out: list[Effect]) -> None:
+        if isinstance(part, Goodbye):
+            out.append(self._note(Level.INFO, "the edge says goodbye", edge=link.edge.name if link.edge else link.peer, reason=part.reason))
+            return
+        if link.edge is None:
+            if not isinstance(part, Hello):
+                raise PartError(f"{type(part).__name__} before the hello")
+            self._hello(link, part, now, out)
+            return
+        match part:
+            case FramePart() | Piece() | Ack():
+                self._frame_part(link, link.edge, part, now, out)
+            case Attach():
+                self._attach(link, link.edge, part, now, out)
+            case Detach():
+                station = link.edge.slots.get(part.slot)
+                if station is not None and station.attachment == part.attachment and station.state is not CsmsState.CLOSED:
+                    self._shut(station, 1000, "the station has gone", out)
+            case TakeClock():
+                link.session.clock_taken(now)
+            case RenewedClock():
+                link.session.clock_renewed(now)
+            case _:
+                raise PartError(f"{type(part).__name__} from an edge")
+
+    def _frame_part(self, link: _Link, edge: _Edge, part: FramePart | Piece | Ack, now: float, out: list[Effect]) -> None:
+        station = edge.slots.get(part.slot)
+        channel = station.channel if station is not None else None
+        if station is None or channel is None or link.session.clock is None:
+            raise PartError(f"slot {part.slot} has no channel")
+        if isinstance(part, Ack):
+            channel.acknowledged(part.number)
+        elif isinstance(part, Piece):
+            channel.take_piece(part.number, part.data)
+        elif channel.intact:
+            try:
+                batch = channel.take_frame(part, link.session.clock, now)
+            except DecodeError as error:
+                channel.intact = False
+                out.append(self._note(Level.ERROR, "contexts differ, a new epoch is needed", station=station.identity, reason=str(error)))
+                self._close_link(link, "contexts differ", out)
+                return
+            station.take_batch(batch, now, out)
+
+    def _flush(self, link: _Link, now: float, out: list[Effect]) -> None:
+        if link.edge is None or link.closing:
+            return
+        conversations: list[Conversation] = list(link.edge.slots.values())
+        link.session.wake(conversations, now)
+        message, dropped = link.session.next_message(conversations, now)
+        for conversation, outgoing in dropped:
+            self.counters.calls_over_time += 1
+            out.append(
+                self._note(Level.INFO, "CALL not sent, its time is over", station=conversation.identity, action=outgoing.message.action)
+            )
+        if message:
+            out.append(SendLink(link.session.link, message))
+        elif self._stopping and link.session.idle:
+            self._close_link(link, "the cloud is stopping", out)
+
+    # --- the hello
+
+    def _hello(self, link: _Link, hello: Hello, now: float, out: list[Effect]) -> None:
+        name = link.peer or hello.edge
+        if hello.protocol != PROTOCOL_VERSION:
+            self._refuse_link(link, f"link protocol {hello.protocol}, this cloud speaks {PROTOCOL_VERSION}", out)
+            return
+        if (link.peer and hello.edge and hello.edge != link.peer) or name not in self.settings.edges:
+            self._refuse_link(link, f"no such edge: {name[:40]!r}", out)
+            return
+        ours = {(str(codec), print_) for codec, print_ in offers()}
+        codec = next((codec for codec, print_ in hello.codecs if (codec, print_) in ours), None)
+        if codec is None:
+            self._refuse_link(link, "no common codec", out)
+            return
+        slots = [known.slot for known in hello.stations]
+        identities = {known.identity for known in hello.stations}
+        if min(len(set(slots)), len(identities)) < len(slots) or not all(0 <= slot < STATIONS_PER_EDGE_MAX for slot in slots):
+            raise PartError("slots or identities in the hello repeat or are out of range")
+        edge = self._edges.setdefault(name, _Edge(name))
+        if edge.link is not None:
+            self._close_link(self._links[edge.link], "the same edge has connected again", out)
+        link.edge = edge
+        edge.link = link.session.link
+        edge.lost_at = None
+        edge.slots = {}
+        edge.codec = CodecName(codec)
+        welcomes = [self._known(edge, known, out) for known in hello.stations]
+        for station in list(edge.stations.values()):
+            if station.identity not in identities:
+                if station.state is not CsmsState.CLOSED:
+                    self._shut(station, 1000, "the station has gone", out)
+                station.context_lost()
+        link.session.moved(SessionEvent.GREETED)
+        link.session.clock = LinkClock(zero=now, peer_floor=now)
+        out.append(SendLink(link.session.link, link.session.greeting(Welcome(codec, welcomes))))
+        out.append(
+            self._note(
+                Level.INFO,
+                "link up",
+                edge=name,
+                codec=codec,
+                stations=len(welcomes),
+                contexts_resumed=sum(welcome.known for welcome in welcomes),
+            )
+        )
+
+    def _known(self, edge: _Edge, known: KnownStation, out: list[Effect]) -> StationWelcome:
+        """Find out what both ends still know of a station, and set this end accordingly."""
+        station = edge.stations.get(known.identity)
+        if station is None:
+            return StationWelcome(0, False, False, 0)
+        station.slot = known.slot
+        edge.slots[known.slot] = station
+        if station.state is CsmsState.OPENING or (station.state is not CsmsState.CLOSED and station.attachment != known.attachment):
+            self._shut(station, 1000, "the station has gone", out)
+        channel = station.channel
+        if channel is None or channel.epoch != known.epoch or not channel.can_resume(known.sent, known.received):
+            if station.state is not CsmsState.CLOSED:
+                self._shut(station, 1001, "what the station sent is not known any more", out)
+            station.context_lost()
+            return StationWelcome(0, False, False, 0)
+        attached = station.state is not CsmsState.CLOSED
+        received = channel.received
+        if channel.intact and known.intact:
+            channel.resume(known.received)
+        else:
+            sent_log, received_log = channel.call_logs
+            endpoint = open_endpoint(edge.codec, channel.version, Side.CLOUD, sent=sent_log, received=received_log)
+            channel.renew(self._new_epoch(), endpoint, known.received)
+        return StationWelcome(channel.epoch, True, attached, received)
+
+    def _new_epoch(self) -> int:
+        return int.from_bytes(self.random_bytes(4), "big") or 1
+
+    # --- stations come and go
+
+    def _attach(self, link: _Link, edge: _Edge, attach: Attach, now: float, out: list[Effect]) -> None:
+        versions = {version.subprotocol for version in OcppVersion}
+        offered = tuple(name for name in attach.subprotocols if name in versions)
+        allowed = self.settings.edges[edge.name]
+        if not 0 <= attach.slot < STATIONS_PER_EDGE_MAX or attach.attachment <= 0 or not _IDENTITY.match(attach.identity) or not offered:
+            raise PartError("an attach that no edge sends")
+        if attach.identity not in allowed and ANY_STATION not in allowed:
+            out.append(self._note(Level.WARNING, "edge may not speak for station", edge=edge.name, station=attach.identity))
+            verdict = Verdict(attach.slot, attach.attachment, 404, "", 0, "this edge may not speak for the station")
+            link.session.control(verdict, now)
+            return
+        station = self._station(edge, attach.identity, attach.slot)
+        previous = edge.slots.get(attach.slot)
+        for old in (station, previous):
+            if old is not None and old.state is not CsmsState.CLOSED:
+                self._shut(old, 1000, "the station has gone", out)
+        edge.slots = {slot: other for slot, other in edge.slots.items() if other is not station}
+        edge.slots[attach.slot] = station
+        socket = self._new_socket(edge, station)
+        station.attached(attach.slot, attach.attachment, offered, attach.authorization, attach.epoch, socket)
+        out.append(OpenCsms(socket, station.identity, offered, attach.authorization))
+
+    def _station(self, edge: _Edge, identity: str, slot: int) -> CloudStation:
+        station = edge.stations.get(identity)
+        if station is None:
+            while len(edge.stations) >= IDENTITIES_MAX:
+                oldest = next(old for old in edge.stations.values() if old.state is CsmsState.CLOSED)
+                del edge.stations[oldest.identity]
+                edge.slots = {at: other for at, other in edge.slots.items() if other is not oldest}
+            station = CloudStation(
+                identity,
+                slot,
+                make_id=self._make_id,
+                call_timeout_s=self.settings.call_timeout_s,
+                command_timeout_s=self.settings.command_timeout_s,
+                counters=self.counters,
+            )
+            edge.stations[identity] = station
+        edge.stations.move_to_end(identity)
+        return station
+
+    def _new_socket(self, edge: _Edge, station: CloudStation) -> int:
+        self._sockets += 1
+        self._by_socket[self._sockets] = (edge, station)
+        return self._sockets
+
+    def _make_id(self) -> str:
+        if not self._id_prefix:
+            self._id_prefix = self.random_bytes(6).hex()
+        self._ids += 1
+        return f"{self._id_prefix}-{self._ids}"
+
+    def _shut(self, station: CloudStation, code: int, reason: str, out: list[Effect]) -> None:
+        """Close the station's CSMS socket, whatever its state, and forget what it had under way."""
+        if self._by_socket.pop(station.socket, None) is not None:
+            out.append(CloseCsms(station.socket, code, reason))
+        station.shut()
+
+    def _eject(self, edge: _Edge, station: CloudStation, code: int, reason: str, now: float, out: list[Effect]) -> None:
+        """The CSMS is not to be had for this station: it shall know."""
+        out.append(self._note(Level.WARNING, "station sent away", station=station.identity, reason=reason))
+        if edge.link is not None:
+            self._links[edge.link].session.control(Eject(station.slot, station.attachment, code, reason), now)
+        self._shut(station, 1001, reason, out)
+
+    # --- CSMS sockets
+
+    def _verdict(self, edge: _Edge, station: CloudStation, status: int, version: str, reason: str, now: float) -> None:
+        if edge.link is not None:
+            epoch = station.channel.epoch if station.channel is not None else 0
+            verdict = Verdict(station.slot, station.attachment, status, version, epoch, reason)
+            self._links[edge.link].session.control(verdict, now)
+
+    def _csms_opened(self, event: CsmsOpened, now: float, out: list[Effect]) -> None:
+        known = self._by_socket.get(event.socket)
+        if known is None:
+            return
+        edge, station = known
+        version = next((version for version in OcppVersion if version.subprotocol == event.subprotocol), None)
+        first = station.state is CsmsState.OPENING
+        if version is None or event.subprotocol not in station.offered:
+            out.append(
+                self._note(Level.WARNING, "the CSMS chose no common sub-protocol", station=station.identity, chosen=event.subprotocol)
+            )
+            if first:
+                self._verdict(edge, station, 101, "", "no common sub-protocol", now)
+                self._shut(station, 1002, "no common sub-protocol", out)
+            else:
+                self._eject(edge, station, 1002, "no common sub-protocol", now, out)
+            return
+        if first:
+            channel = station.channel
+            if channel is None or channel.epoch != station.edge_epoch or channel.version is not version:
+                station.context_lost()
+                station.channel = Channel(version, self._new_epoch(), open_endpoint(edge.codec, version, Side.CLOUD))
+            self._verdict(edge, station, 101, version.value, "", now)
+        elif version is not station.version:
+            self._eject(edge, station, 1002, "the CSMS changed the sub-protocol", now, out)
+            return
+        station.csms_opened(version, now)
+        station.offered = (version.subprotocol,)
+        out.append(self._note(Level.INFO, "CSMS socket open", station=station.identity, ocpp=version.value, again=not first))
+        station.put_calls(now, out)
+
+    def _csms_refused(self, event: CsmsRefused, now: float, out: list[Effect]) -> None:
+        known = self._by_socket.pop(event.socket, None)
+        if known is None:
+            return
+        edge, station = known
+        out.append(self._note(Level.WARNING, "the CSMS refused", station=station.identity, status=event.status, reason=event.reason))
+        if station.state is CsmsState.OPENING:
+            self._verdict(edge, station, event.status or 503, "", event.reason[:120], now)
+            station.shut()
+        elif event.status in REFUSED_FOR_GOOD:
+            self._eject(edge, station, 1008, f"the CSMS refused: {event.reason[:100]}", now, out)
+        else:
+            self._wait(station, now)
+
+    def _csms_closed(self, event: CsmsClosed, now: float, out: list[Effect]) -> None:
+        known = self._by_socket.pop(event.socket, None)
+        if known is not None:
+            _, station = known
+            self._wait(station, now)
+            out.append(
+                self._note(
+                    Level.WARNING,
+                    "CSMS socket lost",
+                    station=station.identity,
+                    reason=event.reason,
+                    retry_s=round(station.retry_at - now, 1),
+                )
+            )
+
+    def _wait(self, station: CloudStation, now: float) -> None:
+        """Back off as OCPP has stations do it: RetryBackOffWaitMinimum doubled RepeatTimes times, plus a random part (2.x Part 4 5.3)."""
+        doubled = min(station.retries, self.settings.retry_repeat_times)
+        station.retries += 1
+        station.csms_lost(now, now + self.settings.retry_wait_min_s * 2.0**doubled + self.settings.retry_random_s * self.random())
+
+    # --- time
+
+    def _expire(self, now: float, out: list[Effect]) -> None:
+        for link in list(self._links.values()):
+            if link.session.state is SessionState.GREETING and now >= link.greet_by:
+                link.greet_by = now + GREETING_TIMEOUT_S
+                self._refuse_link(link, "no hello", out)
+        for edge in self._edges.values():
+            link_over = edge.lost_at is not None and now >= edge.lost_at + self.settings.link_grace_s
+            for station in list(edge.stations.values()):
+                if station.state is CsmsState.CLOSED:
+                    continue
+                if link_over:
+                    self._shut(station, 1001, "the link to the station is down", out)
+                    continue
+                if station.lost_at is not None and now >= station.lost_at + self.settings.link_grace_s:
+                    self._eject(edge, station, 1001, "the CSMS cannot be reached", now, out)
+                    continue
+                if station.state is CsmsState.WAITING and now >= station.retry_at and not self._stopping:
+                    station.moved(CsmsStep.OPEN)
+                    station.socket = self._new_socket(edge, station)
+                    out.append(OpenCsms(station.socket, station.identity, station.offered, station.authorization))
+                if station.socket_open and station.silent_csms(now, self.settings.call_timeout_s, out):
+                    self._by_socket.pop(station.socket, None)
+                    out.append(CloseCsms(station.socket, 1001, "no answer"))
+                    out.append(self._note(Level.WARNING, "silent CSMS, its socket closed", station=station.identity))
+                    self._wait(station, now)
+                station.expire(now, out)
+
+    def _stop(self, now: float, out: list[Effect]) -> None:
+        self._stopping = True
+        for edge in self._edges.values():
+            for station in edge.stations.values():
+                if station.state is not CsmsState.CLOSED:
+                    self._shut(station, 1001, "the gateway is stopping", out)
+        for link in self._links.values():
+            if link.session.is_open:
+                link.session.control(Goodbye("the cloud is stopping", 1), now)
+            else:
+                self._refuse_link(link, "the cloud is stopping", out)
+
+    def _note(self, level: Level, words: str, **fields: Any) -> Note:
+        return Note(level, words, fields)

@@ -1,0 +1,230 @@
+"""One station's conversation at one end: an OCPP-J socket on one side, the link's channel on the other.
+
+    socket ──text──► parse ──► lanes ──► channel ──► link          what the peer says
+    socket ◄─text─── render ◄─ OutgoingCalls ◄─ channel ◄─ link    what the far end says
+
+Edge and cloud differ in what they remember and how long they wait; `EdgeStation` and `CloudStation` fill in those hooks. Everything
+else, ids above
+all, is the same at both ends: a CALL from the socket becomes a `Relay` until its answer comes, a CALL from the link gets a new id and
+its turn.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ocppress_codecs.errors import NotOcppJ
+from ocppress_codecs.rpc import Message, MessageType, OcppVersion, parse, render
+from ocppress_gateway.core.calls import IncomingCalls, OutgoingCall, OutgoingCalls
+from ocppress_gateway.core.channel import Channel, ReceivedBatch
+from ocppress_gateway.core.events import Effect, Level, Note
+from ocppress_gateway.core.lanes import Lanes, Outgoing, Relay
+from ocppress_gateway.core.limits import LANES_MESSAGES_MAX
+from ocppress_gateway.core.refusals import refusal
+
+__all__ = ["Conversation", "Counters"]
+
+_SINCE_21 = frozenset({MessageType.CALLRESULTERROR, MessageType.SEND})
+
+
+@dataclass(slots=True)
+class Counters:
+    """What became of messages at one end, since its start."""
+
+    calls_taken: int = 0
+    answers_given: int = 0
+    calls_put: int = 0
+    calls_over_time: int = 0
+    answers_without_call: int = 0
+    repeats: int = 0
+    not_ocppj: int = 0
+    sends: int = 0
+
+
+class Conversation(abc.ABC):
+    """The state of one station at one end of the link."""
+
+    def __init__(
+        self, identity: str, slot: int, *, make_id: Callable[[], str], answer_timeout_s: float, call_life_s: float, counters: Counters
+    ) -> None:
+        self.identity = identity
+        self.slot = slot
+        self.attachment = 0
+        self.socket = 0
+        self.version = OcppVersion.V16
+        self.channel: Channel | None = None
+        self.lanes = Lanes()
+        self.incoming = IncomingCalls()
+        self.outgoing = OutgoingCalls(make_id, answer_timeout_s)
+        self.counters = counters
+        self._make_id = make_id
+        self._call_life_s = call_life_s
+
+    # --- what differs between the ends
+
+    @property
+    @abc.abstractmethod
+    def socket_open(self) -> bool:
+        """Whether texts can be sent to the socket."""
+
+    @property
+    @abc.abstractmethod
+    def may_send(self) -> bool:
+        """Whether frames may go out: the two ends agree that the station is here."""
+
+    @abc.abstractmethod
+    def _send(self, text: str) -> Effect:
+        """The effect that sends a text to this end's socket."""
+
+    @abc.abstractmethod
+    def _express(self, message: Message) -> bool:
+        """The lane of a message from this end's socket."""
+
+    @abc.abstractmethod
+    def _take_call(self, relay: Relay, message: Message, now: float, out: list[Effect]) -> bool:
+        """A CALL has come from the socket and is noted; False if it needs not cross the link."""
+
+    @abc.abstractmethod
+    def _put_call(self, call: OutgoingCall, now: float, out: list[Effect]) -> bool:
+        """A CALL has come from the link; False if it needs not be put to the socket."""
+
+    @abc.abstractmethod
+    def _answer_came(self, relay: Relay, answer: Message, now: float) -> None:
+        """The far end's answer to a CALL from this socket, whether or not the socket still waits for it."""
+
+    @abc.abstractmethod
+    def _answer_taken(self, call: OutgoingCall, answer: Message, now: float) -> None:
+        """The peer's answer to a CALL from the link, about to cross it."""
+
+    @abc.abstractmethod
+    def _call_dropped(self, call: OutgoingCall) -> None:
+        """A CALL from the link was not put to the socket, or its answer can't come any more."""
+
+    # --- from the socket
+
+    def take_text(self, text: str, now: float, out: list[Effect]) -> None:
+        """A text from this end's socket."""
+        try:
+            message_id, message = parse(text)
+            if message.type in _SINCE_21 and self.version is not OcppVersion.V21:
+                raise NotOcppJ(f"message type {message.type.value}", message_id=message_id, well_formed_unknown=True)
+        except NotOcppJ as error:
+            answer = refusal(self.version, error)
+            self.counters.not_ocppj += 1
+            out.append(self._note(Level.WARNING, "text is not OCPP-J", reason=error.reason, answered=answer is not None))
+            if answer is not None:
+                out.append(self._send(answer))
+            return
+        if message.type in (MessageType.CALL, MessageType.SEND) and len(self.lanes) >= LANES_MESSAGES_MAX:
+            out.append(self._note(Level.WARNING, "too many messages wait, dropped", action=message.action))
+        elif message.type is MessageType.CALL:
+            self._call_from_socket(message_id, message, now, out)
+        elif message.type is MessageType.SEND:
+            self.counters.sends += 1
+            self.lanes.add(Outgoing(message, now + self._call_life_s), express=self._express(message))
+        elif message.type is MessageType.CALLRESULTERROR:
+            self._to_far_end(self.incoming.answered_number(message_id), message, out)
+        else:
+            call = self.outgoing.answer(message_id)
+            if call is not None:
+                self._answer_taken(call, message, now)
+            self._to_far_end(None if call is None else call.number, message, out)
+            self.put_calls(now, out)
+
+    def _call_from_socket(self, message_id: str, message: Message, now: float, out: list[Effect]) -> None:
+        if self.incoming.is_open(message_id):
+            self.counters.repeats += 1
+            out.append(self._note(Level.INFO, "repeated while unanswered", action=message.action))
+            return
+        self.counters.calls_taken += 1
+        relay = Relay(self.socket, message_id, now + self._call_life_s)
+        self.incoming.begin(relay)
+        if self._take_call(relay, message, now, out):
+            self.lanes.add(Outgoing(message, relay.expires_at, relay), express=self._express(message))
+
+    def _to_far_end(self, number: int | None, message: Message, out: list[Effect]) -> None:
+        """An answer goes to the far end if it belongs to a CALL of this socket; one that belongs to none never does."""
+        if number is None:
+            self.counters.answers_without_call += 1
+            out.append(self._note(Level.INFO, "answer without an open CALL dropped", type=message.type.value))
+            return
+        self.lanes.add(Outgoing(replace(message, call=number)), express=True)
+
+    # --- from the link
+
+    def take_batch(self, batch: ReceivedBatch, now: float, out: list[Effect]) -> None:
+        """The messages of one frame; without an open socket they are dropped, their owner has gone."""
+        for message in batch.messages:
+            if message.type in (MessageType.CALL, MessageType.SEND):
+                self._call_from_link(message, batch.deadline, now, out)
+            elif message.type is MessageType.CALLRESULTERROR:
+                complaint_id = self.outgoing.answered_id(message.call)
+                if complaint_id is not None and self.socket_open:
+                    out.append(self._send(render(complaint_id, message)))
+            else:
+                self._answer_from_link(message, now, out)
+        self.put_calls(now, out)
+
+    def _call_from_link(self, message: Message, deadline: float | None, now: float, out: list[Effect]) -> None:
+        if deadline is None or deadline <= now:
+            self._over_time(message, out)
+            return
+        call = OutgoingCall(message.call, message, deadline, self._express(message))
+        if self.attachment and self._put_call(call, now, out) and not self.outgoing.add(call):
+            self._call_dropped(call)
+            out.append(self._note(Level.WARNING, "too many CALLs wait, dropped", action=message.action))
+
+    def _answer_from_link(self, message: Message, now: float, out: list[Effect]) -> None:
+        relay = self.channel.take_relay(message.call) if self.channel is not None else None
+        if relay is None:
+            self.counters.answers_without_call += 1
+            out.append(self._note(Level.DEBUG, "answer to a CALL that nobody waits for"))
+            return
+        self._answer_came(relay, message, now)
+        if relay.socket == self.socket and self.socket_open and self.incoming.finish(relay):
+            self.counters.answers_given += 1
+            out.append(self._send(render(relay.message_id, message)))
+
+    def put_calls(self, now: float, out: list[Effect]) -> None:
+        """Put to the socket what may be put now."""
+        if not self.socket_open:
+            return
+        for call in self.outgoing.take_expired(now):
+            self._over_time(call.message, out)
+            self._call_dropped(call)
+        while (turn := self.outgoing.next(now)) is not None:
+            message_id, call = turn
+            self.counters.calls_put += 1
+            out.append(self._send(render(message_id, call.message)))
+
+    # --- time and loss
+
+    def expire(self, now: float, out: list[Effect]) -> None:
+        """Drop what is over time."""
+        self.incoming.expire(now)
+        for call in self.outgoing.take_expired(now):
+            self._over_time(call.message, out)
+            self._call_dropped(call)
+
+    def next_deadline(self) -> float | None:
+        """When `expire` or the subclass has something to do."""
+        times = [time for time in (self.incoming.next_expiry(), self.outgoing.next_deadline()) if time is not None]
+        return min(times, default=None)
+
+    def socket_gone(self) -> None:
+        """This end's socket is gone for good: nothing that came from it, or was for it, lives on."""
+        self.socket = 0
+        self.attachment = 0
+        self.lanes.clear()
+        self.incoming = IncomingCalls()
+        self.outgoing.clear()
+
+    def _over_time(self, message: Message, out: list[Effect]) -> None:
+        self.counters.calls_over_time += 1
+        out.append(self._note(Level.INFO, "CALL dropped, its time is over", action=message.action))
+
+    def _note(self, level: Level, words: str, **fields: Any) -> Note:
+        return Note(level, words, {"station": self.identity, **fields})

@@ -1,0 +1,468 @@
+"""The edge's machine: stations on one side, one link to the cloud on the other.
+
+It dials the link, greets the cloud, lets the CSMS decide each station's upgrade, and carries what they say. What happens to one
+station's messages is in
+`edge_station` and `conversation`; here is what concerns the link as a whole.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ocppress_codecs.errors import DecodeError, LimitExceeded
+from ocppress_codecs.interface import CodecName, Side
+from ocppress_codecs.registry import offers, open_endpoint
+from ocppress_codecs.rpc import OcppVersion
+from ocppress_gateway.core.channel import Channel
+from ocppress_gateway.core.clock import LinkClock
+from ocppress_gateway.core.conversation import Conversation, Counters
+from ocppress_gateway.core.edge_station import EdgeStation, StationEvent, StationState
+from ocppress_gateway.core.events import (
+    AdmitStation,
+    CloseLink,
+    CloseStation,
+    Effect,
+    Event,
+    Level,
+    LinkClosed,
+    LinkMessage,
+    LinkOpened,
+    LinkSent,
+    Note,
+    OpenLink,
+    RefuseStation,
+    SendLink,
+    StationArrived,
+    StationGone,
+    StationText,
+    Stop,
+    Tick,
+)
+from ocppress_gateway.core.limits import STATIONS_PER_EDGE_MAX
+from ocppress_gateway.core.parts import (
+    PROTOCOL_VERSION,
+    Ack,
+    Attach,
+    Detach,
+    Eject,
+    FramePart,
+    Goodbye,
+    Hello,
+    KnownStation,
+    Part,
+    PartError,
+    Piece,
+    RenewedClock,
+    Verdict,
+    Welcome,
+    read_parts,
+)
+from ocppress_gateway.core.session import LinkSession, SessionEvent, SessionState
+
+__all__ = ["EdgeMachine", "EdgeSettings"]
+
+GREETING_TIMEOUT_S: Final = 15.0
+"""Connected but no welcome: a far end that isn't a cloud of ours, or a link too slow to be of use."""
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeSettings:
+    """What the edge's machine is told; times in seconds. `edge` is "" where its certificate names it."""
+
+    edge: str
+    codec: CodecName
+    linger_s: float
+    station_timeout_s: float
+    """How long a station waits for an answer: an older CALL isn't delivered any more."""
+    command_timeout_s: float
+    """How long a station may take to answer a CSMS's CALL before the next is put to it."""
+    upgrade_wait_s: float
+    link_grace_s: float
+    reconnect_min_s: float
+    reconnect_max_s: float
+
+
+@dataclass(slots=True)
+class EdgeMachine:
+    """Decide what the edge does next. No I/O, no clock."""
+
+    settings: EdgeSettings
+    random: Callable[[], float]
+    random_bytes: Callable[[int], bytes]
+    counters: Counters = field(default_factory=Counters)
+
+    _stations: OrderedDict[str, EdgeStation] = field(default_factory=OrderedDict)
+    _by_socket: dict[int, EdgeStation] = field(default_factory=dict)
+    _session: LinkSession | None = None
+    _codec: CodecName = CodecName.VERBATIM
+    _hello_at: float = 0.0
+    _greeted: list[tuple[EdgeStation, KnownStation]] = field(default_factory=list)
+    _links: int = 0
+    _attempts: int = 0
+    _dial_at: float = 0.0
+    _lost_at: float | None = None
+    _attachments: int = 0
+    _ids: int = 0
+    _id_prefix: str = ""
+    _stopping: bool = False
+    _closing: bool = False
+
+    # --- the machine's two faces
+
+    def step(self, event: Event, now: float) -> list[Effect]:
+        """Take one event; run the effects in order."""
+        out: list[Effect] = []
+        match event:
+            case StationText():
+                station = self._by_socket.get(event.socket)
+                if station is not None and station.socket_open:
+                    station.take_text(event.text, now, out)
+            case LinkMessage():
+                if self._session is not None and event.link == self._session.link:
+                    self._link_message(event.data, now, out)
+            case LinkSent():
+                if self._session is not None and event.link == self._session.link:
+                    self._session.kernel_has_it()
+            case StationArrived():
+                self._arrived(event, now, out)
+            case StationGone():
+                self._gone(event, now, out)
+            case LinkOpened():
+                self._opened(event, now, out)
+            case LinkClosed():
+                self._closed(event, now, out)
+            case Stop():
+                self._stop(now, out)
+            case Tick():
+                pass
+            case _:
+                raise TypeError(f"the edge has no {type(event).__name__}")
+        self._expire(now, out)
+        self._flush(now, out)
+        return out
+
+    def next_deadline(self) -> float | None:
+        """When to deliver the next `Tick`."""
+        times: list[float] = []
+        if self._session is None:
+            if not self._stopping:
+                times.append(self._dial_at)
+        else:
+            if self._session.state is SessionState.GREETING:
+                times.append(self._hello_at + GREETING_TIMEOUT_S)
+            send_at = self._session.next_deadline()
+            if send_at is not None:
+                times.append(send_at)
+        if self._lost_at is not None and any(station.socket_open for station in self._stations.values()):
+            times.append(self._lost_at + self.settings.link_grace_s)
+        for station in self._stations.values():
+            if station.state is StationState.ASKING:
+                times.append(station.decide_by)
+            deadline = station.next_deadline()
+            if deadline is not None:
+                times.append(deadline)
+        return min(times, default=None)
+
+    # --- stations
+
+    def _arrived(self, event: StationArrived, now: float, out: list[Effect]) -> None:
+        versions = [version for version in OcppVersion if version.subprotocol in event.subprotocols]
+        if not versions:
+            out.append(self._note(Level.WARNING, "no common sub-protocol", station=event.identity, offered=",".join(event.subprotocols)))
+            out.append(AdmitStation(event.socket, ""))
+            return
+        if self._stopping or self._session is None or not self._session.is_open:
+            self._refuse(event.socket, event.identity, 503, "the link is down", out)
+            return
+        station = self._station(event.identity)
+        if station is None:
+            self._refuse(event.socket, event.identity, 503, f"more than {STATIONS_PER_EDGE_MAX} stations", out)
+            return
+        if station.state is not StationState.ABSENT:
+            self._leave(station, 1001, "replaced by a newer connection of the same identity", now, out)
+        self._attachments += 1
+        offered = tuple(name for name in event.subprotocols if name in {version.subprotocol for version in versions})
+        station.arrived(event.socket, self._attachments, offered, event.authorization, now + self.settings.upgrade_wait_s)
+        self._by_socket[event.socket] = station
+        self._ask(station, now)
+
+    def _ask(self, station: EdgeStation, now: float) -> None:
+        assert self._session is not None, "asking needs a link"
+        epoch = station.channel.epoch if station.channel is not None else 0
+        attach = Attach(station.slot, station.attachment, station.identity, list(station.offered), station.authorization, epoch)
+        self._session.control(attach, now)
+
+    def _station(self, identity: str) -> EdgeStation | None:
+        station = self._stations.get(identity)
+        if station is None:
+            if len(self._stations) >= STATIONS_PER_EDGE_MAX:
+                absent = next((old for old in self._stations.values() if old.state is StationState.ABSENT), None)
+                if absent is None:
+                    return None
+                del self._stations[absent.identity]
+            taken = {old.slot for old in self._stations.values()}
+            slot = next(slot for slot in range(STATIONS_PER_EDGE_MAX) if slot not in taken)
+            station = EdgeStation(
+                identity,
+                slot,
+                make_id=self._make_id,
+                answer_timeout_s=self.settings.command_timeout_s,
+                station_timeout_s=self.settings.station_timeout_s,
+                counters=self.counters,
+            )
+            self._stations[identity] = station
+        self._stations.move_to_end(identity)
+        return station
+
+    def _make_id(self) -> str:
+        if not self._id_prefix:
+            self._id_prefix = self.random_bytes(6).hex()
+        self._ids += 1
+        return f"{self._id_prefix}-{self._ids}"
+
+    def _gone(self, event: StationGone, now: float, out: list[Effect]) -> None:
+        station = self._by_socket.get(event.socket)
+        if station is not None:
+            out.append(self._note(Level.INFO, "station gone", station=station.identity, reason=event.reason))
+            self._detach(station, now)
+
+    def _detach(self, station: EdgeStation, now: float) -> None:
+        """The station's socket is out of the game: forget it, and tell the cloud if there is a link."""
+        if self._session is not None and self._session.state is not SessionState.CONNECTING:
+            self._session.control(Detach(station.slot, station.attachment), now)
+        self._forget(station)
+
+    def _forget(self, station: EdgeStation) -> None:
+        del self._by_socket[station.socket]
+        station.left()
+
+    def _leave(self, station: EdgeStation, code: int, reason: str, now: float, out: list[Effect]) -> None:
+        """Send a station away, whatever its state."""
+        if station.state is StationState.ASKING:
+            self._refuse(station.socket, station.identity, 503, reason, out)
+        else:
+            out.append(self._note(Level.WARNING, "station's socket closed", station=station.identity, code=code, reason=reason))
+            out.append(CloseStation(station.socket, code, reason))
+        self._detach(station, now)
+
+    def _refuse(self, socket: int, identity: str, status: int, reason: str, out: list[Effect]) -> None:
+        out.append(self._note(Level.WARNING, "station refused", station=identity, status=status, reason=reason))
+        out.append(RefuseStation(socket, status, reason))
+
+    # --- the link's life
+
+    def _opened(self, event: LinkOpened, now: float, out: list[Effect]) -> None:
+        if self._session is None or event.link != self._session.link:
+            return
+        self._session.moved(SessionEvent.OPENED)
+        self._hello_at = now
+        self._greeted = [(station, _known(station)) for station in self._stations.values() if station.channel is not None or station.socket]
+        codecs = sorted(offers(), key=lambda offer: offer[0] is not self.settings.codec)
+        hello = Hello(
+            PROTOCOL_VERSION, self.settings.edge, [(str(name), print_) for name, print_ in codecs], [known for _, known in self._greeted]
+        )
+        out.append(SendLink(event.link, self._session.greeting(hello)))
+
+    def _closed(self, event: LinkClosed, now: float, out: list[Effect]) -> None:
+        if self._session is None or event.link != self._session.link:
+            return
+        was_open = self._session.is_open
+        self._session.moved(SessionEvent.LOST)
+        self._session = None
+        self._lost_at = now if self._lost_at is None else self._lost_at
+        delay_s = min(self.settings.reconnect_max_s, self.settings.reconnect_min_s * 2.0 ** min(self._attempts, 16)) * (0.5 + self.random())
+        self._dial_at = max(self._dial_at, now + delay_s)
+        self._attempts += 1
+        out.append(
+            self._note(
+                Level.WARNING, "link lost" if was_open else "link not made", reason=event.reason, retry_s=round(self._dial_at - now, 1)
+            )
+        )
+        for station in list(self._stations.values()):
+            if station.state is StationState.ASKING:
+                self._leave(station, 1001, "the link is down", now, out)
+            elif station.state is StationState.ASKING_AGAIN:
+                station.moved(StationEvent.LINK_LOST)
+
+    def _give_up(self, reason: str, out: list[Effect]) -> None:
+        """Close the connection; all else follows when it is reported closed."""
+        assert self._session is not None, "there is a connection to give up"
+        out.append(CloseLink(self._session.link, reason))
+
+    def _stop(self, now: float, out: list[Effect]) -> None:
+        self._stopping = True
+        for station in list(self._stations.values()):
+            if station.state is not StationState.ABSENT:
+                self._leave(station, 1001, "the edge is stopping", now, out)
+        if self._session is not None:
+            self._session.control(Goodbye("the edge is stopping", 0), now)
+
+    def _expire(self, now: float, out: list[Effect]) -> None:
+        if self._session is None:
+            if now >= self._dial_at and not self._stopping:
+                self._links += 1
+                self._session = LinkSession(self._links, self.settings.linger_s, takes_clock=True)
+                out.append(OpenLink(self._links))
+        elif self._session.state is SessionState.GREETING and now >= self._hello_at + GREETING_TIMEOUT_S:
+            self._hello_at = now
+            self._give_up("no welcome", out)
+        grace_over = self._lost_at is not None and now >= self._lost_at + self.settings.link_grace_s
+        for station in list(self._stations.values()):
+            if station.state is StationState.ASKING and now >= station.decide_by:
+                self._leave(station, 1001, "the CSMS did not decide in time", now, out)
+            elif grace_over and station.socket_open:
+                self._leave(station, 1001, "the link is down", now, out)
+            else:
+                station.expire(now, out)
+            station.regulate_reading(out)
+
+    def _flush(self, now: float, out: list[Effect]) -> None:
+        if self._session is None:
+            return
+        conversations: list[Conversation] = list(self._stations.values())
+        self._session.wake(conversations, now)
+        message, dropped = self._session.next_message(conversations, now)
+        for conversation, outgoing in dropped:
+            self.counters.calls_over_time += 1
+            out.append(
+                self._note(Level.INFO, "CALL not sent, its time is over", station=conversation.identity, action=outgoing.message.action)
+            )
+        if message:
+            out.append(SendLink(self._session.link, message))
+        elif self._stopping and not self._closing and self._session.idle:
+            self._closing = True
+            self._give_up("the edge is stopping", out)
+
+    # --- what the cloud says
+
+    def _link_message(self, data: bytes, now: float, out: list[Effect]) -> None:
+        try:
+            for part in read_parts(data):
+                self._part(part, now, out)
+        except (PartError, ValueError, LimitExceeded) as error:
+            out.append(self._note(Level.ERROR, "the cloud broke the link's rules", reason=str(error)))
+            self._give_up("protocol error", out)
+
+    def _part(self, part: Part, now: float, out: list[Effect]) -> None:
+        assert self._session is not None, "messages come from a connection"
+        if isinstance(part, Goodbye):
+            out.append(self._note(Level.WARNING, "the cloud says goodbye", reason=part.reason, retry_s=part.retry_after_s))
+            self._dial_at = max(self._dial_at, now + min(part.retry_after_s, 3600))
+            return
+        if not self._session.is_open:
+            if not isinstance(part, Welcome) or self._session.state is not SessionState.GREETING:
+                raise PartError(f"{type(part).__name__} before the welcome")
+            self._welcome(part, now, out)
+            return
+        match part:
+            case FramePart() | Piece() | Ack():
+                self._frame_part(part, now, out)
+            case Verdict():
+                self._verdict(part, now, out)
+            case Eject():
+                station = self._slot(part.slot)
+                if station.attachment == part.attachment and station.socket_open:
+                    self._leave(station, part.code if 1000 <= part.code <= 4999 else 1001, part.reason, now, out)
+            case RenewedClock():
+                self._session.clock_renewed(now)
+            case _:
+                raise PartError(f"{type(part).__name__} from a cloud")
+
+    def _slot(self, slot: int) -> EdgeStation:
+        station = next((station for station in self._stations.values() if station.slot == slot), None)
+        if station is None:
+            raise PartError(f"slot {slot} has no station")
+        return station
+
+    def _frame_part(self, part: FramePart | Piece | Ack, now: float, out: list[Effect]) -> None:
+        assert self._session is not None, "frames come from a connection"
+        assert self._session.clock is not None, "frames come after the welcome"
+        station = self._slot(part.slot)
+        channel = station.channel
+        if channel is None:
+            raise PartError(f"slot {part.slot} has no channel")
+        if isinstance(part, Ack):
+            channel.acknowledged(part.number)
+        elif isinstance(part, Piece):
+            channel.take_piece(part.number, part.data)
+        elif channel.intact:
+            try:
+                batch = channel.take_frame(part, self._session.clock, now)
+            except DecodeError as error:
+                channel.intact = False
+                out.append(self._note(Level.ERROR, "contexts differ, a new epoch is needed", station=station.identity, reason=str(error)))
+                self._give_up("contexts differ", out)
+                return
+            station.take_batch(batch, now, out)
+
+    def _welcome(self, welcome: Welcome, now: float, out: list[Effect]) -> None:
+        assert self._session is not None, "a welcome comes from a connection"
+        if len(welcome.stations) != len(self._greeted) or welcome.codec not in {str(name) for name, _ in offers()}:
+            raise PartError("the welcome does not answer the hello")
+        self._session.moved(SessionEvent.GREETED)
+        self._session.clock = LinkClock(zero=now, peer_floor=self._hello_at)
+        self._codec = CodecName(welcome.codec)
+        self._attempts = 0
+        self._lost_at = None
+        resumed = 0
+        for (station, known), answer in zip(self._greeted, welcome.stations, strict=True):
+            channel = station.channel
+            if channel is None or not answer.known or not channel.can_resume(channel.received, answer.received):
+                station.context_lost()
+            elif answer.epoch == known.epoch and channel.intact:
+                channel.resume(answer.received)
+                resumed += 1
+            else:
+                sent, received = channel.call_logs
+                endpoint = open_endpoint(self._codec, channel.version, Side.EDGE, sent=sent, received=received)
+                channel.renew(answer.epoch, endpoint, answer.received)
+            if station.state is StationState.ADMITTED and not (answer.attached and station.channel is not None):
+                station.moved(StationEvent.ASKED_AGAIN)
+                self._ask(station, now)
+        self._greeted = []
+        out.append(self._note(Level.INFO, "link up", codec=welcome.codec, stations=len(welcome.stations), contexts_resumed=resumed))
+
+    def _verdict(self, verdict: Verdict, now: float, out: list[Effect]) -> None:
+        station = self._slot(verdict.slot)
+        if station.attachment != verdict.attachment or station.state not in (StationState.ASKING, StationState.ASKING_AGAIN):
+            return  # The station left, or asked anew, while the CSMS decided.
+        again = station.state is StationState.ASKING_AGAIN
+        version = next((version for version in OcppVersion if version.value == verdict.version), None)
+        if verdict.status != 101:
+            if again:
+                self._leave(station, 1008 if 400 <= verdict.status < 500 else 1001, f"the CSMS refused: {verdict.reason}", now, out)
+                return
+            status = verdict.status if 400 <= verdict.status <= 599 else 502
+            self._refuse(station.socket, station.identity, status, verdict.reason, out)
+            self._forget(station)
+        elif version is None or version.subprotocol not in station.offered or (again and version is not station.version):
+            if again:
+                self._leave(station, 1002, "the CSMS chose another sub-protocol", now, out)
+                return
+            out.append(self._note(Level.WARNING, "no common sub-protocol", station=station.identity, offered=",".join(station.offered)))
+            out.append(AdmitStation(station.socket, ""))
+            self._forget(station)
+        else:
+            if station.channel is None or station.channel.epoch != verdict.epoch or station.channel.version is not version:
+                station.context_lost()
+                station.channel = Channel(version, verdict.epoch, open_endpoint(self._codec, version, Side.EDGE))
+            station.version = version
+            station.moved(StationEvent.ADMITTED)
+            if not again:
+                out.append(AdmitStation(station.socket, version.subprotocol))
+            station.offered = (version.subprotocol,)
+            out.append(self._note(Level.INFO, "station admitted", station=station.identity, ocpp=version.value, again=again))
+
+    def _note(self, level: Level, words: str, **fields: Any) -> Note:
+        return Note(level, words, fields)
+
+
+def _known(station: EdgeStation) -> KnownStation:
+    channel = station.channel
+    attachment = station.attachment if station.socket_open else 0
+    if channel is None:
+        return KnownStation(station.slot, station.identity, attachment, 0, False, 0, 0)
+    return KnownStation(station.slot, station.identity, attachment, channel.epoch, channel.intact, channel.sent, channel.received)

@@ -1,0 +1,314 @@
+"""The bytes of the link: a link message is a row of parts, and each part begins with a byte that names it.
+
+    FRAME    1 n n n n t s l   [slot]  [expiry u16]  [length varint]  frame bytes      the last, or only, piece of a frame
+    PIECE    0 1 1 n n n n s   [slot]  length varint  bytes                             a piece that others follow
+    ACK      0 1 0 0 0 0 0 s   [slot]  number u16                                       frames received, cumulative
+    control  0 0 k k k k k k   length varint  CBOR array                                kinds below
+
+    n  the frame's number modulo 16        t  an expiry follows        s  a slot byte follows, else slot 0
+    l  a length follows, else the frame runs to the end of the link message        varint: LEB128, at most 4 bytes
+
+A lone frame of the only station behind an edge so costs one byte above the frame itself:  88 A1…  is frame 1 of slot 0.
+Numbers are big-endian. The expiry is in seconds on the sender's link clock, modulo 2^16 (see `clock`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import cbor2
+import msgspec
+
+from ocppress_codecs.interface import FRAME_BYTES_MAX
+
+__all__ = [
+    "PROTOCOL_VERSION",
+    "Ack",
+    "Attach",
+    "Control",
+    "Detach",
+    "Eject",
+    "FramePart",
+    "Goodbye",
+    "Hello",
+    "KnownStation",
+    "Part",
+    "PartError",
+    "Piece",
+    "RenewedClock",
+    "StationWelcome",
+    "TakeClock",
+    "Verdict",
+    "Welcome",
+    "read_parts",
+    "write_parts",
+]
+
+PROTOCOL_VERSION: Final = 1
+"""Of the link, in the hello; changed when an old end could misread a new one."""
+
+CONTROL_BYTES_MAX: Final = 12 * 1024
+"""A hello of 64 stations with identities of 48 characters; anything larger is no control part of ours."""
+
+CONTROL_DEPTH_MAX: Final = 4
+"""Nesting of a control part's CBOR: a hello has an array of stations that are arrays."""
+
+
+class PartError(Exception):
+    """The peer's link message breaks the format; the connection has to go."""
+
+
+@dataclass(frozen=True, slots=True)
+class FramePart:
+    """The whole of a small frame, or the last piece of a large one. `expiry` is the wire's 16-bit stamp, None for no deadline."""
+
+    slot: int
+    number: int
+    data: bytes
+    expiry: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of a frame that further ones follow."""
+
+    slot: int
+    number: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """All frames of `slot` up to `number` (modulo 2^16) have been received and decoded."""
+
+    slot: int
+    number: int
+
+
+class _Control(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Base of the control parts: CBOR arrays of fixed length."""
+
+
+class KnownStation(_Control, frozen=True):
+    """In the hello: a station whose contexts the edge has. `attachment` is 0 while it has no socket."""
+
+    slot: int
+    identity: str
+    attachment: int
+    epoch: int
+    intact: bool
+    sent: int
+    received: int
+
+
+class Hello(_Control, frozen=True):
+    """Edge to cloud, first of all. `edge` is "" where its certificate names it. `codecs`: name and fingerprint, the preferred one first."""
+
+    protocol: int
+    edge: str
+    codecs: list[tuple[str, bytes]]
+    stations: list[KnownStation]
+
+
+class StationWelcome(_Control, frozen=True):
+    """The answer for one `KnownStation`, in the same order.
+
+    `known`: the cloud has this epoch's numbers. Then `received` counts frames of the hello's epoch, and if `epoch` differs from it, what
+    was not
+    received is encoded again. Otherwise all begins anew. `attached`: the CSMS socket of this attachment is still there.
+    """
+
+    epoch: int
+    known: bool
+    attached: bool
+    received: int
+
+
+class Welcome(_Control, frozen=True):
+    """Cloud to edge, the answer to the hello."""
+
+    codec: str
+    stations: list[StationWelcome]
+
+
+class Attach(_Control, frozen=True):
+    """Edge to cloud: a station asks for its upgrade, or (after the cloud lost it) has one. `subprotocols` are the OCPP versions offered,
+    in order."""
+
+    slot: int
+    attachment: int
+    identity: str
+    subprotocols: list[str]
+    authorization: str | None
+    epoch: int
+
+    def __repr__(self) -> str:
+        return f"Attach(slot={self.slot}, attachment={self.attachment}, identity={self.identity!r})"
+
+
+class Verdict(_Control, frozen=True):
+    """Cloud to edge: what the CSMS said. `status` 101 with a version, 101 with "" (no common sub-protocol), or an HTTP error."""
+
+    slot: int
+    attachment: int
+    status: int
+    version: str
+    epoch: int
+    reason: str
+
+
+class Detach(_Control, frozen=True):
+    """Edge to cloud: the station of this attachment has gone."""
+
+    slot: int
+    attachment: int
+
+
+class Eject(_Control, frozen=True):
+    """Cloud to edge: close the station's socket, for its CSMS is not to be had."""
+
+    slot: int
+    attachment: int
+    code: int
+    reason: str
+
+
+class Goodbye(_Control, frozen=True):
+    """Either end, last of all: why the connection ends, and after how many seconds to come back."""
+
+    reason: str
+    retry_after_s: int
+
+
+class TakeClock(_Control, frozen=True):
+    """Edge to cloud: the zeros are old; take a new one (see `clock`)."""
+
+
+class RenewedClock(_Control, frozen=True):
+    """The cloud's answer to `TakeClock`, then the edge's to that: this end's stamps count from its new zero from here on."""
+
+
+Control = Hello | Welcome | Attach | Verdict | Detach | Eject | Goodbye | TakeClock | RenewedClock
+Part = FramePart | Piece | Ack | Control
+
+_KINDS: Final[dict[int, type[_Control]]] = {
+    1: Hello,
+    2: Welcome,
+    3: Attach,
+    4: Verdict,
+    5: Detach,
+    6: Eject,
+    7: Goodbye,
+    8: TakeClock,
+    9: RenewedClock,
+}
+_KIND_OF: Final = {control: kind for kind, control in _KINDS.items()}
+
+
+def write_parts(parts: Sequence[Part]) -> bytes:
+    """One link message; only the last part, if a frame, goes without its length."""
+    out = bytearray()
+    for index, part in enumerate(parts):
+        if isinstance(part, FramePart):
+            measured = index < len(parts) - 1
+            timed = part.expiry is not None
+            out.append(0x80 | (part.number & 15) << 3 | timed << 2 | (part.slot > 0) << 1 | measured)
+            if part.slot:
+                out.append(part.slot)
+            if part.expiry is not None:
+                out += part.expiry.to_bytes(2, "big")
+            if measured:
+                out += _varint(len(part.data))
+            out += part.data
+        elif isinstance(part, Piece):
+            out.append(0x60 | (part.number & 15) << 1 | (part.slot > 0))
+            if part.slot:
+                out.append(part.slot)
+            out += _varint(len(part.data)) + part.data
+        elif isinstance(part, Ack):
+            out.append(0x40 | (part.slot > 0))
+            if part.slot:
+                out.append(part.slot)
+            out += (part.number & 0xFFFF).to_bytes(2, "big")
+        else:
+            body = cbor2.dumps(msgspec.to_builtins(part, builtin_types=(bytes,)))
+            out.append(_KIND_OF[type(part)])
+            out += _varint(len(body)) + body
+    return bytes(out)
+
+
+def read_parts(data: bytes) -> list[Part]:
+    """The parts of one link message. Raises `PartError`."""
+    reader = _Reader(data)
+    parts: list[Part] = []
+    while reader.left:
+        first = reader.byte()
+        if first & 0x80:
+            slot = reader.byte() if first & 2 else 0
+            expiry = int.from_bytes(reader.take(2), "big") if first & 4 else None
+            frame = reader.take(reader.varint(FRAME_BYTES_MAX) if first & 1 else reader.left)
+            parts.append(FramePart(slot, first >> 3 & 15, frame, expiry))
+        elif first >> 5 == 3:
+            slot = reader.byte() if first & 1 else 0
+            parts.append(Piece(slot, first >> 1 & 15, reader.take(reader.varint(FRAME_BYTES_MAX))))
+        elif first >> 1 == 0x20:
+            slot = reader.byte() if first & 1 else 0
+            parts.append(Ack(slot, int.from_bytes(reader.take(2), "big")))
+        elif first in _KINDS:
+            parts.append(_control(_KINDS[first], reader.take(reader.varint(CONTROL_BYTES_MAX))))
+        else:
+            raise PartError(f"unknown part {first:#04x}")
+    return parts
+
+
+def _control(kind: type[_Control], body: bytes) -> Control:
+    try:
+        value = cbor2.loads(body, max_depth=CONTROL_DEPTH_MAX)
+        part = msgspec.convert(value, kind)
+    except (cbor2.CBORError, msgspec.ValidationError, ValueError, RecursionError) as error:
+        raise PartError(f"{kind.__name__}: {error}") from error
+    assert isinstance(part, Control)
+    return part
+
+
+class _Reader:
+    """Takes bytes off the front and never more than there are."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._position = 0
+
+    @property
+    def left(self) -> int:
+        return len(self._data) - self._position
+
+    def take(self, count: int) -> bytes:
+        if count > self.left:
+            raise PartError(f"{count} bytes announced, {self.left} left")
+        self._position += count
+        return self._data[self._position - count : self._position]
+
+    def byte(self) -> int:
+        return self.take(1)[0]
+
+    def varint(self, maximum: int) -> int:
+        value = 0
+        for shift in (0, 7, 14, 21):
+            byte = self.byte()
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                if value > maximum:
+                    raise PartError(f"length {value} is over {maximum}")
+                return value
+        raise PartError("a length of more than 4 bytes")
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)

@@ -1,0 +1,109 @@
+"""Which class and which lane a message belongs to: pure functions of its version and text.
+
+Nothing here changes a message or raises: what cannot be read for certain, an event type that stands in a payload twice for
+instance, is in the class that promises least to the station, `RELAY`. The classes speak of what a station sends; an answer goes
+as its CALL does.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from typing import Final
+
+from ocppress_codecs.jsontext import JsonError, tokens
+from ocppress_codecs.rpc import Message, MessageType, OcppVersion
+from ocppress_gateway.core.empty_answers import EMPTY_ANSWER_ACTIONS
+
+__all__ = ["MessageClass", "class_of", "is_express", "is_transaction"]
+
+
+class MessageClass(enum.StrEnum):
+    """Who owns a station's CALL, and who may answer it."""
+
+    RELAY = "relay"
+    """Waits for the CSMS's answer."""
+
+    BATCH = "batch"
+    """May be answered by the edge once it is on disk, and delivered within the plan's delay."""
+
+    HEARTBEAT = "heartbeat"
+    """May be answered by the edge from its own knowledge."""
+
+
+SENT_BY_CSMS: Final = frozenset({"UpdateFirmware", "CostUpdated", "NotifyWebPaymentStarted"})
+"""Actions with an empty answer that travel towards the station: one that comes from a station is a mistake, for the CSMS to refuse."""
+
+_PERIODIC_TRIGGERS: Final = frozenset({"MeterValuePeriodic", "MeterValueClock", "ChargingStateChanged"})
+"""triggerReasons of a TransactionEvent Updated to which a CSMS has nothing to say that could not come later."""
+
+_TRANSACTION_ACTIONS_16: Final = frozenset({"StartTransaction", "StopTransaction"})
+
+
+def class_of(version: OcppVersion, message: Message) -> MessageClass:
+    """The class of a station's `message`; `RELAY` for answers and SENDs, to which nobody waits for an answer."""
+    if message.type is not MessageType.CALL:
+        return MessageClass.RELAY
+    if message.action == "Heartbeat":
+        return MessageClass.HEARTBEAT
+    if message.action in EMPTY_ANSWER_ACTIONS[version]:
+        return MessageClass.RELAY if message.action in SENT_BY_CSMS else MessageClass.BATCH
+    if version is not OcppVersion.V16 and message.action == "TransactionEvent" and _is_periodic_update(message):
+        return MessageClass.BATCH
+    return MessageClass.RELAY
+
+
+def is_transaction(version: OcppVersion, message: Message) -> bool:
+    """Whether a station's `message` reports on a transaction.
+
+    In 2.x TransactionEvent; in 1.6 StartTransaction, StopTransaction, and MeterValues with a transactionId.
+    """
+    if message.type is not MessageType.CALL:
+        return False
+    if version is not OcppVersion.V16:
+        return message.action == "TransactionEvent"
+    if message.action == "MeterValues":
+        transaction_ids = _members(message, "transactionId")["transactionId"]
+        return any(value != "null" for value in transaction_ids)
+    return message.action in _TRANSACTION_ACTIONS_16
+
+
+def is_express(version: OcppVersion, message: Message) -> bool:
+    """Whether `message` goes in the express lane, ahead of the ordered one that all transaction messages share."""
+    return not is_transaction(version, message)
+
+
+def _is_periodic_update(message: Message) -> bool:
+    found = _members(message, "eventType", "triggerReason", "idToken")
+    event_types, trigger_reasons = found["eventType"], found["triggerReason"]
+    if found["idToken"] or len(event_types) != 1 or len(trigger_reasons) != 1:
+        return False
+    return _decoded(event_types[0]) == "Updated" and _decoded(trigger_reasons[0]) in _PERIODIC_TRIGGERS
+
+
+def _members(message: Message, *names: str) -> dict[str, list[str]]:
+    """The first token of each value that the payload's own members of these names have, nested ones not counted.
+
+    An object may repeat a member, so each name has a list, empty where there is no such member or the body is not JSON.
+    """
+    found: dict[str, list[str]] = {name: [] for name in names}
+    try:
+        parts = tokens(f"[{message.body}]")
+    except JsonError:
+        return found
+    depth = 0
+    for place, token in enumerate(parts):
+        if token in ("{", "["):
+            depth += 1
+        elif token in ("}", "]"):
+            depth -= 1
+        elif token == ":" and depth == 2:
+            name = _decoded(parts[place - 1])
+            if name in found:
+                found[name].append(parts[place + 1])
+    return found
+
+
+def _decoded(token: str) -> str:
+    """A string token's value; other tokens as they are."""
+    return str(json.loads(token)) if token[0] == '"' else token

@@ -1,0 +1,60 @@
+"""Rule R1's memory: a station that repeats a transaction message gets one delivery and one answer.
+
+A station that lost its socket, or patience, sends the message again under another id, unchanged but perhaps for `offline`. What it sent
+is known by a
+fingerprint of action and payload without that member; in 2.x that covers transactionId and seqNo.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+
+from ocppress_codecs.jsontext import tokens
+from ocppress_codecs.rpc import Message
+from ocppress_gateway.core.limits import REPEAT_MEMORY_S, REPEATS_REMEMBERED_MAX
+
+__all__ = ["Fingerprint", "RepeatMemory", "fingerprint"]
+
+Fingerprint = bytes
+
+
+def fingerprint(message: Message) -> Fingerprint:
+    """16 bytes over a CALL's action and payload, its member `offline` left out."""
+    parts = tokens(f"[{message.body}]")
+    # [ "Action" , { … } ]: the payload's own members are at depth 2.
+    kept: list[str] = []
+    depth = 0
+    index = 0
+    while index < len(parts):
+        token = parts[index]
+        if depth == 2 and token == '"offline"' and parts[index + 1] == ":" and parts[index + 2] in ("true", "false"):
+            index += 3
+            if parts[index] == ",":
+                index += 1
+            elif kept[-1] == ",":
+                kept.pop()
+            continue
+        depth += (token in ("{", "[")) - (token in ("}", "]"))
+        kept.append(token)
+        index += 1
+    return hashlib.blake2b("".join(kept).encode(), digest_size=16).digest()
+
+
+class RepeatMemory:
+    """Answers to one station's transaction messages; bounded in number and age."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[Fingerprint, tuple[Message, float]] = OrderedDict()
+
+    def answered(self, key: Fingerprint, answer: Message, now: float) -> None:
+        """The CSMS's CALLRESULT has come."""
+        self._known[key] = (answer, now + REPEAT_MEMORY_S)
+        self._known.move_to_end(key)
+        while len(self._known) > REPEATS_REMEMBERED_MAX or next(iter(self._known.values()))[1] <= now:
+            self._known.popitem(last=False)
+
+    def answer(self, key: Fingerprint, now: float) -> Message | None:
+        """The answer that came, None if there is none or it is too old."""
+        known = self._known.get(key)
+        return known[0] if known is not None and now < known[1] else None

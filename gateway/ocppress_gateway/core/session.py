@@ -1,0 +1,209 @@
+"""One connection of the link, as both ends see it: its state, its clock, and who sends next.
+
+    CONNECTING ──opened──► GREETING ──greeted──► OPEN
+         │                     │                  │
+         └───────lost──────────┴───────lost───────┴──► LOST
+
+The edge opens connections and says hello; the cloud's sessions begin as opened. While OPEN, whatever waits goes out in one link message:
+control
+parts first, then one frame or piece per station in turn, until `LINK_MESSAGE_BYTES_MAX`; acknowledgements ride along. The next message
+waits until the
+kernel has taken this one, so that an express message is never behind more than that.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+from ocppress_gateway.core.clock import CLOCK_AGE_MAX_S, LinkClock
+from ocppress_gateway.core.conversation import Conversation
+from ocppress_gateway.core.lanes import Outgoing
+from ocppress_gateway.core.limits import LINK_MESSAGE_BYTES_MAX, PIECE_BYTES
+from ocppress_gateway.core.parts import Ack, Control, Part, RenewedClock, TakeClock, write_parts
+
+__all__ = ["TRANSITIONS", "LinkSession", "SessionEvent", "SessionState"]
+
+PART_HEADER_BYTES_MAX: Final = 8
+"""First byte, slot, expiry and a length of four bytes."""
+
+ACK_PART_BYTES: Final = 4
+CLOCK_PARTS_BYTES: Final = 6
+
+
+class SessionState(enum.StrEnum):
+    """Where a connection stands."""
+
+    CONNECTING = "connecting"
+    GREETING = "greeting"
+    OPEN = "open"
+    LOST = "lost"
+
+
+class SessionEvent(enum.StrEnum):
+    """What moves a connection on."""
+
+    OPENED = "opened"
+    GREETED = "greeted"
+    LOST = "lost"
+
+
+TRANSITIONS: Final[dict[SessionState, dict[SessionEvent, SessionState]]] = {
+    SessionState.CONNECTING: {SessionEvent.OPENED: SessionState.GREETING, SessionEvent.LOST: SessionState.LOST},
+    SessionState.GREETING: {SessionEvent.GREETED: SessionState.OPEN, SessionEvent.LOST: SessionState.LOST},
+    SessionState.OPEN: {SessionEvent.LOST: SessionState.LOST},
+    SessionState.LOST: {},
+}
+
+
+class LinkSession:
+    """One connection. The machine tells it what happened; it says what to send and when."""
+
+    def __init__(self, link: int, linger_s: float, *, takes_clock: bool) -> None:
+        self.link = link
+        self._takes_clock = takes_clock
+        self._clock_asked_at: float | None = None
+        self._next_zero: float | None = None
+        self._zero_told_at: float | None = None
+        self.state = SessionState.CONNECTING
+        self.clock: LinkClock | None = None
+        self._linger_s = linger_s
+        self._controls: deque[Control] = deque()
+        self._writing = False
+        self._send_at: float | None = None
+        self._turn = 0
+
+    def moved(self, event: SessionEvent) -> None:
+        """Take a transition; an illegal one is a mistake of the machine."""
+        self.state = TRANSITIONS[self.state][event]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether stations' traffic flows."""
+        return self.state is SessionState.OPEN
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way: the connection may be closed. One that was never greeted has nothing to lose."""
+        return not self.is_open or not (self._writing or self._controls)
+
+    def control(self, part: Control, now: float) -> None:
+        """Queue a control part; it goes before any frame, and without waiting for company."""
+        self._controls.append(part)
+        self._send_at = now
+
+    def kernel_has_it(self) -> None:
+        """The last link message is with the kernel."""
+        self._writing = False
+
+    def greeting(self, part: Control) -> bytes:
+        """The hello or welcome, sent outside the queue: nothing else may go before it."""
+        self._writing = True
+        return write_parts([part])
+
+    def next_deadline(self) -> float | None:
+        """When `next_message` will have something."""
+        return None if self._writing or not self.is_open else self._send_at
+
+    def wake(self, conversations: Iterable[Conversation], now: float) -> None:
+        """Something may wait to be sent: set the time, `linger_s` from the first on, so that neighbours share a packet."""
+        if self._send_at is None and self.is_open and any(_has_something(conversation) for conversation in conversations):
+            self._send_at = now + self._linger_s
+
+    def next_message(self, conversations: list[Conversation], now: float) -> tuple[bytes, list[tuple[Conversation, Outgoing]]]:
+        """The next link message (b"" if it isn't time), and what was dropped because its time was over."""
+        dropped: list[tuple[Conversation, Outgoing]] = []
+        if self._writing or not self.is_open or self._send_at is None or now < self._send_at:
+            return b"", dropped
+        parts: list[Part] = []
+        size = 0
+        while self._controls and size < LINK_MESSAGE_BYTES_MAX // 2:
+            parts.append(self._controls.popleft())
+            size += len(write_parts(parts[-1:]))
+        room = LINK_MESSAGE_BYTES_MAX - PIECE_BYTES - PART_HEADER_BYTES_MAX - ACK_PART_BYTES * len(conversations) - CLOCK_PARTS_BYTES
+        frames = [] if self._controls else self._frames(conversations, now, size, room, dropped)
+        parts += _acknowledgements(conversations, riding=bool(parts or frames))
+        if parts or frames:
+            parts += self._clock_parts(now)
+        parts += frames
+        more = bool(self._controls) or any(_has_something(conversation) for conversation in conversations)
+        self._send_at = now if more and parts else None
+        if not parts:
+            return b"", dropped
+        self._writing = True
+        message = write_parts(parts)
+        assert len(message) <= LINK_MESSAGE_BYTES_MAX, "the parts were counted wrongly"
+        return message, dropped
+
+    # --- the clock's renewal (see `clock`); the new zero is the moment of hearing, stamps count from it once the peer has been told
+
+    def clock_taken(self, now: float) -> None:
+        """The edge wants the cloud's zero taken anew."""
+        self._next_zero = now
+
+    def clock_renewed(self, now: float) -> None:
+        """The peer's stamps count from its new zero from here on. Raises `ValueError` if it wasn't asked to."""
+        floor = self._clock_asked_at if self._takes_clock else self._zero_told_at
+        if floor is None or self.clock is None:
+            raise ValueError("a clock was renewed that nobody asked to")
+        self.clock.peer_floor = floor
+        self._clock_asked_at = self._zero_told_at = None
+        if self._takes_clock:
+            self._next_zero = now
+
+    def _clock_parts(self, now: float) -> list[Part]:
+        assert self.clock is not None, "an open session has a clock"
+        parts: list[Part] = []
+        if self._next_zero is not None:
+            parts.append(RenewedClock())
+            self.clock.zero = self._next_zero
+            self._zero_told_at = now
+            self._next_zero = None
+        if self._takes_clock and self._clock_asked_at is None and now - self.clock.peer_floor > CLOCK_AGE_MAX_S:
+            parts.append(TakeClock())
+            self._clock_asked_at = now
+        return parts
+
+    def _frames(
+        self, conversations: list[Conversation], now: float, size: int, room: int, dropped: list[tuple[Conversation, Outgoing]]
+    ) -> list[Part]:
+        assert self.clock is not None, "an open session has a clock"
+        frames: list[Part] = []
+        waiting = deque(conversations[self._turn :] + conversations[: self._turn])
+        self._turn = (self._turn + 1) % max(len(conversations), 1)
+        while waiting and size <= room:
+            conversation = waiting.popleft()
+            channel = conversation.channel
+            if channel is None or not conversation.may_send:
+                continue
+            if not channel.has_unsent and channel.window_open:
+                batch, over_time = conversation.lanes.take_batch(now)
+                dropped += [(conversation, outgoing) for outgoing in over_time]
+                if batch:
+                    channel.encode(batch)
+            if channel.has_unsent:
+                part = replace(channel.next_part(self.clock, now), slot=conversation.slot)
+                frames.append(part)
+                size += len(part.data) + PART_HEADER_BYTES_MAX
+                waiting.append(conversation)
+        return frames
+
+
+def _has_something(conversation: Conversation) -> bool:
+    channel = conversation.channel
+    if channel is None or not conversation.may_send:
+        return False
+    return channel.has_unsent or channel.owes_acknowledgement or (len(conversation.lanes) > 0 and channel.window_open)
+
+
+def _acknowledgements(conversations: list[Conversation], *, riding: bool) -> list[Part]:
+    acks: list[Part] = []
+    for conversation in conversations:
+        if conversation.channel is not None and conversation.may_send:
+            ack = conversation.channel.acknowledgement(riding=riding)
+            if ack is not None:
+                acks.append(Ack(conversation.slot, ack.number))
+    return acks
