@@ -1,14 +1,14 @@
 """What can go wrong in a codec, as data.
 
-    CodecError
-    ├── EncodeError            our side gave something that the format cannot hold: a mistake of ours
-    └── DecodeError            the peer's bytes are not acceptable: reset the context, never guess
-        ├── Truncated          the frame ends too early
-        ├── Malformed          the frame cannot have come from an encoder of this codec
-        ├── IntegrityError     the checksum over the decoded text differs: the contexts differ
-        └── LimitExceeded      a named limit; checked before anything is allocated
+CodecError
+├── EncodeError            our side gave something that the format cannot hold: a mistake of ours
+└── DecodeError            the peer's bytes are not acceptable: reset the context, never guess
+    ├── Truncated          the frame ends too early
+    ├── Malformed          the frame cannot have come from an encoder of this codec
+    ├── IntegrityError     the checksum over the decoded text differs: the contexts differ
+    └── LimitExceeded      a named limit; checked before anything is allocated
 
-    NotOcppJ                   a text that is not an OCPP-J message (see `rpc`), with what to answer
+NotOcppJ                   a text that is not an OCPP-J message (see `rpc`), with what to answer
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ __all__ = [
     "Message",
     "MessageType",
     "OcppVersion",
+    "action_of",
     "parse",
     "payload_text",
     "render",
@@ -134,6 +135,18 @@ def payload_text(message: Message) -> str:
         parts = tokens(f"[{message.body}]")
         return message.body[len(parts[1]) + 1 :]
     return message.body
+
+
+def action_of(message_type: MessageType, body: str) -> str:
+    """The action in the body of a message that `parse` has accepted, "" for answers."""
+    if message_type not in _HAS_ACTION:
+        return ""
+    token = body[: body.index('"', 1) + 1]
+    if "\\" in token:
+        token = tokens(f"[{body}]")[1]
+    action = json.loads(token)
+    assert isinstance(action, str)
+    return action
 
 
 _TYPES: Final = {str(member.value): member for member in MessageType}

@@ -115,7 +115,6 @@ class _Link:
     peer: str
     greet_by: float
     edge: _Edge | None = None
-    closing: bool = False
 
 
 @dataclass
@@ -178,7 +177,7 @@ class CloudMachine:
         """When to deliver the next `Tick`."""
         times: list[float] = []
         for link in self._links.values():
-            if link.session.state is SessionState.GREETING:
+            if link.session.state is SessionState.GREETING and not link.session.closing:
                 times.append(link.greet_by)
             send_at = link.session.next_deadline()
             if send_at is not None:
@@ -229,13 +228,13 @@ class CloudMachine:
 
     def _close_link(self, link: _Link, reason: str, out: list[Effect]) -> None:
         """Close the connection; all else follows when it is reported closed."""
-        link.closing = True
+        link.session.closing = True
         out.append(CloseLink(link.session.link, reason))
 
     def _link_message(self, link: _Link, data: bytes, now: float, out: list[Effect]) -> None:
         try:
             for part in read_parts(data):
-                if link.closing:
+                if link.session.closing:
                     return
                 self._part(link, part, now, out)
         except (PartError, ValueError, LimitExceeded) as error:
@@ -286,7 +285,7 @@ class CloudMachine:
             station.take_batch(batch, now, out)
 
     def _flush(self, link: _Link, now: float, out: list[Effect]) -> None:
-        if link.edge is None or link.closing:
+        if link.edge is None or link.session.closing:
             return
         conversations: list[Conversation] = list(link.edge.slots.values())
         link.session.wake(conversations, now)
@@ -521,8 +520,7 @@ class CloudMachine:
 
     def _expire(self, now: float, out: list[Effect]) -> None:
         for link in list(self._links.values()):
-            if link.session.state is SessionState.GREETING and now >= link.greet_by:
-                link.greet_by = now + GREETING_TIMEOUT_S
+            if link.session.state is SessionState.GREETING and not link.session.closing and now >= link.greet_by:
                 self._refuse_link(link, "no hello", out)
         for edge in self._edges.values():
             link_over = edge.lost_at is not None and now >= edge.lost_at + self.settings.link_grace_s

@@ -123,6 +123,7 @@ class CloudStation(Conversation):
         """The station has gone, or is sent away: nothing of it lives on but contexts and what it may repeat."""
         self.moved(CsmsStep.SHUT)
         self.authorization = None
+        self.lost_at = None
         self._under_way.clear()
         if self.channel is not None:
             self.channel.void_calls()

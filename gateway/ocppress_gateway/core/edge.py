@@ -108,7 +108,6 @@ class EdgeMachine:
     _ids: int = 0
     _id_prefix: str = ""
     _stopping: bool = False
-    _closing: bool = False
 
     # --- the machine's two faces
 
@@ -151,7 +150,7 @@ class EdgeMachine:
             if not self._stopping:
                 times.append(self._dial_at)
         else:
-            if self._session.state is SessionState.GREETING:
+            if self._session.state is SessionState.GREETING and not self._session.closing:
                 times.append(self._hello_at + GREETING_TIMEOUT_S)
             send_at = self._session.next_deadline()
             if send_at is not None:
@@ -290,6 +289,7 @@ class EdgeMachine:
     def _give_up(self, reason: str, out: list[Effect]) -> None:
         """Close the connection; all else follows when it is reported closed."""
         assert self._session is not None, "there is a connection to give up"
+        self._session.closing = True
         out.append(CloseLink(self._session.link, reason))
 
     def _stop(self, now: float, out: list[Effect]) -> None:
@@ -306,8 +306,7 @@ class EdgeMachine:
                 self._links += 1
                 self._session = LinkSession(self._links, self.settings.linger_s, takes_clock=True)
                 out.append(OpenLink(self._links))
-        elif self._session.state is SessionState.GREETING and now >= self._hello_at + GREETING_TIMEOUT_S:
-            self._hello_at = now
+        elif self._session.state is SessionState.GREETING and not self._session.closing and now >= self._hello_at + GREETING_TIMEOUT_S:
             self._give_up("no welcome", out)
         grace_over = self._lost_at is not None and now >= self._lost_at + self.settings.link_grace_s
         for station in list(self._stations.values()):
@@ -332,8 +331,7 @@ class EdgeMachine:
             )
         if message:
             out.append(SendLink(self._session.link, message))
-        elif self._stopping and not self._closing and self._session.idle:
-            self._closing = True
+        elif self._stopping and not self._session.closing and self._session.idle:
             self._give_up("the edge is stopping", out)
 
     # --- what the cloud says
@@ -341,6 +339,8 @@ class EdgeMachine:
     def _link_message(self, data: bytes, now: float, out: list[Effect]) -> None:
         try:
             for part in read_parts(data):
+                if self._session is None or self._session.closing:
+                    return
                 self._part(part, now, out)
         except (PartError, ValueError, LimitExceeded) as error:
             out.append(self._note(Level.ERROR, "the cloud broke the link's rules", reason=str(error)))

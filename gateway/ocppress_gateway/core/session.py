@@ -70,6 +70,8 @@ class LinkSession:
         self._zero_told_at: float | None = None
         self.state = SessionState.CONNECTING
         self.clock: LinkClock | None = None
+        self.closing = False
+        """This end has asked for the connection's end: nothing is sent or listened to any more."""
         self._linger_s = linger_s
         self._controls: deque[Control] = deque()
         self._writing = False
@@ -106,7 +108,7 @@ class LinkSession:
 
     def next_deadline(self) -> float | None:
         """When `next_message` will have something."""
-        return None if self._writing or not self.is_open else self._send_at
+        return None if self._writing or self.closing or not self.is_open else self._send_at
 
     def wake(self, conversations: Iterable[Conversation], now: float) -> None:
         """Something may wait to be sent: set the time, `linger_s` from the first on, so that neighbours share a packet."""
@@ -116,7 +118,7 @@ class LinkSession:
     def next_message(self, conversations: list[Conversation], now: float) -> tuple[bytes, list[tuple[Conversation, Outgoing]]]:
         """The next link message (b"" if it isn't time), and what was dropped because its time was over."""
         dropped: list[tuple[Conversation, Outgoing]] = []
-        if self._writing or not self.is_open or self._send_at is None or now < self._send_at:
+        if self._writing or self.closing or not self.is_open or self._send_at is None or now < self._send_at:
             return b"", dropped
         parts: list[Part] = []
         size = 0

@@ -1,7 +1,7 @@
 """What the gateway asks of a transport: ordered, whole, binary messages over a connection that may be lost at any time.
 
-Three kinds implement it: `websocket` (aiohttp), `memory` (in one process, with seeded faults), and the tests of the contract run over all of them.
-Errors of the libraries below are mapped here and only here: a lost connection is `LinkLost`, whatever lost it.
+Three kinds implement it: `websocket` (aiohttp), `memory` (in one process, with seeded faults), and the tests of the contract run over all
+of them. Errors of the libraries below are mapped here and only here: a lost connection is `LinkLost`, whatever lost it.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ import abc
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-__all__ = ["Connection", "ConnectionHandler", "Connector", "Listener", "WireCount"]
+from ocppress_gateway.core.limits import LINK_MESSAGE_BYTES_MAX
+
+__all__ = ["Connection", "ConnectionHandler", "Connector", "Listener", "WireCount", "check_message"]
 
 
 @dataclass(frozen=True, slots=True)
 class WireCount:
     """Bytes of one connection as the kernel counted them (TCP_INFO), at this end, both ways.
 
-    `*_segments` count TCP segments, bare ACKs included; `*_bytes` TCP payload, which for TLS is records and handshake. None where the platform has no TCP_INFO.
+    `*_segments` count TCP segments, bare ACKs, SYN and retransmissions included; `*_bytes` TCP payload, which for TLS is records and
+    handshake; `sent_bytes` has what was sent again, too.
     """
 
     sent_segments: int
@@ -27,6 +30,12 @@ class WireCount:
     retransmitted_segments: int
     header_bytes: int
     """IP and TCP header of one segment without SYN options: 40 for IPv4, 60 for IPv6, 12 more with TCP timestamps."""
+
+
+def check_message(data: bytes) -> None:
+    """Raise `ValueError` for what no transport takes: a link message has 1 to `LINK_MESSAGE_BYTES_MAX` bytes."""
+    if not 1 <= len(data) <= LINK_MESSAGE_BYTES_MAX:
+        raise ValueError(f"a link message has 1 to {LINK_MESSAGE_BYTES_MAX} bytes, not {len(data)}")
 
 
 class Connection(abc.ABC):
@@ -40,7 +49,8 @@ class Connection(abc.ABC):
 
     @abc.abstractmethod
     async def send(self, data: bytes) -> None:
-        """Send one message; returns when the kernel has it. Raises `LinkLost`."""
+        """Send one message of 1 to `LINK_MESSAGE_BYTES_MAX` bytes; returns when the kernel has it. Raises `LinkLost`; `ValueError` for
+        another size."""
 
     @abc.abstractmethod
     async def receive(self) -> bytes:
@@ -61,6 +71,9 @@ ConnectionHandler = Callable[[Connection], Awaitable[None]]
 class Connector(abc.ABC):
     """The edge's side: makes connections."""
 
+    address: str
+    """For logs: where the cloud is."""
+
     @abc.abstractmethod
     async def connect(self) -> Connection:
         """A new connection. Raises `LinkLost` (try again later) or `LinkRefused` (TLS, HTTP status: a person has to act)."""
@@ -68,6 +81,11 @@ class Connector(abc.ABC):
 
 class Listener(abc.ABC):
     """The cloud's side: accepts connections."""
+
+    @property
+    @abc.abstractmethod
+    def address(self) -> str:
+        """For logs: where it listens, once it does."""
 
     @abc.abstractmethod
     async def serve(self, handler: ConnectionHandler) -> None:

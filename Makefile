@@ -1,0 +1,59 @@
+# Each target makes what it needs: the virtual environment, the packages in it, Node for the tests that want it.
+#   make test PYTHON=python3.12          another Python
+#   make demo ARGS="--duration-s 15"     more arguments
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+.PHONY: help demo test test-all soak check fmt bench documents run-venv dev-venv node clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo       stations, edge, cloud and CSMS in one process, with a live table of bytes"
+	@echo "make test       all checks and tests, of the tree and of the built wheel"
+	@echo "make test-all   the same with each Python from 3.11 to 3.13 that is found"
+	@echo "make soak       the tests that take minutes"
+	@echo "make check      style and types        make fmt        format the code"
+	@echo "make bench      bytes of the shipped recordings, per trace"
+	@echo "make documents  rewrite what is generated: tables in README.md, files in deploy/"
+
+demo: run-venv
+	@$(VENV)/bin/ocppress demo $(ARGS)
+
+# The whole suite comes last, so that the last line is its count.
+test: check node
+	.ci/wheel $(VENV)
+	$(VENV)/bin/python -m pytest -ra $(ARGS)
+
+test-all:
+	.ci/test-all
+
+soak: dev-venv node
+	$(VENV)/bin/python -m pytest -ra -m soak $(ARGS)
+
+check: dev-venv
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+fmt: dev-venv
+	$(VENV)/bin/ruff check --fix-only .
+	$(VENV)/bin/ruff format .
+
+bench: run-venv
+	@$(VENV)/bin/ocppress measure $(wildcard gateway/ocppress_gateway/workloads/recordings/*.jsonl) $(ARGS)
+
+documents: dev-venv
+	$(VENV)/bin/python -m scripts.documents
+
+run-venv:
+	@.ci/venv $(PYTHON) $(VENV)
+
+dev-venv:
+	@.ci/venv $(PYTHON) $(VENV) dev
+
+node:
+	@.ci/node
+
+clean:
+	rm -rf .venv .venv-* dist .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/integration/node/node_modules

@@ -1,0 +1,168 @@
+"""What all codecs share: numbering of CALLs instead of message ids, and the checksum that ends each frame.
+
+    text of a frame      [2,"0","Heartbeat",{}]⏎[3,"4",{}]⏎          ids are CALL numbers, "" where there is none
+    chain                BLAKE2s-128(chain before, text)             16 zero bytes at the epoch's start
+    checksum             first 2 bytes of the chain, 4 if the text is longer than SHORT_TEXT_BYTES_MAX
+
+The chain covers every text since the epoch began. So a difference that 16 bits miss in one frame is found by the next frame, and a frame
+that was lost, repeated or swapped is found even if it would decode. A CRC is linear: related texts can share its low bits.
+
+The reference of a message to its CALL is one unsigned number: 0 as expected, 1 no CALL, 2 + zigzag(difference from what was expected).
+Expected is, for CALLRESULT and CALLERROR, the CALL after the one answered last; for CALLRESULTERROR the newest CALL of its own direction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ocppress_codecs.errors import EncodeError, IntegrityError, LimitExceeded, Malformed, NotOcppJ
+from ocppress_codecs.interface import FRAME_TEXT_BYTES_MAX, CallLog
+from ocppress_codecs.rpc import Message, MessageType, parse, render
+
+__all__ = [
+    "CALL_NUMBER_MAX",
+    "REFERENCE_EXPECTED",
+    "REFERENCE_NONE",
+    "SHORT_TEXT_BYTES_MAX",
+    "Progress",
+    "checked",
+    "checksum",
+    "committed",
+    "covered",
+    "numbered",
+    "reference",
+    "resolved",
+    "validated",
+]
+
+CALL_NUMBER_MAX: Final = 2**32 - 1
+"""CALLs in one epoch; at one a second it lasts 136 years, and it fits the integers of any language."""
+
+SHORT_TEXT_BYTES_MAX: Final = 4096
+"""Text up to which a checksum has 16 bits. It is what a batch usually holds; in the frame of a larger one, which takes hundreds of
+bytes, two more are under one per cent, and a difference missed there would do the most harm."""
+
+REFERENCE_EXPECTED: Final = 0
+REFERENCE_NONE: Final = 1
+
+_ANSWERS: Final = frozenset({MessageType.CALLRESULT, MessageType.CALLERROR})
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far one direction of an epoch has come: the same at both ends after the same frame."""
+
+    call_count: int = 0
+    next_answer: int = 0
+    chain: bytes = bytes(16)
+
+
+def numbered(batch: Sequence[Message], progress: Progress) -> list[Message]:
+    """`batch` as the far end will see it: CALLs with their numbers, SENDs without. Raises `EncodeError`."""
+    if not batch:
+        raise EncodeError("an empty batch")
+    call_count = progress.call_count
+    result: list[Message] = []
+    for message in batch:
+        call = message.call
+        if message.type is MessageType.CALL:
+            call = call_count
+            call_count += 1
+        elif message.type is MessageType.SEND:
+            call = None
+        if call is not None and not 0 <= call <= CALL_NUMBER_MAX:
+            raise EncodeError(f"CALL number {call}")
+        result.append(message if call == message.call else replace(message, call=call))
+    return result
+
+
+def reference(message: Message, progress: Progress) -> tuple[int, Progress]:
+    """The number that refers `message` to its CALL, and the progress after it."""
+    if message.type is MessageType.CALL:
+        return REFERENCE_EXPECTED, replace(progress, call_count=progress.call_count + 1)
+    if message.type is MessageType.SEND:
+        return REFERENCE_EXPECTED, progress
+    if message.call is None:
+        return REFERENCE_NONE, progress
+    difference = message.call - _expected(message.type, progress)
+    if message.type in _ANSWERS:
+        progress = replace(progress, next_answer=message.call + 1)
+    if difference == 0:
+        return REFERENCE_EXPECTED, progress
+    return 2 + (2 * difference if difference > 0 else -2 * difference - 1), progress
+
+
+def resolved(message_type: MessageType, number: int, progress: Progress) -> tuple[int | None, Progress]:
+    """The reverse of `reference`: the CALL that reference `number` means, and the progress after it. Raises `Malformed`."""
+    if message_type is MessageType.CALL:
+        if number != REFERENCE_EXPECTED or progress.call_count > CALL_NUMBER_MAX:
+            raise Malformed("a CALL with a reference, or one too many")
+        return progress.call_count, replace(progress, call_count=progress.call_count + 1)
+    if message_type is MessageType.SEND:
+        if number != REFERENCE_EXPECTED:
+            raise Malformed("a SEND with a reference")
+        return None, progress
+    if number == REFERENCE_NONE:
+        return None, progress
+    call = _expected(message_type, progress)
+    if number != REFERENCE_EXPECTED:
+        zigzag = number - 2
+        call += -(zigzag + 1) // 2 if zigzag % 2 else zigzag // 2
+    if not 0 <= call <= CALL_NUMBER_MAX:
+        raise Malformed(f"CALL number {call}")
+    if message_type in _ANSWERS:
+        progress = replace(progress, next_answer=call + 1)
+    return call, progress
+
+
+def _expected(message_type: MessageType, progress: Progress) -> int:
+    return progress.next_answer if message_type in _ANSWERS else progress.call_count - 1
+
+
+def validated(message_type: MessageType, body: str) -> str:
+    """The action of a body that came as text, which must be OCPP-J without insignificant white space. Raises `Malformed`."""
+    try:
+        message = parse(render("", Message(message_type, "", body)))[1]
+    except NotOcppJ as error:
+        raise Malformed(f"a body that is not OCPP-J: {error.reason}") from None
+    if message.body != body:
+        raise Malformed("a body with white space")
+    return message.action
+
+
+def covered(messages: Sequence[Message]) -> bytes:
+    """The text of a frame, which its checksum covers and its limit counts. Raises `EncodeError` for lone surrogates."""
+    lines = [render("" if message.call is None else str(message.call), message) for message in messages]
+    try:
+        return ("\n".join(lines) + "\n").encode()
+    except UnicodeEncodeError as error:
+        raise EncodeError(f"text that UTF-8 can't hold: {error.reason}") from error
+
+
+def checksum(text: bytes, progress: Progress) -> tuple[bytes, Progress]:
+    """The checksum of a frame with this text, and the progress with the chain moved on."""
+    chain = hashlib.blake2s(progress.chain + text, digest_size=16).digest()
+    return chain[: 2 if len(text) <= SHORT_TEXT_BYTES_MAX else 4], replace(progress, chain=chain)
+
+
+def checked(messages: Sequence[Message], received: bytes, progress: Progress) -> Progress:
+    """The progress after a frame of `messages` that ended in `received`. Raises `LimitExceeded`, `Malformed`, `IntegrityError`."""
+    text = covered(messages)
+    if len(text) > FRAME_TEXT_BYTES_MAX:
+        raise LimitExceeded("frame_text_bytes", FRAME_TEXT_BYTES_MAX, len(text))
+    expected, progress = checksum(text, progress)
+    if len(received) != len(expected):
+        raise Malformed(f"a checksum of {len(received)} bytes instead of {len(expected)}")
+    if received != expected:
+        raise IntegrityError("the checksum differs")
+    return progress
+
+
+def committed(messages: Sequence[Message], calls: CallLog) -> None:
+    """Note the CALLs of a frame that was encoded or decoded for good."""
+    for message in messages:
+        if message.type is MessageType.CALL:
+            calls.add(message.action)

@@ -1,0 +1,165 @@
+"""The codec `cbor-zstd`: plain formats with libraries everywhere, CBOR (RFC 8949) and zstd (RFC 8878).
+
+    ┌───────────────────┬──────────┐
+    │ messages (CBOR)   │ checksum │      small frames: as they are; the first byte is below 0xfd
+    └───────────────────┴──────────┘
+    ┌──────┬────────────┬──────────┐      fd  zstd, 2 bytes of checksum
+    │ mark │ content    │ checksum │      fe  CBOR, 4 bytes
+    └──────┴────────────┴──────────┘      ff  zstd, 4 bytes
+
+The CBOR is that of `messages`, the checksum that of `carriage`. zstd is without magic number, content size, dictionary id and checksum of its own,
+and has as raw dictionary the trained one and then the context's window.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import zstandard
+
+from ocppress_codecs.carriage import SHORT_TEXT_BYTES_MAX, Progress, checked, checksum, committed, covered, numbered
+from ocppress_codecs.errors import DecodeError, EncodeError, LimitExceeded, Malformed, Truncated
+from ocppress_codecs.interface import FRAME_BYTES_MAX, FRAME_TEXT_BYTES_MAX, CallLog, Decoder, Encoder
+from ocppress_codecs.messages import read_messages, write_messages
+from ocppress_codecs.rpc import Message
+from ocppress_codecs.shapes import Context
+
+__all__ = ["FORMAT_VERSION", "CborZstdDecoder", "CborZstdEncoder", "State", "first_state"]
+
+FORMAT_VERSION: Final = 1
+
+_MARK_ZSTD_SHORT: Final = 0xFD
+_MARK_CBOR_LONG: Final = 0xFE
+_MARK_ZSTD_LONG: Final = 0xFF
+"""Initial bytes that no CBOR item has (RFC 8949, 3)."""
+
+_ZSTD_LEVEL: Final = 19
+_ZSTD_BYTES_MIN: Final = 20
+"""CBOR from which zstd is tried; its own frame and block headers take 8 bytes or more."""
+
+_ZSTD_FRAME_HEADER: Final = b"\x00"
+"""Frame_Header_Descriptor: no content size, checksum or dictionary id, window size in the next byte."""
+
+_ZSTD_WINDOW_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Memory that a frame may ask of zstd's decoder: the largest text and its dictionary, as a power of two."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One direction of an epoch, the same at both ends."""
+
+    dictionary: bytes
+    """CBOR messages from which zstd copies; `context` began with them."""
+    context: Context
+    """Not changed once it is in a state."""
+    progress: Progress
+
+
+class CborZstdEncoder(Encoder):
+    """Writes frames, and reads each again before it lets go of it."""
+
+    def __init__(self, calls: CallLog, state: State) -> None:
+        self.calls = calls
+        self._state = state
+
+    def encode(self, batch: Sequence[Message]) -> bytes:
+        messages = numbered(batch, self._state.progress)
+        text = covered(messages)
+        if len(text) > FRAME_TEXT_BYTES_MAX:
+            raise EncodeError(f"{len(text)} bytes of text in one frame")
+        for as_text in (False, True):
+            frame = self._frame(messages, text, as_text=as_text)
+            try:
+                back, state = _read(frame, self._state)
+            except DecodeError as error:
+                problem = str(error)
+                continue
+            if back == messages:
+                self._state = state
+                committed(messages, self.calls)
+                return frame
+            problem = "not what was given"
+        raise EncodeError(f"not OCPP-J: {problem}")
+
+    def _frame(self, messages: Sequence[Message], text: bytes, *, as_text: bool) -> bytes:
+        plain = write_messages(messages, self._state.context.copy(), self._state.progress, as_text=as_text)
+        packed = plain
+        if len(plain) >= _ZSTD_BYTES_MIN:
+            packed = _compressed(plain, self._state.dictionary + self._state.context.window)
+        zstd = len(packed) < len(plain)
+        long = len(text) > SHORT_TEXT_BYTES_MAX
+        mark = (_MARK_ZSTD_LONG if zstd else _MARK_CBOR_LONG) if long else _MARK_ZSTD_SHORT if zstd else None
+        start = b"" if mark is None else bytes((mark,))
+        return start + (packed if zstd else plain) + checksum(text, self._state.progress)[0]
+
+
+class CborZstdDecoder(Decoder):
+    """Reads what `CborZstdEncoder` wrote."""
+
+    def __init__(self, calls: CallLog, state: State) -> None:
+        self.calls = calls
+        self._state = state
+
+    def decode(self, frame: bytes) -> list[Message]:
+        messages, self._state = _read(frame, self._state)
+        committed(messages, self.calls)
+        return messages
+
+
+def _read(frame: bytes, state: State) -> tuple[list[Message], State]:
+    if len(frame) > FRAME_BYTES_MAX:
+        raise LimitExceeded("frame_bytes", FRAME_BYTES_MAX, len(frame))
+    mark = frame[0] if frame else 0
+    checksum_bytes = 4 if mark >= _MARK_CBOR_LONG else 2
+    plain, received = frame[mark >= _MARK_ZSTD_SHORT : -checksum_bytes], frame[-checksum_bytes:]
+    if not plain:
+        raise Truncated("a frame without messages")
+    if mark in (_MARK_ZSTD_SHORT, _MARK_ZSTD_LONG):
+        plain = _expanded(plain, state.dictionary + state.context.window)
+    context = state.context.copy()
+    messages, progress = read_messages(plain, context, state.progress)
+    return messages, State(state.dictionary, context, checked(messages, received, progress))
+
+
+def _compressed(plain: bytes, dictionary: bytes) -> bytes:
+    parameters = zstandard.ZstdCompressionParameters.from_level(
+        _ZSTD_LEVEL,
+        source_size=len(plain),
+        dict_size=len(dictionary),
+        format=zstandard.FORMAT_ZSTD1_MAGICLESS,
+        write_content_size=False,
+        write_checksum=False,
+        write_dict_id=False,
+    )
+    return zstandard.ZstdCompressor(dict_data=_raw(dictionary), compression_params=parameters).compress(plain)
+
+
+def _expanded(packed: bytes, dictionary: bytes) -> bytes:
+    if packed[:1] != _ZSTD_FRAME_HEADER:
+        raise Malformed("a zstd frame header with other fields than the window size")
+    decompressor = zstandard.ZstdDecompressor(
+        dict_data=_raw(dictionary), max_window_size=_ZSTD_WINDOW_BYTES_MAX, format=zstandard.FORMAT_ZSTD1_MAGICLESS
+    )
+    try:
+        plain = decompressor.decompress(packed, max_output_size=FRAME_BYTES_MAX)
+        # Only where the room is just enough does the library look whether something follows.
+        return decompressor.decompress(packed, max_output_size=len(plain), allow_extra_data=False)
+    except zstandard.ZstdError as error:
+        raise Malformed(f"zstd: {error}") from None
+
+
+def _raw(dictionary: bytes) -> zstandard.ZstdCompressionDict:
+    return zstandard.ZstdCompressionDict(dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+
+
+@functools.cache
+def first_state(dictionary: bytes) -> State:
+    """The state that an epoch begins with: as if the messages of `dictionary` had been received. Raises `DecodeError`."""
+    context = Context()
+    if dictionary:
+        read_messages(dictionary, context, Progress())
+    context.window = b""
+    return State(dictionary, context, Progress())

@@ -1,0 +1,43 @@
+"""The codecs by name, and what two ends compare before they use one."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from ocppress_codecs import cbor_zstd, verbatim
+from ocppress_codecs.dictionary import Dictionary, shipped
+from ocppress_codecs.interface import CallLog, CodecName, Endpoint, Side
+from ocppress_codecs.names import names_bytes
+from ocppress_codecs.rpc import OcppVersion
+
+__all__ = ["FINGERPRINT_BYTES", "fingerprint", "offers", "open_endpoint"]
+
+FINGERPRINT_BYTES: Final = 4
+"""Enough to tell the few releases apart that can ever meet; it guards against mistakes, not against attackers."""
+
+
+def open_endpoint(name: CodecName, version: OcppVersion, side: Side, *, dictionary: Dictionary | None = None) -> Endpoint:
+    """A fresh endpoint, at the start of an epoch. The far end opens its own with the same arguments but `side`.
+
+    `dictionary` is the shipped one if None; a different one is for measuring.
+    """
+    sent, received = CallLog(), CallLog()
+    if name is CodecName.VERBATIM:
+        return Endpoint(verbatim.VerbatimEncoder(sent), verbatim.VerbatimDecoder(received))
+    state = cbor_zstd.first_state((dictionary or shipped()).for_version(version))
+    return Endpoint(cbor_zstd.CborZstdEncoder(sent, state), cbor_zstd.CborZstdDecoder(received, state))
+
+
+def fingerprint(name: CodecName) -> bytes:
+    """4 bytes that two ends have in common exactly if they can use this codec together."""
+    if name is CodecName.VERBATIM:
+        shared = f"{name} {verbatim.FORMAT_VERSION}\n".encode()
+    else:
+        shared = f"{name} {cbor_zstd.FORMAT_VERSION}\n".encode() + names_bytes() + shipped().data
+    return hashlib.blake2s(shared, digest_size=FINGERPRINT_BYTES).digest()
+
+
+def offers() -> list[tuple[CodecName, bytes]]:
+    """All codecs with their fingerprints, the preferred one first."""
+    return [(name, fingerprint(name)) for name in (CodecName.CBOR_ZSTD, CodecName.VERBATIM)]

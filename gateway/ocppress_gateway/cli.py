@@ -1,0 +1,120 @@
+"""The command line: what there is to say, and how it ends.
+
+Results go to standard output, everything else to standard error. Exit codes are those of BSD's sysexits where one fits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, TypeVar
+
+from ocppress_gateway import __version__
+from ocppress_gateway.config import CloudConfig, EdgeConfig, effective_json, load_cloud, load_edge
+from ocppress_gateway.demo import command as demo_command
+from ocppress_gateway.errors import ConfigError, GatewayError, UsageError
+from ocppress_gateway.log import set_up
+from ocppress_gateway.provisioning import command as ca_command
+from ocppress_gateway.tools import commands as tools_commands
+
+__all__ = ["CONFIG", "INTERNAL", "INTERRUPTED", "OK", "UNAVAILABLE", "USAGE", "build_parser", "main"]
+
+OK: Final = 0
+USAGE: Final = 2
+UNAVAILABLE: Final = 69
+INTERNAL: Final = 70
+CONFIG: Final = 78
+INTERRUPTED: Final = 130
+
+_logger = logging.getLogger("ocppress")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; never ends the process itself but for a wrong command line (2)."""
+    args = build_parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = args.func
+    try:
+        return command(args)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except GatewayError as error:
+        print(f"ocppress: {error}", file=sys.stderr)
+        return _exit_code(error)
+    except Exception:
+        _logger.exception("internal error")
+        return INTERNAL
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All commands with their arguments; each command's function is in `func`."""
+    parser = argparse.ArgumentParser(
+        prog="ocppress", description="OCPP, compressed: a station's traffic over a cellular link for a small fraction of the bytes."
+    )
+    parser.add_argument("--version", action="version", version=f"ocppress {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    demo_command.add_parser(commands)
+    _add_program(commands, "edge", "the end at the stations", _edge)
+    _add_program(commands, "cloud", "the end at the CSMS", _cloud)
+    tools_commands.add_parsers(commands)
+    ca_command.add_parser(commands)
+    return parser
+
+
+def _add_program(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, what: str, func: Callable[[argparse.Namespace], int]
+) -> None:
+    parser = commands.add_parser(name, help=f"run {what}", description=f"Run {what} of the link until SIGTERM or Ctrl-C.")
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help=f"the configuration, {name}.toml")
+    parser.add_argument("--check", action="store_true", help="only read the configuration and show the whole of it, defaults included")
+    parser.set_defaults(func=func)
+
+
+def _edge(args: argparse.Namespace) -> int:
+    return _program(args, load_edge, _run_edge)
+
+
+def _cloud(args: argparse.Namespace) -> int:
+    return _program(args, load_cloud, _run_cloud)
+
+
+Config = TypeVar("Config", EdgeConfig, CloudConfig)
+
+
+def _program(args: argparse.Namespace, load: Callable[[Path], Config], run: Callable[[Config], int]) -> int:
+    config = load(args.config)
+    if args.check:
+        print(effective_json(config))
+        print(f"{args.config}: OK", file=sys.stderr)
+        return OK
+    set_up(config.log)
+    if config.link.tls is None:
+        _logger.warning("the link is not encrypted and anyone may claim to be an edge: for development only")
+    return run(config)
+
+
+# The programs are imported when they run: `ocppress --version` needs none of them.
+
+
+def _run_edge(config: EdgeConfig) -> int:
+    from ocppress_gateway.edge.program import run
+
+    return run(config)
+
+
+def _run_cloud(config: CloudConfig) -> int:
+    from ocppress_gateway.cloud.program import run
+
+    return run(config)
+
+
+def _exit_code(error: GatewayError) -> int:
+    match error:
+        case ConfigError():
+            return CONFIG
+        case UsageError():
+            return USAGE
+        case _:
+            return UNAVAILABLE

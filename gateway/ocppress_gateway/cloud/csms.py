@@ -1,0 +1,135 @@
+"""The cloud's OCPP-J client: one WebSocket to the CSMS per station. It knows HTTP and WebSocket, nothing of OCPP."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote
+
+import aiohttp
+from aiohttp import hdrs
+from yarl import URL
+
+from ocppress_gateway.core.events import CsmsClosed, CsmsOpened, CsmsRefused, CsmsText, OpenCsms, Tick
+from ocppress_gateway.driver import Driver
+from ocppress_gateway.http_client import ClientSocket, client_session
+from ocppress_gateway.text_socket import CLOSE_TIMEOUT_S, MESSAGE_BYTES_MAX, PING_S, TextSocket
+
+__all__ = ["CsmsClient", "Spawn"]
+
+_DEFLATE_WINDOW_BITS: Final = 15
+"""RFC 7692: what permessage-deflate is offered with; the CSMS may take it or leave it."""
+
+_SWITCHING_PROTOCOLS: Final = 101
+
+Spawn = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
+"""Starts a task of this name in the program's task group."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Csms:
+    """One connection, or an attempt at one (`is_open` not set)."""
+
+    text_socket: TextSocket
+    task: asyncio.Task[None]
+    is_open: asyncio.Event
+
+
+class CsmsClient:
+    """Connects to the CSMS. Between `start` and `close`, run the machine's effects on it; effects for sockets that have gone do nothing."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        spawn: Spawn,
+        *,
+        url: str,
+        connect_timeout_s: float,
+        ssl_context: ssl.SSLContext | None = None,
+        ping_s: float = PING_S,
+    ) -> None:
+        """`url` has one `{identity}`; `ssl_context` is for `wss://`, None for the system's certificates."""
+        self._driver = driver
+        self._spawn = spawn
+        self._url = url
+        self._connect_timeout_s = connect_timeout_s
+        self._ssl_context = ssl_context
+        self._ping_s = ping_s
+        self._session: aiohttp.ClientSession | None = None
+        self._connections: dict[int, _Csms] = {}
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def start(self) -> None:
+        self._session = client_session(ssl_context=self._ssl_context)
+
+    async def close(self) -> None:
+        """Close everything."""
+        if self._session is not None:
+            await self._session.close()
+
+    # --- effects
+
+    def open(self, effect: OpenCsms) -> None:
+        socket = effect.socket
+
+        async def on_text(text: str) -> None:
+            await self._driver.post(CsmsText(socket, text))
+
+        text_socket = TextSocket(f"csms {socket} writer", on_text)
+        is_open = asyncio.Event()
+        task = self._spawn(self._run(effect, text_socket, is_open), f"csms {socket}")
+        self._connections[socket] = _Csms(text_socket, task, is_open)
+
+    def send(self, socket: int, text: str) -> None:
+        if (csms := self._connections.get(socket)) is not None:
+            csms.text_socket.send(text)
+
+    def close_csms(self, socket: int, code: int, reason: str) -> None:
+        if (csms := self._connections.get(socket)) is not None:
+            if csms.is_open.is_set():
+                csms.text_socket.close(code, reason)
+            else:
+                csms.task.cancel()
+
+    # --- one connection
+
+    async def _run(self, effect: OpenCsms, text_socket: TextSocket, is_open: asyncio.Event) -> None:
+        socket = effect.socket
+        gone: CsmsRefused | CsmsClosed | None = None
+        try:
+            websocket = await self._connect(effect)
+            is_open.set()
+            gone = CsmsClosed(socket, "the program ends")
+            self._driver.post_now(CsmsOpened(socket, websocket.protocol or ""))
+            gone = CsmsClosed(socket, await text_socket.run(websocket, websocket.abort))
+        except aiohttp.WSServerHandshakeError as error:
+            # A 101 here is an upgrade that broke RFC 6455: nothing that the CSMS decided.
+            gone = CsmsRefused(socket, None if error.status == _SWITCHING_PROTOCOLS else error.status, error.message)
+        except TimeoutError:
+            gone = CsmsRefused(socket, None, f"no answer within {self._connect_timeout_s:g} s")
+        except (aiohttp.ClientError, OSError) as error:
+            gone = CsmsRefused(socket, None, str(error) or type(error).__name__)
+        finally:
+            del self._connections[socket]
+            self._driver.post_now(gone or Tick())  # given up: nothing to report, but whoever waits for the last to go must look again
+
+    async def _connect(self, effect: OpenCsms) -> ClientSocket:
+        assert self._session is not None, "start comes first"
+        url = URL(self._url.replace("{identity}", quote(effect.identity, safe="")), encoded=True)
+        async with asyncio.timeout(self._connect_timeout_s):
+            websocket = await self._session.ws_connect(
+                url,
+                protocols=effect.subprotocols,
+                headers={} if effect.authorization is None else {hdrs.AUTHORIZATION: effect.authorization},
+                compress=_DEFLATE_WINDOW_BITS,
+                heartbeat=self._ping_s,
+                max_msg_size=MESSAGE_BYTES_MAX,
+                timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT_S),
+            )
+        assert isinstance(websocket, ClientSocket), "the session makes its own class of sockets"
+        return websocket

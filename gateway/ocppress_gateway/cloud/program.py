@@ -1,0 +1,117 @@
+"""The cloud: a listener for edges, a client to the CSMS, and the machine between them."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import random
+import ssl
+import time
+from collections.abc import Callable
+
+from ocppress_gateway.cloud.csms import CsmsClient
+from ocppress_gateway.config import CloudConfig
+from ocppress_gateway.core.cloud import CloudMachine, CloudSettings
+from ocppress_gateway.core.events import CloseCsms, CloseLink, Effect, Level, OpenCsms, SendCsms, SendLink
+from ocppress_gateway.core.machine import Machine
+from ocppress_gateway.errors import GatewayError
+from ocppress_gateway.program import Program, run_until_signal
+from ocppress_gateway.transports.base import Connection, Listener
+from ocppress_gateway.transports.tls import csms_client_context, link_server_context
+from ocppress_gateway.transports.websocket import WebSocketListener
+
+__all__ = ["CloudProgram", "cloud_settings", "run"]
+
+
+class CloudProgram(Program):
+    """The cloud in this process; see `Program`."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        listener: Listener,
+        *,
+        csms_url: str,
+        csms_ssl_context: ssl.SSLContext | None = None,
+        connect_timeout_s: float = 7.0,
+        shutdown_s: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`listener` is the edges' side; `csms_url` has one `{identity}`, `csms_ssl_context` None means the system's certificates."""
+        super().__init__(machine, logger=logging.getLogger("ocppress.cloud"), shutdown_s=shutdown_s, clock=clock)
+        self._listener = listener
+        self._numbers = itertools.count(1)
+        self._csms_url = csms_url
+        self._csms = CsmsClient(self._driver, self._spawn, url=csms_url, connect_timeout_s=connect_timeout_s, ssl_context=csms_ssl_context)
+
+    def _execute(self, effect: Effect) -> None:
+        match effect:
+            case SendLink():
+                self.links.send(effect.link, effect.data)
+            case SendCsms():
+                self._csms.send(effect.socket, effect.text)
+            case OpenCsms():
+                self._csms.open(effect)
+            case CloseCsms():
+                self._csms.close_csms(effect.socket, effect.code, effect.reason)
+            case CloseLink():
+                self.links.close(effect.link, effect.reason)
+            case _:
+                raise TypeError(f"the cloud cannot do {type(effect).__name__}")
+
+    async def _open(self) -> None:
+        self._csms.start()
+        try:
+            await self._listener.serve(self._accepted)
+        except OSError as error:
+            raise GatewayError(f"cannot listen for edges: {error.strerror or error}") from error
+        self._say(Level.INFO, "listening for edges", address=self._listener.address, csms=self._csms_url)
+
+    async def _accepted(self, connection: Connection) -> None:
+        await self.links.carry(next(self._numbers), connection)
+
+    async def _stop_listening(self) -> None:
+        """Edges that connect now are turned away by the machine, with a reason."""
+
+    def _is_busy(self) -> bool:
+        return len(self._csms) > 0 or len(self.links) > 0
+
+    async def _close(self) -> None:
+        await self._listener.close()
+        await self._csms.close()
+
+
+def cloud_settings(config: CloudConfig) -> CloudSettings:
+    """What the machine is to know of a configuration."""
+    return CloudSettings(
+        edges={edge.name: frozenset(edge.stations) for edge in config.edges},
+        linger_s=0.0,
+        command_timeout_s=config.timeouts.command_timeout_s,
+        call_timeout_s=config.csms.call_timeout_s,
+        link_grace_s=config.timeouts.link_grace_s,
+        retry_wait_min_s=config.csms.retry_wait_min_s,
+        retry_random_s=config.csms.retry_random_s,
+        retry_repeat_times=config.csms.retry_repeat_times,
+    )
+
+
+def run(config: CloudConfig) -> int:
+    """Run the cloud until SIGTERM; returns the exit code. Raises `ConfigError` for TLS files that can't be used, `GatewayError` for a port
+    that is taken."""
+    tls = config.link.tls
+    program = CloudProgram(
+        CloudMachine(cloud_settings(config), random=random.SystemRandom().random, random_bytes=os.urandom),
+        WebSocketListener(
+            host=config.link.host,
+            port=config.link.port,
+            ssl_context=None
+            if tls is None
+            else link_server_context(ca_file=tls.ca_file, certificate_file=tls.certificate_file, key_file=tls.key_file),
+        ),
+        csms_url=config.csms.url,
+        csms_ssl_context=None if config.csms.ca_file is None else csms_client_context(ca_file=config.csms.ca_file),
+        connect_timeout_s=config.csms.connect_timeout_s,
+        shutdown_s=config.timeouts.shutdown_s,
+    )
+    return run_until_signal(program)

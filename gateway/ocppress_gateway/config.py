@@ -1,0 +1,323 @@
+"""The configuration files of edge and cloud: TOML into frozen structs.
+
+Defaults stand here and nowhere else; the README's tables and the files in `deploy/` are made from these declarations (see `config_text`).
+Unknown keys are refused. Secrets are never in the file, only the name of a file that holds one, so a configuration may be shown whole.
+Relative paths are relative to the file that names them.
+
+Constraints are checked when a file is read, not by the constructors: code that makes a configuration uses `edge_from` and `cloud_from`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from ocppress_codecs.interface import CodecName
+from ocppress_gateway.errors import ConfigError
+
+__all__ = [
+    "EDGE_NAME_PATTERN",
+    "IDENTITY_PATTERN",
+    "CloudConfig",
+    "CloudLinkConfig",
+    "CloudTimeouts",
+    "CsmsConfig",
+    "EdgeConfig",
+    "EdgeEntry",
+    "EdgeLinkConfig",
+    "EdgeTimeouts",
+    "LinkTls",
+    "LogConfig",
+    "StationTls",
+    "StationsConfig",
+    "cloud_from",
+    "edge_from",
+    "effective_json",
+    "load_cloud",
+    "load_edge",
+]
+
+IDENTITY_PATTERN: Final = r"^[A-Za-z0-9*+=:|@._-]{1,48}\Z"
+"""A station's identity (OCPP 2.1 Part 4, 3.1.1: identifierString of at most 48 characters)."""
+
+EDGE_NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}\Z"
+"""An edge's name: the common name of its certificate, which crosses the link in each full handshake, and a folder of `ocppress ca`."""
+
+_FILE_BYTES_MAX: Final = 1024 * 1024
+"""Ten thousand edges with a station each take half of it; what is larger isn't a configuration."""
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Seconds = Annotated[float, Meta(gt=0, le=86400)]
+Identity = Annotated[str, Meta(pattern=IDENTITY_PATTERN)]
+EdgeName = Annotated[str, Meta(pattern=EDGE_NAME_PATTERN)]
+
+
+class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all tables."""
+
+
+class LogConfig(_Table, frozen=True, kw_only=True):
+    """What the program says about itself, on standard error."""
+
+    level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="The least severe lines to print.")] = "info"
+    format: Annotated[Literal["text", "json"], Meta(description="`text` is `key=value`, `json` one object a line.")] = "text"
+
+
+class StationTls(_Table, frozen=True, kw_only=True):
+    """TLS towards the stations."""
+
+    certificate_file: Annotated[Path, Meta(description="PEM certificate, intermediates after it, that the stations trust.")]
+    key_file: Annotated[Path, Meta(description="PEM private key of the certificate, unencrypted, mode 0600.")]
+
+
+class LinkTls(_Table, frozen=True, kw_only=True):
+    """TLS 1.3 with certificates at both ends of the link, as `ocppress ca` makes them."""
+
+    ca_file: Annotated[Path, Meta(description="PEM certificate of the private CA that signed the far end's.")]
+    certificate_file: Annotated[Path, Meta(description="PEM certificate of this end; a leaf alone costs the link least.")]
+    key_file: Annotated[Path, Meta(description="PEM private key of the certificate, unencrypted, mode 0600.")]
+
+
+# --- edge
+
+
+class StationsConfig(_Table, frozen=True, kw_only=True):
+    """Where the stations connect: `ws://HOST:PORT/any/path/IDENTITY`, or `wss://` with `tls`."""
+
+    host: Annotated[str, Meta(min_length=1, description="Address to listen on; `0.0.0.0` for all of IPv4.")] = "0.0.0.0"
+    port: Annotated[Port, Meta(description="Port to listen on.")] = 8887
+    tls: StationTls | None = None
+
+
+class EdgeLinkConfig(_Table, frozen=True, kw_only=True):
+    """The way to the cloud."""
+
+    url: Annotated[str, Meta(description="The cloud's `wss://HOST:PORT/`; `ws://` is for development, nothing on it is secret.")]
+    edge: Annotated[EdgeName | None, Meta(description="This edge's name, for `ws://` only: with TLS the certificate has it.")] = None
+    tls: LinkTls | None = None
+    codec: Annotated[CodecName, Meta(description="How messages are written on the link.")] = CodecName.CBOR_ZSTD
+    linger_ms: Annotated[
+        int, Meta(ge=0, le=1000, description="How long a message waits for others to share its packet, in milliseconds.")
+    ] = 20
+
+    def __post_init__(self) -> None:
+        if _websocket_url(self.url):
+            if self.tls is None:
+                raise ValueError("a `wss://` link needs the table `tls`")
+            if self.edge is not None:
+                raise ValueError("`edge` is for `ws://` only: with TLS the certificate names the edge")
+        else:
+            if self.tls is not None:
+                raise ValueError("the table `tls` is for a `wss://` link")
+            if self.edge is None:
+                raise ValueError("a `ws://` link needs `edge`, the edge's name")
+
+
+class EdgeTimeouts(_Table, frozen=True, kw_only=True):
+    """How long the edge waits for what."""
+
+    station_timeout_s: Annotated[Seconds, Meta(description="When a station gives up waiting for an answer; no CALL is relayed later.")] = (
+        60.0
+    )
+    upgrade_wait_s: Annotated[Seconds, Meta(description="How long a station's upgrade may wait for the CSMS's answer.")] = 8.0
+    link_grace_s: Annotated[Seconds, Meta(description="How long the link may be down before the stations' sockets are closed.")] = 60.0
+    shutdown_s: Annotated[Seconds, Meta(description="How long SIGTERM may take to send what waits.")] = 10.0
+    reconnect_min_s: Annotated[Seconds, Meta(description="First wait before connecting to the cloud again; doubled each time.")] = 1.0
+    reconnect_max_s: Annotated[Seconds, Meta(description="Longest wait before connecting to the cloud again.")] = 60.0
+
+    def __post_init__(self) -> None:
+        if self.reconnect_min_s > self.reconnect_max_s:
+            raise ValueError("`reconnect_min_s` is more than `reconnect_max_s`")
+
+
+class EdgeConfig(_Table, frozen=True, kw_only=True):
+    """`edge.toml`"""
+
+    plan: Annotated[
+        Literal["transparent"], Meta(description="Freshness against bytes; `transparent` relays everything at once, compressed.")
+    ] = "transparent"
+    state_dir: Annotated[Path, Meta(description="Folder for what must survive a restart; plan `transparent` keeps nothing there.")]
+    stations: StationsConfig = StationsConfig()
+    link: EdgeLinkConfig
+    timeouts: EdgeTimeouts = EdgeTimeouts()
+    log: LogConfig = LogConfig()
+
+
+# --- cloud
+
+
+class CloudLinkConfig(_Table, frozen=True, kw_only=True):
+    """Where the edges connect."""
+
+    host: Annotated[str, Meta(min_length=1, description="Address to listen on; `0.0.0.0` for all of IPv4.")] = "0.0.0.0"
+    port: Annotated[Port, Meta(description="Port to listen on.")] = 8886
+    tls: LinkTls | None = None
+
+
+class CsmsConfig(_Table, frozen=True, kw_only=True):
+    """The way to the CSMS, one WebSocket a station."""
+
+    url: Annotated[
+        str, Meta(description="The stations' URL at the CSMS, with `{identity}` where the identity goes: `wss://HOST/ocpp/{identity}`.")
+    ]
+    ca_file: Annotated[Path | None, Meta(description="PEM certificates to trust for `wss://` instead of the system's.")] = None
+    call_timeout_s: Annotated[Seconds, Meta(description="How long the CSMS may take to answer a CALL; then its socket is closed.")] = 30.0
+    connect_timeout_s: Annotated[
+        Seconds, Meta(description="How long connecting to the CSMS may take; less than the edge's `upgrade_wait_s`.")
+    ] = 7.0
+    retry_wait_min_s: Annotated[Seconds, Meta(description="RetryBackOffWaitMinimum: wait before the first reconnection.")] = 10.0
+    retry_random_s: Annotated[
+        float, Meta(ge=0, le=3600, description="RetryBackOffRandomRange: at most this is added to each wait, at random.")
+    ] = 10.0
+    retry_repeat_times: Annotated[int, Meta(ge=0, le=16, description="RetryBackOffRepeatTimes: how often the wait is doubled.")] = 5
+
+    def __post_init__(self) -> None:
+        if self.url.count("{identity}") != 1 or self.url.count("{") != 1 or self.url.count("}") != 1:
+            raise ValueError("`url` must contain `{identity}` exactly once, and no other braces")
+        secure = _websocket_url(self.url)
+        if "{identity}" not in urlsplit(self.url).path:
+            raise ValueError("`{identity}` belongs in the path of `url`")
+        if self.ca_file is not None and not secure:
+            raise ValueError("`ca_file` is for a `wss://` CSMS")
+
+
+class EdgeEntry(_Table, frozen=True, kw_only=True):
+    """An edge that may connect, and the stations it may speak for."""
+
+    name: Annotated[EdgeName, Meta(description="The edge's name: the common name of its certificate.")]
+    stations: Annotated[
+        tuple[Identity, ...], Meta(min_length=1, description='Identities of its stations; `["*"]` for any.')
+    ]
+
+    def __post_init__(self) -> None:
+        if "*" in self.stations and len(self.stations) > 1:
+            raise ValueError('`stations` is either `["*"]` or a list of identities')
+
+
+class CloudTimeouts(_Table, frozen=True, kw_only=True):
+    """How long the cloud waits for what."""
+
+    link_grace_s: Annotated[Seconds, Meta(description="How long an edge may be away before its stations' CSMS sockets are closed.")] = 60.0
+    command_timeout_s: Annotated[Seconds, Meta(description="How long a CALL of the CSMS is worth delivering to a station.")] = 30.0
+    shutdown_s: Annotated[Seconds, Meta(description="How long SIGTERM may take to send what waits.")] = 10.0
+
+
+class CloudConfig(_Table, frozen=True, kw_only=True):
+    """`cloud.toml`"""
+
+    link: CloudLinkConfig = CloudLinkConfig()
+    csms: CsmsConfig
+    timeouts: CloudTimeouts = CloudTimeouts()
+    log: LogConfig = LogConfig()
+    edges: Annotated[tuple[EdgeEntry, ...], Meta(description="One `[[edges]]` for each edge that may connect.")] = ()
+
+    def __post_init__(self) -> None:
+        for what, names in (
+            ("edge", [entry.name for entry in self.edges]),
+            ("station", [identity for entry in self.edges for identity in entry.stations if identity != "*"]),
+        ):
+            for name, count in Counter(names).items():
+                if count > 1:
+                    raise ValueError(f"{what} {name!r} stands in `edges` {count} times")
+
+
+# --- reading
+
+
+def load_edge(path: Path) -> EdgeConfig:
+    """Read `edge.toml`; raises `ConfigError`. Files that it names exist and can be read."""
+    return edge_from(_toml(path), path)
+
+
+def load_cloud(path: Path) -> CloudConfig:
+    """Read `cloud.toml`; raises `ConfigError`. Files that it names exist and can be read."""
+    return cloud_from(_toml(path), path)
+
+
+def edge_from(values: Mapping[str, Any], path: Path) -> EdgeConfig:
+    """The configuration that a file at `path` with these values would give; raises `ConfigError`."""
+    return _convert(values, path, EdgeConfig)
+
+
+def cloud_from(values: Mapping[str, Any], path: Path) -> CloudConfig:
+    """The configuration that a file at `path` with these values would give; raises `ConfigError`."""
+    return _convert(values, path, CloudConfig)
+
+
+def effective_json(config: EdgeConfig | CloudConfig) -> str:
+    """The whole configuration, defaults included and paths absolute, as indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(config, enc_hook=str), indent=2).decode()
+
+
+Config = TypeVar("Config", EdgeConfig, CloudConfig)
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise ConfigError(path, "", error.strerror or "cannot be read") from error
+    if len(data) > _FILE_BYTES_MAX:
+        raise ConfigError(path, "", f"larger than {_FILE_BYTES_MAX} bytes")
+    try:
+        return tomllib.loads(data.decode())
+    except UnicodeDecodeError as error:
+        raise ConfigError(path, f"byte {error.start}", "not UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(path, "", f"not TOML: {error}") from error
+
+
+def _convert(values: Mapping[str, Any], path: Path, kind: type[Config]) -> Config:
+    folder = path.absolute().parent
+
+    def decode(wanted: type, value: object) -> Path:
+        assert wanted is Path, "the structs have no other type that msgspec leaves to us"
+        if not isinstance(value, str) or not value:
+            raise ValueError("Expected the name of a file or folder")
+        return folder / value
+
+    try:
+        config = msgspec.convert(values, kind, dec_hook=decode)
+    except msgspec.ValidationError as error:
+        reason, _, place = str(error).partition(" - at `")
+        raise ConfigError(path, place.rstrip("`"), reason) from error
+    for place, file in _named_files(config, "$"):
+        try:
+            with file.open("rb"):
+                pass
+        except OSError as error:
+            raise ConfigError(path, place, f"{file}: {error.strerror}") from error
+    return config
+
+
+def _named_files(table: msgspec.Struct, place: str) -> Iterator[tuple[str, Path]]:
+    for name in table.__struct_fields__:
+        value = getattr(table, name)
+        if isinstance(value, msgspec.Struct):
+            yield from _named_files(value, f"{place}.{name}")
+        elif name.endswith("_file") and value is not None:
+            yield f"{place}.{name}", value
+
+
+def _websocket_url(url: str) -> bool:
+    """Whether a WebSocket URL is a secure one; raises `ValueError` if it is none or carries a password."""
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("ws", "wss") and parts.hostname and parts.port != 0
+    except ValueError as error:
+        raise ValueError(f"`url` is not a URL: {error}") from None
+    if not known or any(character <= " " or character == "\x7f" for character in url):
+        raise ValueError("`url` must be `ws://HOST[:PORT]/…` or `wss://HOST[:PORT]/…`")
+    if "@" in parts.netloc:
+        raise ValueError("`url` must not contain a user or password")
+    if parts.fragment or parts.query:
+        raise ValueError("`url` must not contain `?` or `#`")
+    return parts.scheme == "wss"

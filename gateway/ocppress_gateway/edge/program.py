@@ -1,0 +1,148 @@
+"""The edge: a server for stations, one link to the cloud, and the machine between them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import ssl
+import time
+from collections.abc import Callable
+from typing import Final
+
+from ocppress_gateway.config import EdgeConfig
+from ocppress_gateway.core.edge import EdgeMachine, EdgeSettings
+from ocppress_gateway.core.events import (
+    AdmitStation,
+    CloseLink,
+    CloseStation,
+    Effect,
+    Level,
+    OpenLink,
+    PauseStation,
+    RefuseStation,
+    ResumeStation,
+    SendLink,
+    SendStation,
+)
+from ocppress_gateway.core.machine import Machine
+from ocppress_gateway.edge.server import StationServer
+from ocppress_gateway.errors import GatewayError
+from ocppress_gateway.program import Program, run_until_signal
+from ocppress_gateway.transports.base import Connector
+from ocppress_gateway.transports.tls import link_client_context, station_server_context
+from ocppress_gateway.transports.websocket import WebSocketConnector
+
+__all__ = ["COMMAND_TIMEOUT_S", "EdgeProgram", "edge_settings", "run"]
+
+COMMAND_TIMEOUT_S: Final = 30.0
+"""How long a station may take to answer one of the CSMS's CALLs (OCPP's guideline for any answer)."""
+
+_ANY_HOST: Final = frozenset({"0.0.0.0", "::", ""})
+
+
+class EdgeProgram(Program):
+    """The edge in this process; see `Program`. `port` and `station_url` are there inside the context."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        connector: Connector,
+        *,
+        host: str,
+        port: int,
+        ssl_context: ssl.SSLContext | None = None,
+        shutdown_s: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`host`, `port` (0 for any free one) and `ssl_context` are the stations' side, `connector` the way to the cloud."""
+        super().__init__(machine, logger=logging.getLogger("ocppress.edge"), shutdown_s=shutdown_s, clock=clock)
+        self._connector = connector
+        self._host = host
+        self._scheme = "ws" if ssl_context is None else "wss"
+        self._stations = StationServer(self._driver, host=host, port=port, ssl_context=ssl_context)
+
+    @property
+    def port(self) -> int:
+        return self._stations.port
+
+    @property
+    def station_url(self) -> str:
+        """What to enter in a station that appends its identity by itself; with `/IDENTITY` in one that doesn't."""
+        host = "THIS-HOST" if self._host in _ANY_HOST else f"[{self._host}]" if ":" in self._host else self._host
+        return f"{self._scheme}://{host}:{self.port}"
+
+    def _execute(self, effect: Effect) -> None:
+        match effect:
+            case SendStation():
+                self._stations.send(effect.socket, effect.text)
+            case SendLink():
+                self.links.send(effect.link, effect.data)
+            case AdmitStation() | RefuseStation():
+                self._stations.decide(effect)
+            case CloseStation():
+                self._stations.close_station(effect.socket, effect.code, effect.reason)
+            case PauseStation():
+                self._stations.pause(effect.socket)
+            case ResumeStation():
+                self._stations.resume(effect.socket)
+            case OpenLink():
+                self.links.begin(effect.link)
+                self._spawn(self.links.dial(effect.link, self._connector), f"link {effect.link}")
+            case CloseLink():
+                self.links.close(effect.link, effect.reason)
+            case _:
+                raise TypeError(f"the edge cannot do {type(effect).__name__}")
+
+    async def _open(self) -> None:
+        try:
+            await self._stations.start()
+        except OSError as error:
+            raise GatewayError(f"cannot listen for stations: {error.strerror or error}") from error
+        self._say(Level.INFO, "listening for stations", url=f"{self.station_url}/IDENTITY", cloud=self._connector.address)
+
+    async def _stop_listening(self) -> None:
+        await self._stations.stop_listening()
+
+    def _is_busy(self) -> bool:
+        return len(self._stations) > 0 or len(self.links) > 0
+
+    async def _close(self) -> None:
+        await self._stations.close()
+
+
+def edge_settings(config: EdgeConfig) -> EdgeSettings:
+    """What the machine is to know of a configuration."""
+    return EdgeSettings(
+        edge=config.link.edge or "",
+        codec=config.link.codec,
+        linger_s=config.link.linger_ms / 1000,
+        station_timeout_s=config.timeouts.station_timeout_s,
+        command_timeout_s=COMMAND_TIMEOUT_S,
+        upgrade_wait_s=config.timeouts.upgrade_wait_s,
+        link_grace_s=config.timeouts.link_grace_s,
+        reconnect_min_s=config.timeouts.reconnect_min_s,
+        reconnect_max_s=config.timeouts.reconnect_max_s,
+    )
+
+
+def run(config: EdgeConfig) -> int:
+    """Run the edge until SIGTERM; returns the exit code. Raises `ConfigError` for TLS files that can't be used, `GatewayError` for a port
+    that is taken."""
+    link_tls, station_tls = config.link.tls, config.stations.tls
+    program = EdgeProgram(
+        EdgeMachine(edge_settings(config), random=random.SystemRandom().random, random_bytes=os.urandom),
+        WebSocketConnector(
+            config.link.url,
+            None
+            if link_tls is None
+            else link_client_context(ca_file=link_tls.ca_file, certificate_file=link_tls.certificate_file, key_file=link_tls.key_file),
+        ),
+        host=config.stations.host,
+        port=config.stations.port,
+        ssl_context=None
+        if station_tls is None
+        else station_server_context(certificate_file=station_tls.certificate_file, key_file=station_tls.key_file),
+        shutdown_s=config.timeouts.shutdown_s,
+    )
+    return run_until_signal(program)

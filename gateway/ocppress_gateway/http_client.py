@@ -1,0 +1,58 @@
+"""What the two outgoing WebSockets, to the cloud and to the CSMS, share: an HTTP session that does nothing of its own accord.
+
+aiohttp would follow redirects, with whatever headers were meant for the first host; carry one station's cookies to the next; and open at
+most 100 connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+
+__all__ = ["ClientSocket", "client_session"]
+
+
+class ClientSocket(aiohttp.ClientWebSocketResponse):
+    """aiohttp's client WebSocket that also shows its transport, and can be ended without a closing handshake."""
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        return self._writer.transport
+
+    def abort(self) -> None:
+        """End the connection now, whatever state it is in; safe to call twice."""
+        self.transport.abort()
+        self._response.close()
+
+
+def client_session(
+    *,
+    ssl_context: ssl.SSLContext | None,
+    socket_class: type[ClientSocket] = ClientSocket,
+    socket_factory: Callable[[Any], Any] | None = None,
+    skip_headers: Iterable[str] = (),
+) -> aiohttp.ClientSession:
+    """A session without redirects, cookies, proxies, and time-outs of its own; without `ssl_context` the system's certificates count."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, force_close=True, ssl=ssl_context or True, socket_factory=socket_factory),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+        middlewares=(_refuse_redirects,),
+        ws_response_class=socket_class,
+        skip_auto_headers=skip_headers,
+    )
+
+
+async def _refuse_redirects(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    response = await handler(request)
+    if HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:
+        response.close()
+        raise aiohttp.WSServerHandshakeError(
+            response.request_info, response.history, message="redirects aren't followed", status=response.status, headers=response.headers
+        )
+    return response

@@ -1,0 +1,124 @@
+"""The link connections of one program, edge or cloud: events from them, effects to them.
+
+Each connection has a reader, which is the task that calls `carry` or `dial`, and a writer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Final
+
+from ocppress_gateway.core.events import LinkClosed, LinkMessage, LinkOpened, LinkSent
+from ocppress_gateway.deadline import Deadline
+from ocppress_gateway.driver import Driver
+from ocppress_gateway.errors import LinkError, LinkLost
+from ocppress_gateway.transports.base import Connection, Connector, WireCount
+
+__all__ = ["Links"]
+
+LAST_MESSAGE_S: Final = 2.0
+"""How long the last message before a close may take to leave; a longer wait holds up the next connection."""
+
+COUNTS_REMEMBERED_MAX: Final = 1000
+"""Closed connections whose counters are kept for the account; at a few reconnects a day that is months."""
+
+
+class _Link:
+    """One connection, or an attempt at one."""
+
+    def __init__(self) -> None:
+        self.connection: Connection | None = None
+        self.messages: asyncio.Queue[bytes | None] = asyncio.Queue()  # None: close
+        self.deadline = Deadline()
+        self.close_reason: str | None = None
+
+
+class Links:
+    """Link connections by number."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._links: dict[int, _Link] = {}
+        self._counts: deque[WireCount] = deque(maxlen=COUNTS_REMEMBERED_MAX)
+
+    def __len__(self) -> int:
+        return len(self._links)
+
+    def wire_counts(self) -> list[WireCount]:
+        """What each connection has cost so far, closed ones first."""
+        connections = [link.connection for link in self._links.values() if link.connection is not None]
+        return [*self._counts, *(count for connection in connections if (count := connection.wire_count()) is not None)]
+
+    def begin(self, number: int) -> None:
+        """From now on there is this connection; after this you must run `dial` for it."""
+        self._links[number] = _Link()
+
+    async def dial(self, number: int, connector: Connector) -> None:
+        """Connect and carry the connection until it is gone, whatever becomes of it. Ends with `LinkClosed`."""
+        link = self._links[number]
+        try:
+            async with link.deadline.limit():
+                connection = await connector.connect()
+        except (LinkError, TimeoutError) as error:
+            self._closed(number, link.close_reason or str(error))
+        except BaseException:
+            self._closed(number, "the program ends")
+            raise
+        else:
+            await self._carry(number, link, connection)
+
+    async def carry(self, number: int, connection: Connection) -> None:
+        """Carry an accepted connection until it is gone. Begins with `LinkOpened`, ends with `LinkClosed`."""
+        link = self._links[number] = _Link()
+        await self._carry(number, link, connection)
+
+    def send(self, number: int, data: bytes) -> None:
+        """Hand a message to the writer, which posts `LinkSent`; dropped if the connection has gone."""
+        if (link := self._links.get(number)) is not None:
+            link.messages.put_nowait(data)
+
+    def close(self, number: int, reason: str) -> None:
+        """Close after what was sent before; `LinkClosed` follows. Nothing happens if the connection has gone."""
+        link = self._links.get(number)
+        if link is None or link.close_reason is not None:
+            return
+        link.close_reason = reason
+        link.messages.put_nowait(None)
+        link.deadline.end_within(LAST_MESSAGE_S if link.connection is not None else 0)
+
+    async def _carry(self, number: int, link: _Link, connection: Connection) -> None:
+        link.connection = connection
+        reason = "the program ends"
+        self._driver.post_now(LinkOpened(number, connection.peer))
+        try:
+            async with link.deadline.limit(), asyncio.TaskGroup() as group:
+                writer = group.create_task(self._write(number, link, connection), name=f"link {number} writer")
+                try:
+                    while True:
+                        await self._driver.post(LinkMessage(number, await connection.receive()))
+                except LinkLost as error:
+                    reason = str(error)
+                writer.cancel()
+        except TimeoutError:
+            reason = "its last message didn't leave in time"
+        finally:
+            try:
+                await connection.close(link.close_reason or reason)
+            finally:
+                if (count := connection.wire_count()) is not None:
+                    self._counts.append(count)
+                self._closed(number, link.close_reason or reason)
+
+    async def _write(self, number: int, link: _Link, connection: Connection) -> None:
+        try:
+            while (data := await link.messages.get()) is not None:
+                await connection.send(data)
+                self._driver.post_now(LinkSent(number))
+        except LinkLost:
+            return  # the reader sees it, too, and has the reason
+        await connection.close(link.close_reason or "")
+
+    def _closed(self, number: int, reason: str) -> None:
+        del self._links[number]
+        self._driver.post_now(LinkClosed(number, reason))

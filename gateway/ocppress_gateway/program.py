@@ -1,0 +1,134 @@
+"""What the two programs have in common: a machine in its driver, the tasks around it, the link's connections, an orderly end."""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import Any, Self
+
+from ocppress_gateway.core.events import Effect, Level, Note, Stop
+from ocppress_gateway.core.machine import Machine
+from ocppress_gateway.driver import Driver
+from ocppress_gateway.links import Links
+from ocppress_gateway.log import log_note
+
+__all__ = ["Program", "run_until_signal"]
+
+
+class Program(abc.ABC):
+    """An asynchronous context: inside it, the program runs. Leaving it, it stops in an orderly way and raises what went wrong in it."""
+
+    def __init__(self, machine: Machine, *, logger: logging.Logger, shutdown_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """`shutdown_s`: how long stopping may take to send what waits and to close what is open."""
+        self._logger = logger
+        self._shutdown_s = shutdown_s
+        self._driver = Driver(machine, self._execute, logger=logger, clock=clock)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._group = asyncio.TaskGroup()
+        self._stop_wanted = asyncio.Event()
+        self._serving: asyncio.Task[None] | None = None
+        self.links = Links(self._driver)
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._open()
+        except BaseException:
+            await self._close()
+            raise
+        self._serving = asyncio.get_running_loop().create_task(self._serve(), name=self._logger.name)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+        if self._serving is not None:
+            await self._serving
+
+    def stop(self) -> None:
+        """Begin to stop; leaving the context waits until it is done."""
+        self._stop_wanted.set()
+
+    async def ended(self) -> None:
+        """Wait until it has stopped, or failed: leaving the context then raises why."""
+        assert self._serving is not None, "only inside the context"
+        await asyncio.wait((self._serving,))
+
+    # --- what the two differ in
+
+    @abc.abstractmethod
+    def _execute(self, effect: Effect) -> None:
+        """Carry out one effect without waiting."""
+
+    @abc.abstractmethod
+    async def _open(self) -> None:
+        """Listen; raises `GatewayError` if that can't be."""
+
+    @abc.abstractmethod
+    async def _stop_listening(self) -> None:
+        """Let nobody new in."""
+
+    @abc.abstractmethod
+    def _is_busy(self) -> bool:
+        """Whether anything is still open."""
+
+    @abc.abstractmethod
+    async def _close(self) -> None:
+        """Close all that is left. Also after an `_open` that failed."""
+
+    # --- what they share
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run something beside the driver, until it ends or the program does; an exception out of it ends the program."""
+        task = self._group.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _say(self, level: Level, words: str, **fields: Any) -> None:
+        log_note(self._logger, Note(level, words, fields))
+
+    async def _serve(self) -> None:
+        try:
+            async with self._group:
+                self._spawn(self._driver.run(), "driver")
+                await self._stop_wanted.wait()
+                self._say(Level.INFO, "stopping")
+                try:
+                    async with asyncio.timeout(self._shutdown_s):
+                        await self._stop_listening()
+                        self._driver.post_now(Stop())
+                        while self._is_busy():
+                            await self._driver.turn()
+                except TimeoutError:
+                    self._say(Level.WARNING, "not everything could be closed in time", shutdown_s=self._shutdown_s)
+                for task in self._tasks:
+                    task.cancel()
+        finally:
+            await self._close()
+
+
+def run_until_signal(program: Program) -> int:
+    """Run until SIGTERM, then return 0; raises `KeyboardInterrupt` after SIGINT, and what the program raises."""
+
+    async def main() -> bool:
+        interrupted = False
+
+        def interrupt() -> None:
+            nonlocal interrupted
+            interrupted = True
+            program.stop()
+
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, program.stop)
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+        async with program:
+            await program.ended()
+        return interrupted
+
+    if asyncio.run(main()):
+        raise KeyboardInterrupt
+    return 0

@@ -1,0 +1,280 @@
+"""Virtual time, and a link between the two machines that can be slow, stalled, cut and refused.
+
+Faults of the link:
+  cut      what is on its way is lost; the two ends notice apart, each after up to `notice_s_max`; until then they send into the void
+  stall    for a while nothing is delivered, then all of it at once and in order, as TCP does on a bad cellular link
+  refuse   connections can't be made for a while
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final, Protocol
+
+from ocppress_gateway.core.cloud import CloudMachine
+from ocppress_gateway.core.edge import EdgeMachine
+from ocppress_gateway.core.events import (
+    AdmitStation,
+    CloseCsms,
+    CloseLink,
+    CloseStation,
+    CsmsClosed,
+    CsmsOpened,
+    CsmsText,
+    Effect,
+    Event,
+    LinkClosed,
+    LinkMessage,
+    LinkOpened,
+    LinkSent,
+    Note,
+    OpenCsms,
+    OpenLink,
+    PauseStation,
+    RefuseStation,
+    ResumeStation,
+    SendCsms,
+    SendLink,
+    SendStation,
+    Tick,
+)
+from ocppress_gateway.core.machine import Machine
+
+__all__ = ["EDGE_NAME", "CsmsActor", "StationActor", "World"]
+
+EDGE_NAME: Final = "edge"
+
+AT_ONCE_MAX: Final = 10_000
+"""Events at one moment; more is a machine that spins."""
+
+
+class StationActor(Protocol):
+    """What the world tells a station; sockets are the world's numbers."""
+
+    def admitted(self, subprotocol: str) -> None: ...
+    def refused(self, status: int) -> None: ...
+    def text(self, text: str) -> None: ...
+    def closed(self, code: int) -> None: ...
+    def paused(self, paused: bool) -> None: ...
+
+
+class CsmsActor(Protocol):
+    """What the world tells the CSMS."""
+
+    def opened(self, socket: int, identity: str) -> None: ...
+    def text(self, socket: int, text: str) -> None: ...
+    def closed(self, socket: int) -> None: ...
+
+
+@dataclass(eq=False)
+class _Connection:
+    """A link connection: one number, known to both ends, and what is on its way."""
+
+    link: int
+    edge_open: bool = True
+    cloud_open: bool = False
+    cut: bool = False
+    free_at: dict[str, float] = field(default_factory=lambda: {"up": 0.0, "down": 0.0})
+    messages: int = 0
+
+
+class World:
+    """Both machines, the link between them, and whoever is at either side."""
+
+    def __init__(self, seed: int, make_edge: Callable[[Random], EdgeMachine], make_cloud: Callable[[Random], CloudMachine]) -> None:
+        self.random = Random(seed)
+        self.now = 0.0
+        self.latency_s = 0.08
+        self.notice_s_max = 20.0
+        self.refuse_until = 0.0
+        self.stalled_until = 0.0
+        self.cuts = 0
+        self.notes: list[tuple[float, str, Note]] = []
+        self._make_edge = make_edge
+        self._make_cloud = make_cloud
+        self.edge: EdgeMachine = make_edge(self.random)
+        self.cloud: CloudMachine = make_cloud(self.random)
+        self.stations: dict[int, StationActor] = {}
+        self.csms: CsmsActor | None = None
+        self._csms_open: dict[int, str] = {}
+        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = 0
+        self._timers: dict[int, float] = {}
+        self._connection: _Connection | None = None
+        self._links = 0
+        self._sockets = 0
+        self._arm(self.edge)
+
+    # --- time
+
+    def at(self, delay_s: float, action: Callable[[], None]) -> None:
+        """Do something later; equal times keep their order."""
+        self._order += 1
+        heapq.heappush(self._queue, (self.now + delay_s, self._order, action))
+
+    def run(self, until: float, after_each: Callable[[], None] | None = None) -> None:
+        """Let time pass."""
+        at_once = 0
+        while self._queue and self._queue[0][0] <= until:
+            at_once = at_once + 1 if self._queue[0][0] == self.now else 0
+            assert at_once < AT_ONCE_MAX, "a machine asks for a deadline that its step doesn't move"
+            self.now, _, action = heapq.heappop(self._queue)
+            action()
+            if after_each is not None:
+                after_each()
+        self.now = until
+
+    def _arm(self, machine: Machine) -> None:
+        deadline = machine.next_deadline()
+        if deadline is None or self._timers.get(id(machine)) == deadline:
+            return
+        self._timers[id(machine)] = deadline
+
+        def ring() -> None:
+            if self._timers.get(id(machine)) == deadline and machine in (self.edge, self.cloud):
+                del self._timers[id(machine)]
+                self.step(machine, Tick())
+
+        self.at(max(0.0, deadline - self.now), ring)
+
+    def step(self, machine: Machine, event: Event) -> None:
+        """Give a machine an event and run its effects."""
+        for effect in machine.step(event, self.now):
+            self._run(machine, effect)
+        self._arm(machine)
+
+    # --- effects
+
+    def _run(self, machine: Machine, effect: Effect) -> None:
+        match effect:
+            case Note():
+                self.notes.append((self.now, "edge" if machine is self.edge else "cloud", effect))
+            case OpenLink():
+                self._open_link(effect.link)
+            case SendLink():
+                self._send_link("up" if machine is self.edge else "down", effect)
+            case CloseLink():
+                if self._connection is not None and self._connection.link == effect.link:
+                    self.cut(notice_s=0.01)
+            case OpenCsms():
+                self.at(0.02, lambda: self._open_csms(effect))
+            case SendCsms():
+                self.at(0.01, lambda: self._csms_text(effect))
+            case CloseCsms():
+                if self._csms_open.pop(effect.socket, None) is not None and self.csms is not None:
+                    self.csms.closed(effect.socket)
+            case AdmitStation():
+                self._tell(effect.socket, lambda station: station.admitted(effect.subprotocol))
+            case RefuseStation():
+                self._tell(effect.socket, lambda station: station.refused(effect.status))
+            case SendStation():
+                self._tell(effect.socket, lambda station: station.text(effect.text))
+            case CloseStation():
+                self._tell(effect.socket, lambda station: station.closed(effect.code))
+            case PauseStation() | ResumeStation():
+                self._tell(effect.socket, lambda station: station.paused(isinstance(effect, PauseStation)))
+
+    def new_socket(self, station: StationActor) -> int:
+        """A number for a station's socket."""
+        self._sockets += 1
+        self.stations[self._sockets] = station
+        return self._sockets
+
+    def _tell(self, socket: int, say: Callable[[StationActor], None]) -> None:
+        def deliver() -> None:
+            if socket in self.stations:
+                say(self.stations[socket])
+
+        self.at(0.001, deliver)
+
+    # --- the CSMS's side
+
+    def _open_csms(self, effect: OpenCsms) -> None:
+
+        self._csms_open[effect.socket] = effect.identity
+        if self.csms is not None:
+            self.csms.opened(effect.socket, effect.identity)
+        self.step(self.cloud, CsmsOpened(effect.socket, effect.subprotocols[0]))
+
+    def _csms_text(self, effect: SendCsms) -> None:
+        if effect.socket in self._csms_open and self.csms is not None:
+            self.csms.text(effect.socket, effect.text)
+
+    def csms_sends(self, socket: int, text: str) -> None:
+        """The CSMS says something."""
+
+        if socket in self._csms_open:
+            self.step(self.cloud, CsmsText(socket, text))
+
+    def csms_closes(self, socket: int) -> None:
+        """The CSMS's socket is lost."""
+
+        if self._csms_open.pop(socket, None) is not None:
+            if self.csms is not None:
+                self.csms.closed(socket)
+            self.step(self.cloud, CsmsClosed(socket, "lost"))
+
+    # --- the link
+
+    def _open_link(self, link: int) -> None:
+        connection = _Connection(link)
+
+        def accepted() -> None:
+            if self.now < self.refuse_until:
+                self.step(self.edge, LinkClosed(link, "refused"))
+                return
+            self._connection = connection
+            connection.cloud_open = True
+            self.step(self.cloud, LinkOpened(link, EDGE_NAME))
+            self.at(self.latency_s, opened)
+
+        def opened() -> None:
+            if connection.edge_open and not connection.cut:
+                self.step(self.edge, LinkOpened(link))
+
+        self.at(self.latency_s, accepted)
+
+    def _send_link(self, direction: str, effect: SendLink) -> None:
+        connection = self._connection
+        if connection is None or connection.link != effect.link:
+            return
+        machine: Machine = self.edge if direction == "up" else self.cloud
+        self.at(0.001, lambda: self.step(machine, LinkSent(effect.link)))
+        if connection.cut:
+            return
+        arrives = max(self.now + self.latency_s, self.stalled_until, connection.free_at[direction]) + len(effect.data) / 20_000
+        connection.free_at[direction] = arrives
+        connection.messages += 1
+
+        def arrive() -> None:
+            if not connection.cut:
+                self.step(self.cloud if direction == "up" else self.edge, LinkMessage(effect.link, effect.data))
+
+        self.at(arrives - self.now, arrive)
+
+    def stall(self, seconds: float) -> None:
+        """Deliver nothing that is sent from now on until then."""
+        self.stalled_until = self.now + seconds
+
+    def cut(self, notice_s: float | None = None) -> None:
+        """Lose the connection and what is on its way."""
+        connection = self._connection
+        if connection is None or connection.cut:
+            return
+        connection.cut = True
+        self.cuts += 1
+
+        def edge_notices() -> None:
+            connection.edge_open = False
+            self.step(self.edge, LinkClosed(connection.link, "cut"))
+
+        def cloud_notices() -> None:
+            if connection.cloud_open:
+                connection.cloud_open = False
+                self.step(self.cloud, LinkClosed(connection.link, "cut"))
+
+        self.at(self.random.uniform(0, self.notice_s_max) if notice_s is None else notice_s, edge_notices)
+        self.at(self.random.uniform(0, self.notice_s_max) if notice_s is None else notice_s, cloud_notices)

@@ -1,0 +1,298 @@
+"""The link over WebSocket (RFC 6455), plain or under TLS 1.3, with as little around it as aiohttp allows.
+
+The upgrade has no header that isn't required: path `/`, no sub-protocol, no extension, no User-Agent, Accept, Server, Date. No pings: the
+edge's TCP probes do that for half the bytes (`transports.tcp`). One link message is one binary WebSocket message in one frame.
+
+`send` waits for the kernel, and the kernel for the network: asyncio's buffers are allowed to hold nothing, the kernel's one message. Under
+TLS asyncio has a second buffer below, so that there up to one message more may be under way when `send` returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohttp import hdrs, web
+from aiohttp.http import WebSocketWriter
+
+from ocppress_gateway.core.limits import LINK_MESSAGE_BYTES_MAX
+from ocppress_gateway.errors import LinkLost, LinkRefused
+from ocppress_gateway.http_client import ClientSocket, client_session
+from ocppress_gateway.transports.base import Connection, ConnectionHandler, Connector, Listener, WireCount, check_message
+from ocppress_gateway.transports.tcp import Wiretap, set_edge_options, set_link_options
+from ocppress_gateway.transports.tls import peer_name
+
+__all__ = ["WebSocketConnection", "WebSocketConnector", "WebSocketListener"]
+
+CONNECT_TIMEOUT_S: Final = 30.0
+"""For DNS, TCP, TLS and the upgrade together: five round trips at the 3 s and more that a cell at its edge takes, and a repeated packet."""
+
+CLOSE_TIMEOUT_S: Final = 2.0
+"""How long a closing handshake may take; it is a courtesy, and who closes a dead link wants a new one."""
+
+SHUTDOWN_S: Final = 0.1
+"""What a request that is still being answered gets at the end, once the connections are closed."""
+
+CONNECTIONS_MAX: Final = 10_000
+"""Link connections of one cloud process, more than the thousands it is meant for; one more is answered 503."""
+
+HEADER_BYTES_MAX: Final = 1024
+"""One line or field of the edge's upgrade request, whose longest is the 24 characters of its key; a host name has at most 253."""
+
+HEADERS_MAX: Final = 32
+"""Fields of the upgrade request; the edge sends 5, a load balancer adds its own."""
+
+_MESSAGE_BYTES_MAX: Final = LINK_MESSAGE_BYTES_MAX + 1  # aiohttp refuses what has as many bytes as its limit
+_NOT_NEEDED: Final = (hdrs.SERVER, hdrs.DATE, hdrs.CONTENT_TYPE)
+
+
+class WebSocketConnection(Connection):
+    """One end of a link connection."""
+
+    def __init__(
+        self,
+        websocket: ClientSocket | web.WebSocketResponse,
+        transport: asyncio.Transport,
+        *,
+        peer: str,
+        release: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`release` is awaited once when the connection has ended, whoever ended it."""
+        self.peer = peer
+        self.address = _address(transport)
+        self._websocket = websocket
+        self._transport = transport
+        self._release = release
+        self._lost: str | None = None
+        self._sending = False
+        self._wiretap = Wiretap(transport.get_extra_info("socket"))
+        for layer in (transport, _below_tls(transport)):
+            if layer is not None:
+                layer.set_write_buffer_limits(high=1, low=0)  # with high=0 asyncio's TLS pauses on an empty buffer, and never resumes
+
+    async def send(self, data: bytes) -> None:
+        check_message(data)
+        if self._lost is None:
+            self._sending = True
+            try:
+                await self._websocket.send_bytes(data)
+            except (OSError, aiohttp.ClientError) as error:
+                await self._end(_reason(error))
+            finally:
+                self._sending = False
+        if self._lost is not None:
+            raise LinkLost(self._lost)
+
+    async def receive(self) -> bytes:
+        if self._lost is None:
+            message = await self._websocket.receive()
+            if self._lost is None:
+                if message.type is aiohttp.WSMsgType.BINARY and message.data:
+                    return bytes(message.data)
+                await self._end(self._why(message))
+        raise LinkLost(self._lost or "closed")
+
+    async def close(self, reason: str) -> None:
+        if self._lost is not None:
+            return
+        self._lost = f"closed here: {reason}"
+        try:
+            if not self._sending:  # otherwise a close frame would only wait behind the message that waits already
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                        await self._websocket.close()
+        finally:
+            await self._let_go()
+
+    def wire_count(self) -> WireCount | None:
+        return self._wiretap.read()
+
+    async def _end(self, reason: str) -> None:
+        """Note the loss, unless another task has just noted one, and let go of everything."""
+        if self._lost is None:
+            self._lost = reason
+            await self._let_go()
+
+    async def _let_go(self) -> None:
+        self._transport.abort()
+        self._wiretap.close()
+        await self._release()
+
+    def _why(self, message: aiohttp.WSMessage) -> str:
+        if message.type in (aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.TEXT):
+            return "the far end broke the transport's rules: an empty or a text message"
+        if isinstance(message.data, Exception):
+            return _reason(message.data)
+        if message.type is aiohttp.WSMsgType.CLOSE:
+            return f"closed by the far end, code {message.data}"
+        return _reason(self._websocket.exception() or ConnectionResetError("the far end has gone"))
+
+
+class _LinkSocket(ClientSocket):
+    """A client WebSocket whose sends wait for the transport each time, not only once in 64 KiB."""
+
+    def __init__(self, reader: Any, writer: WebSocketWriter, *arguments: Any, **named_arguments: Any) -> None:
+        waiting_writer = WebSocketWriter(writer.protocol, writer.transport, use_mask=True, limit=0)
+        super().__init__(reader, waiting_writer, *arguments, **named_arguments)
+
+
+class WebSocketConnector(Connector):
+    """The edge's side. `ssl_context` as `transports.tls.link_client_context` makes it, for `wss://`."""
+
+    def __init__(self, url: str, ssl_context: ssl.SSLContext | None = None) -> None:
+        if (urlsplit(url).scheme == "wss") is (ssl_context is None):
+            raise ValueError("a wss:// link needs a TLS context of its own, a ws:// link has none")
+        self.address = url
+        self._ssl_context = ssl_context
+
+    async def connect(self) -> WebSocketConnection:
+        session = client_session(
+            ssl_context=self._ssl_context,
+            socket_class=_LinkSocket,
+            socket_factory=_edge_socket,
+            skip_headers=(hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING),
+        )
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                websocket = await session.ws_connect(
+                    self.address, max_msg_size=_MESSAGE_BYTES_MAX, timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT_S)
+                )
+            assert isinstance(websocket, ClientSocket), "the session makes its own class of sockets"
+
+            async def release() -> None:
+                websocket.abort()
+                await session.close()
+
+            certificate = websocket.transport.get_extra_info("peercert")
+            return WebSocketConnection(websocket, websocket.transport, peer=peer_name(certificate), release=release)
+        except BaseException as error:
+            await session.close()
+            if isinstance(error, aiohttp.ClientError | OSError):  # TimeoutError is one
+                raise _connect_error(error) from error
+            raise
+
+
+class WebSocketListener(Listener):
+    """The cloud's side. `ssl_context` as `transports.tls.link_server_context` makes it; without one the link is plain and `peer` is
+    empty."""
+
+    def __init__(self, *, host: str, port: int, ssl_context: ssl.SSLContext | None = None) -> None:
+        if ssl_context is not None and ssl_context.verify_mode is not ssl.CERT_REQUIRED:
+            raise ValueError("a link with TLS requires client certificates")
+        self._host = host
+        self._port = port
+        self._ssl_context = ssl_context
+        self._runner: web.AppRunner | None = None
+        self._connections: set[WebSocketConnection] = set()
+
+    @property
+    def port(self) -> int:
+        """The port listened on, also if 0 was asked for. Only while serving."""
+        assert self._runner is not None, "not serving"
+        return int(self._runner.addresses[0][1])
+
+    @property
+    def address(self) -> str:
+        return f"{'ws' if self._ssl_context is None else 'wss'}://{self._host}:{self.port}/"
+
+    async def serve(self, handler: ConnectionHandler) -> None:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            return await self._handle(request, handler)
+
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", handle)
+        application.on_response_prepare.append(_drop_headers)
+        self._runner = web.AppRunner(
+            application,
+            access_log=None,
+            tcp_keepalive=False,  # the edge alone probes
+            shutdown_timeout=SHUTDOWN_S,
+            max_line_size=HEADER_BYTES_MAX,
+            max_field_size=HEADER_BYTES_MAX,
+            max_headers=HEADERS_MAX,
+        )
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._host, self._port, ssl_context=self._ssl_context).start()
+
+    async def close(self) -> None:
+        if self._runner is not None:
+            for site in list(self._runner.sites):
+                await site.stop()
+            await asyncio.gather(*(connection.close("the cloud ends") for connection in self._connections))
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _handle(self, request: web.Request, handler: ConnectionHandler) -> web.StreamResponse:
+        websocket = web.WebSocketResponse(timeout=CLOSE_TIMEOUT_S, compress=False, max_msg_size=_MESSAGE_BYTES_MAX, writer_limit=0)
+        if request.path != "/":
+            return web.Response(status=HTTPStatus.NOT_FOUND)
+        if not websocket.can_prepare(request):
+            return web.Response(status=HTTPStatus.UPGRADE_REQUIRED, headers={hdrs.UPGRADE: "websocket"})
+        if len(self._connections) >= CONNECTIONS_MAX:
+            return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE)
+        transport = request.transport
+        if transport is None:
+            return web.Response()  # gone already: nobody will see this
+        set_link_options(transport.get_extra_info("socket"))
+        await websocket.prepare(request)
+        peer = peer_name(transport.get_extra_info("peercert"))
+        connection = WebSocketConnection(websocket, transport, peer=peer, release=_nothing)
+        self._connections.add(connection)
+        try:
+            await handler(connection)
+        finally:
+            await connection.close("the handler has returned")
+            self._connections.discard(connection)
+        return websocket
+
+
+async def _nothing() -> None:
+    """The server's connections own nothing besides the transport."""
+
+
+async def _drop_headers(_: web.Request, response: web.StreamResponse) -> None:
+    for name in _NOT_NEEDED:
+        response.headers.popall(name, None)
+
+
+def _edge_socket(address: Any) -> socket.socket:
+    """A socket for one of the addresses that the cloud's name resolves to."""
+    family, kind, protocol, _, _ = address
+    connection = socket.socket(family, kind, protocol)
+    set_edge_options(connection)
+    return connection
+
+
+def _below_tls(transport: asyncio.Transport) -> asyncio.WriteTransport | None:
+    """The transport that carries asyncio's TLS records, None for a plain one. asyncio doesn't show it; where it's called otherwise,
+    buffers stay larger."""
+    below = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None)
+    return below if isinstance(below, asyncio.WriteTransport) else None
+
+
+def _address(transport: asyncio.Transport) -> str:
+    host, port, *_ = transport.get_extra_info("peername") or ("?", 0)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _connect_error(error: Exception) -> LinkLost | LinkRefused:
+    """A refusal is what stays the same until someone acts: TLS, or an answer that isn't the server's temporary trouble."""
+    if isinstance(error, aiohttp.WSServerHandshakeError):
+        refused = error.status < HTTPStatus.INTERNAL_SERVER_ERROR
+        return (LinkRefused if refused else LinkLost)(f"the upgrade was answered with status {error.status}")
+    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError) or isinstance(error.__cause__, ssl.SSLError):
+        return LinkRefused(_reason(error))
+    if isinstance(error, TimeoutError):
+        return LinkLost(f"no connection within {CONNECT_TIMEOUT_S:g} s")
+    return LinkLost(_reason(error))
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,73 @@
+"""Write what is generated in the documents: the parts of README.md between markers, and the example configurations in `deploy/`.
+
+Run from the project's root: python -m scripts.documents
+
+    <!-- generated:edge-config -->
+    …
+    <!-- end -->
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from ocppress_gateway.config import CloudConfig, EdgeConfig
+from ocppress_gateway.config_text import commented_toml, reference
+from ocppress_gateway.provisioning.folder import cloud_toml, edge_toml
+
+__all__ = ["EXAMPLES", "PARTS", "with_parts"]
+
+README: Final = Path("README.md")
+
+PARTS: Final[Mapping[str, Callable[[], str]]] = {
+    "edge-config": lambda: reference(EdgeConfig),
+    "cloud-config": lambda: reference(CloudConfig),
+}
+"""Names of generated parts to what makes them."""
+
+_DEVELOPMENT: Final = """For development on one machine: the link is a plain WebSocket on loopback.
+What has no value here stands commented out, with its default."""
+
+EXAMPLES: Final[Mapping[str, Callable[[], str]]] = {
+    "deploy/dev/edge.toml": lambda: commented_toml(
+        EdgeConfig,
+        {"state_dir": "state", "stations": {"host": "127.0.0.1"}, "link": {"url": "ws://127.0.0.1:8886/", "edge": "dev"}},
+        f"ocppress edge\n{_DEVELOPMENT}",
+    ),
+    "deploy/dev/cloud.toml": lambda: commented_toml(
+        CloudConfig,
+        {
+            "link": {"host": "127.0.0.1"},
+            "csms": {"url": "ws://127.0.0.1:9000/{identity}"},
+            "edges": [{"name": "dev", "stations": ["*"]}],
+        },
+        f"ocppress cloud\n{_DEVELOPMENT}",
+    ),
+    "deploy/examples/edge.toml": lambda: edge_toml("wss://cloud.example.com:8886/"),
+    "deploy/examples/cloud.toml": lambda: cloud_toml(
+        "wss://csms.example.com/ocpp/{identity}", [("site-1", ["CP001", "CP002"]), ("site-2", ["CP003"])]
+    ),
+}
+"""Example files to what makes them."""
+
+_PART: Final = re.compile(r"(<!-- generated:([a-z-]+) -->\n).*?<!-- end -->", re.DOTALL)
+
+
+def with_parts(text: str) -> str:
+    """The text with each part that is in `PARTS` made anew. Others hold what was measured and stay until it is measured again."""
+    return _PART.sub(lambda found: f"{found[1]}{PARTS[found[2]]()}\n<!-- end -->" if found[2] in PARTS else found[0], text)
+
+
+def main() -> None:
+    """Write all of it."""
+    README.write_text(with_parts(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for name, make in EXAMPLES.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(make(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

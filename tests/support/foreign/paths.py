@@ -1,0 +1,99 @@
+"""The way between station and CSMS. What holds directly must hold through edge and cloud."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Final
+
+from ocppress_codecs.interface import CodecName
+from ocppress_gateway.cloud.program import CloudProgram
+from ocppress_gateway.core.cloud import ANY_STATION, CloudMachine, CloudSettings
+from ocppress_gateway.core.edge import EdgeMachine, EdgeSettings
+from ocppress_gateway.core.events import Effect, Event, Level, Note
+from ocppress_gateway.core.machine import Machine
+from ocppress_gateway.edge.program import EdgeProgram
+from ocppress_gateway.transports.websocket import WebSocketConnector, WebSocketListener
+from tests.support.foreign.interface import PEER_WAIT_S
+
+__all__ = ["PATHS", "Path", "through_ocppress"]
+
+Path = Callable[[str], AbstractAsyncContextManager[str]]
+"""From the CSMS's URL to the one that a station enters, both without the identity; lasts as long as the block."""
+
+_HOST: Final = "127.0.0.1"
+
+
+class _Watched:
+    """A machine whose notes are kept, to wait for one and to see that none is an error."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self.errors: list[Note] = []
+        self.link_up = asyncio.Event()
+
+    def step(self, event: Event, now: float) -> list[Effect]:
+        effects = self._machine.step(event, now)
+        for effect in effects:
+            if isinstance(effect, Note):
+                if effect.level >= Level.ERROR:
+                    self.errors.append(effect)
+                if effect.words == "link up":
+                    self.link_up.set()
+        return effects
+
+    def next_deadline(self) -> float | None:
+        return self._machine.next_deadline()
+
+
+@contextlib.asynccontextmanager
+async def _direct(csms_url: str) -> AsyncIterator[str]:
+    yield csms_url
+
+
+@contextlib.asynccontextmanager
+async def through_ocppress(csms_url: str, *, codec: CodecName = CodecName.CBOR_ZSTD, station_answer_s: float = 30.0) -> AsyncIterator[str]:
+    """Edge and cloud in this process, with a plain WebSocket link over loopback. An error that either notes fails the test.
+
+    `station_answer_s`: how long the edge waits for a station's answer before it puts the next command to it.
+    """
+    cloud_settings = CloudSettings(
+        edges={"edge-1": frozenset({ANY_STATION})},
+        linger_s=0.0,
+        command_timeout_s=30.0,
+        call_timeout_s=30.0,
+        link_grace_s=60.0,
+        retry_wait_min_s=10.0,
+        retry_random_s=10.0,
+        retry_repeat_times=5,
+    )
+    edge_settings = EdgeSettings(
+        edge="edge-1",
+        codec=codec,
+        linger_s=0.0,
+        station_timeout_s=60.0,
+        command_timeout_s=station_answer_s,
+        upgrade_wait_s=8.0,
+        link_grace_s=60.0,
+        reconnect_min_s=1.0,
+        reconnect_max_s=60.0,
+    )
+    chance = random.SystemRandom().random
+    cloud_machine = _Watched(CloudMachine(cloud_settings, random=chance, random_bytes=os.urandom))
+    edge_machine = _Watched(EdgeMachine(edge_settings, random=chance, random_bytes=os.urandom))
+    listener = WebSocketListener(host=_HOST, port=0)
+    async with CloudProgram(cloud_machine, listener, csms_url=csms_url + "/{identity}", shutdown_s=PEER_WAIT_S):
+        connector = WebSocketConnector(f"ws://{_HOST}:{listener.port}/", None)
+        async with EdgeProgram(edge_machine, connector, host=_HOST, port=0, shutdown_s=PEER_WAIT_S) as edge:
+            async with asyncio.timeout(PEER_WAIT_S):
+                await edge_machine.link_up.wait()
+            yield edge.station_url
+            errors = cloud_machine.errors + edge_machine.errors
+            assert not errors, f"the gateway noted errors: {errors}"
+
+
+PATHS: Final[dict[str, Path]] = {"direct": _direct, "ocppress": through_ocppress}

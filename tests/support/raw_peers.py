@@ -1,0 +1,156 @@
+"""A station and a CSMS of bare texts, on `websockets`: they know no OCPP, record what they receive, and say what a test tells them to."""
+
+from __future__ import annotations
+
+import asyncio
+import http
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+__all__ = ["WAIT_S", "RawCsms", "RawStation"]
+
+WAIT_S = 10.0
+"""How long to wait for anything; reached only when something is broken."""
+
+Admit = Callable[[str, str | None, Sequence[str]], int | str]
+"""Identity, Authorization header and offered sub-protocols; the answer is a status, or the sub-protocol to choose, "" for none."""
+
+Handler = Callable[[str], Sequence[str]]
+"""The texts to send back for a text."""
+
+
+def _first_offered(_identity: str, _authorization: str | None, subprotocols: Sequence[str]) -> int | str:
+    return subprotocols[0] if subprotocols else ""
+
+
+class RawCsms:
+    """A CSMS at `url`, which has `{identity}` in it; an asynchronous context. `texts` has what each identity said."""
+
+    def __init__(self, *, admit: Admit = _first_offered, handler: Handler | None = None) -> None:
+        self._admit = admit
+        self._handler = handler
+        self._changed = asyncio.Condition()
+        self._server: Server | None = None
+        self.texts: defaultdict[str, list[str]] = defaultdict(list)
+        self.authorizations: defaultdict[str, list[str | None]] = defaultdict(list)
+        self.sockets: dict[str, ServerConnection] = {}
+        """The open socket of each identity."""
+        self.close_codes: defaultdict[str, list[int | None]] = defaultdict(list)
+
+    async def __aenter__(self) -> Self:
+        self._server = await serve(
+            self._serve, "127.0.0.1", 0, process_request=self._process_request, select_subprotocol=self._select, max_size=None
+        )
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        assert self._server is not None
+        self._server.close()
+        await self._server.wait_closed()
+
+    @property
+    def url(self) -> str:
+        assert self._server is not None, "only inside the context"
+        return f"ws://127.0.0.1:{next(iter(self._server.sockets)).getsockname()[1]}/ocpp/{{identity}}"
+
+    async def send(self, identity: str, text: str) -> None:
+        await self.sockets[identity].send(text)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until a condition about this object holds."""
+        async with asyncio.timeout(WAIT_S), self._changed:
+            await self._changed.wait_for(condition)
+
+    async def received(self, identity: str, count: int) -> list[str]:
+        """The texts of this identity, once there are as many."""
+        await self.until(lambda: len(self.texts[identity]) >= count)
+        return self.texts[identity]
+
+    def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
+        identity = request.path.rpartition("/")[2]
+        authorization = request.headers.get("Authorization")
+        offered = [name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",") if name.strip()]
+        self.authorizations[identity].append(authorization)
+        answer = self._admit(identity, authorization, offered)
+        if isinstance(answer, int):
+            return connection.respond(http.HTTPStatus(answer), "as the test has it\n")
+        connection.chosen_subprotocol = answer  # type: ignore[attr-defined]
+        return None
+
+    def _select(self, connection: ServerConnection, _offered: Sequence[Subprotocol]) -> Subprotocol | None:
+        chosen: str = connection.chosen_subprotocol  # type: ignore[attr-defined]
+        return Subprotocol(chosen) if chosen else None
+
+    async def _serve(self, connection: ServerConnection) -> None:
+        assert connection.request is not None
+        identity = connection.request.path.rpartition("/")[2]
+        self.sockets[identity] = connection
+        await self._notify()
+        try:
+            async for text in connection:
+                assert isinstance(text, str), "OCPP-J has text messages only"
+                self.texts[identity].append(text)
+                await self._notify()
+                for answer in self._handler(text) if self._handler is not None else ():
+                    await connection.send(answer)
+        except ConnectionClosed:
+            pass
+        finally:
+            if self.sockets.get(identity) is connection:
+                del self.sockets[identity]
+            self.close_codes[identity].append(connection.close_code)
+            await self._notify()
+
+    async def _notify(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+
+class RawStation:
+    """A station connected to `url`, its identity included; an asynchronous context. Entering raises what `websockets.connect` does."""
+
+    def __init__(self, url: str, *, subprotocols: Sequence[str] = ("ocpp2.0.1",), authorization: str | None = None) -> None:
+        self._connecting = connect(
+            url,
+            subprotocols=[Subprotocol(name) for name in subprotocols] or None,
+            additional_headers={} if authorization is None else {"Authorization": authorization},
+            max_size=None,
+        )
+        self._socket: ClientConnection | None = None
+
+    async def __aenter__(self) -> Self:
+        async with asyncio.timeout(WAIT_S):
+            self._socket = await self._connecting
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.socket.close()
+
+    @property
+    def socket(self) -> ClientConnection:
+        assert self._socket is not None, "only inside the context"
+        return self._socket
+
+    async def send(self, text: str) -> None:
+        await self.socket.send(text)
+
+    async def receive(self, timeout_s: float = WAIT_S) -> str:
+        """The next text. Raises `TimeoutError`, and `ConnectionClosed` with the code."""
+        async with asyncio.timeout(timeout_s):
+            text = await self.socket.recv()
+        assert isinstance(text, str), "OCPP-J has text messages only"
+        return text
+
+    async def closed(self) -> int | None:
+        """The code that the connection is closed with, once it is."""
+        async with asyncio.timeout(WAIT_S):
+            await self.socket.wait_closed()
+        return self.socket.close_code

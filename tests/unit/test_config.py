@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from ocppress_codecs.interface import CodecName
+from ocppress_gateway.config import cloud_from, edge_from, effective_json, load_cloud, load_edge
+from ocppress_gateway.errors import ConfigError
+
+EDGE: Mapping[str, Any] = {"state_dir": "state", "link": {"url": "ws://localhost:8886/", "edge": "dev"}}
+CLOUD: Mapping[str, Any] = {"csms": {"url": "ws://localhost/ocpp/{identity}"}}
+
+
+def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    config = edge_from(EDGE, tmp_path / "edge.toml")
+    assert config.state_dir == tmp_path / "state"
+    assert edge_from({**EDGE, "state_dir": "/var/lib/x"}, tmp_path / "edge.toml").state_dir == Path("/var/lib/x")
+
+
+def test_reads_toml(tmp_path: Path) -> None:
+    file = tmp_path / "edge.toml"
+    file.write_text('state_dir = "s"\n[link]\nurl = "ws://h/"\nedge = "e"\ncodec = "verbatim"\n[timeouts]\nshutdown_s = 3\n')
+    config = load_edge(file)
+    assert config.link.codec is CodecName.VERBATIM
+    assert config.timeouts.shutdown_s == 3.0
+
+
+@pytest.mark.parametrize(
+    ("change", "place", "reason"),
+    [
+        ({"prot": 1}, "", "unknown field `prot`"),
+        ({"stations": {"prot": 1}}, "$.stations", "unknown field `prot`"),
+        ({"plan": "auto"}, "$.plan", "Invalid enum value 'auto'"),
+        ({"state_dir": ""}, "$.state_dir", "name of a file"),
+        ({"state_dir": 1}, "$.state_dir", "name of a file"),
+        ({"stations": {"port": 65536}}, "$.stations.port", "<= 65535"),
+        ({"stations": {"tls": {"certificate_file": "no", "key_file": "no"}}}, "$.stations.tls.certificate_file", "No such file"),
+        ({"link": {"url": "ws://h/"}}, "$.link", "needs `edge`"),
+        ({"link": {"url": "wss://h/"}}, "$.link", "needs the table `tls`"),
+        (
+            {"link": {"url": "wss://h/", "edge": "e", "tls": dict.fromkeys(["ca_file", "certificate_file", "key_file"], "x")}},
+            "$.link",
+            "names",
+        ),
+        (
+            {"link": {"url": "ws://h/", "edge": "e", "tls": dict.fromkeys(["ca_file", "certificate_file", "key_file"], "x")}},
+            "$.link",
+            "`tls` is",
+        ),
+        ({"link": {"url": "http://h/", "edge": "e"}}, "$.link", "must be `ws://"),
+        ({"link": {"url": "ws://", "edge": "e"}}, "$.link", "must be `ws://"),
+        ({"link": {"url": "ws://h :1/", "edge": "e"}}, "$.link", "must be `ws://"),
+        ({"link": {"url": "ws://h:70000/", "edge": "e"}}, "$.link", "not a URL"),
+        ({"link": {"url": "ws://user:secret@h/", "edge": "e"}}, "$.link", "password"),
+        ({"link": {"url": "ws://h/?a", "edge": "e"}}, "$.link", "must not contain `?`"),
+        ({"link": {"url": "ws://h/", "edge": "../e"}}, "$.link.edge", "matching regex"),
+        ({"link": {"url": "ws://h/", "edge": "e\n"}}, "$.link.edge", "matching regex"),
+        ({"link": {"url": "ws://h/", "edge": "e", "codec": "gzip"}}, "$.link.codec", "Invalid enum value"),
+        ({"timeouts": {"shutdown_s": float("nan")}}, "$.timeouts.shutdown_s", "Expected `float`"),
+        ({"timeouts": {"shutdown_s": float("inf")}}, "$.timeouts.shutdown_s", "Expected `float`"),
+        ({"timeouts": {"shutdown_s": 0}}, "$.timeouts.shutdown_s", "Expected `float`"),
+        ({"timeouts": {"reconnect_min_s": 61}}, "$.timeouts", "`reconnect_min_s` is more"),
+    ],
+)
+def test_refuses_an_edge(change: dict[str, Any], place: str, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        edge_from({**EDGE, **change}, tmp_path / "edge.toml")
+    assert caught.value.place == place
+    assert reason in caught.value.reason
+    assert caught.value.file == tmp_path / "edge.toml"
+
+
+def _edges(*entries: tuple[str, list[str]]) -> dict[str, Any]:
+    return {"edges": [{"name": name, "stations": stations} for name, stations in entries]}
+
+
+@pytest.mark.parametrize(
+    ("change", "place", "reason"),
+    [
+        ({"csms": {}}, "$.csms", "missing required field `url`"),
+        ({"csms": {"url": "ws://h/"}}, "$.csms", "exactly once"),
+        ({"csms": {"url": "ws://h/{identity}/{identity}"}}, "$.csms", "exactly once"),
+        ({"csms": {"url": "ws://h/{identity}/{version}"}}, "$.csms", "no other braces"),
+        ({"csms": {"url": "ws://{identity}/ocpp"}}, "$.csms", "belongs in the path"),
+        ({"csms": {"url": "ws://h/{identity}", "ca_file": "ca.pem"}}, "$.csms", "is for a `wss://` CSMS"),
+        (_edges(("a", [])), "$.edges[0].stations", "length >= 1"),
+        (_edges(("a", ["CP 1"])), "$.edges[0].stations[0]", "matching regex"),
+        (_edges(("a", ["C" * 49])), "$.edges[0].stations[0]", "matching regex"),
+        (_edges(("a", ["*", "CP1"])), "$.edges[0]", "either"),
+        (_edges(("a", ["CP1"]), ("a", ["CP2"])), "", "edge 'a' stands in `edges` 2 times"),
+        (_edges(("a", ["CP1"]), ("b", ["CP1"])), "", "station 'CP1' stands in `edges` 2 times"),
+    ],
+)
+def test_refuses_a_cloud(change: dict[str, Any], place: str, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        cloud_from({**CLOUD, **change}, tmp_path / "cloud.toml")
+    assert caught.value.place == place
+    assert reason in caught.value.reason
+
+
+def test_takes_every_character_of_an_identity(tmp_path: Path) -> None:
+    identity = "aZ09*+=:|@._-"
+    config = cloud_from({**CLOUD, **_edges(("a", [identity]), ("b", ["*"]), ("c", ["*"]))}, tmp_path / "cloud.toml")
+    assert config.edges[0].stations == (identity,)
+
+
+@pytest.mark.parametrize(
+    ("data", "place", "reason"),
+    [
+        (b"a = ", "", "not TOML: Invalid value (at end of document)"),
+        (b"a = 1\n\xff", "byte 6", "not UTF-8"),
+        (b"#" * (1024 * 1024 + 1), "", "larger than 1048576 bytes"),
+    ],
+)
+def test_refuses_what_is_not_toml(data: bytes, place: str, reason: str, tmp_path: Path) -> None:
+    file = tmp_path / "cloud.toml"
+    file.write_bytes(data)
+    with pytest.raises(ConfigError) as caught:
+        load_cloud(file)
+    assert (caught.value.place, caught.value.reason) == (place, reason)
+
+
+def test_refuses_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file or directory"):
+        load_edge(tmp_path / "edge.toml")
+
+
+def test_effective_configuration_can_be_read_again(tmp_path: Path) -> None:
+    config = edge_from(EDGE, tmp_path / "edge.toml")
+    shown = json.loads(effective_json(config))
+    assert shown["timeouts"]["station_timeout_s"] == config.timeouts.station_timeout_s
+    without_nulls = {name: _without_nulls(value) for name, value in shown.items()}
+    assert edge_from(without_nulls, Path("/elsewhere/edge.toml")) == config
+
+
+def test_is_frozen(tmp_path: Path) -> None:
+    config = edge_from(EDGE, tmp_path / "edge.toml")
+    with pytest.raises(AttributeError):
+        msgspec.structs.replace(config).plan = "transparent"  # type: ignore[misc]  # what is tested
+
+
+def _without_nulls(value: Any) -> Any:
+    return {name: inner for name, inner in value.items() if inner is not None} if isinstance(value, dict) else value

@@ -1,0 +1,158 @@
+"""Classes and lanes: against the schemas, the published list of empty answers, and payloads meant to confuse."""
+
+from __future__ import annotations
+
+import importlib.resources
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ocppress_codecs.rpc import Message, MessageType, OcppVersion, parse
+from ocppress_gateway.core.empty_answers import EMPTY_ANSWER_ACTIONS
+from ocppress_gateway.core.policy import SENT_BY_CSMS, MessageClass, class_of, is_express, is_transaction
+from scripts.empty_answers import TARGET, module_text
+
+ROOT = Path(__file__).parents[2]
+
+COMMON_2X = {
+    "ClearedChargingLimit",
+    "FirmwareStatusNotification",
+    "LogStatusNotification",
+    "MeterValues",
+    "NotifyChargingLimit",
+    "NotifyCustomerInformation",
+    "NotifyDisplayMessages",
+    "NotifyEvent",
+    "NotifyMonitoringReport",
+    "NotifyReport",
+    "PublishFirmwareStatusNotification",
+    "ReportChargingProfiles",
+    "ReservationStatusUpdate",
+    "SecurityEventNotification",
+    "StatusNotification",
+}
+BATCHED_BY_HAND = {
+    OcppVersion.V16: {
+        "DiagnosticsStatusNotification",
+        "FirmwareStatusNotification",
+        "LogStatusNotification",
+        "MeterValues",
+        "SecurityEventNotification",
+        "SignedFirmwareStatusNotification",
+        "StatusNotification",
+    },
+    OcppVersion.V201: COMMON_2X,
+    OcppVersion.V21: COMMON_2X
+    | {"BatterySwap", "ClosePeriodicEventStream", "NotifyDERAlarm", "NotifyDERStartStop", "NotifyPriorityCharging", "ReportDERControl"},
+}
+"""Counted out from Part 2 of each edition, not from the schemas, so that the two check each other."""
+
+
+def call(action: str, payload: str = "{}") -> Message:
+    return Message(MessageType.CALL, action, f'"{action}",{payload}')
+
+
+def actions_of(version: OcppVersion) -> set[str]:
+    folder = {OcppVersion.V16: "ocpp.v16", OcppVersion.V201: "ocpp.v201", OcppVersion.V21: "ocpp.v21"}[version]
+    names = {
+        file.name.removesuffix(".json") for file in (importlib.resources.files(folder) / "schemas").iterdir() if file.name.endswith(".json")
+    }
+    return {name.removesuffix("Request") for name in names if not name.endswith("Response")}
+
+
+def test_the_data_module_is_what_the_script_writes() -> None:
+    assert (ROOT / TARGET).read_text(encoding="utf-8") == module_text()
+
+
+@pytest.mark.parametrize("version", OcppVersion)
+def test_every_action_of_the_schemas_has_the_class_that_the_specification_gives_it(version: OcppVersion) -> None:
+    actions = actions_of(version)
+    assert len(actions) >= 28
+    batched = {action for action in actions if class_of(version, call(action)) is MessageClass.BATCH}
+    assert batched == BATCHED_BY_HAND[version]
+    assert {action for action in actions if class_of(version, call(action)) is MessageClass.HEARTBEAT} == {"Heartbeat"}
+
+
+def test_the_exceptions_are_actions_with_an_empty_answer() -> None:
+    assert set.union(*(set(actions) for actions in EMPTY_ANSWER_ACTIONS.values())) >= SENT_BY_CSMS
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected"),
+    [
+        ('{"eventType":"Updated","triggerReason":"MeterValuePeriodic"}', MessageClass.BATCH),
+        ('{"eventType":"Updated","triggerReason":"MeterValueClock","offline":true}', MessageClass.BATCH),
+        ('{"triggerReason":"ChargingStateChanged","eventType":"Updated"}', MessageClass.BATCH),
+        (r'{"\u0065ventType":"\u0055pdated","triggerReason":"MeterValueClock"}', MessageClass.BATCH),
+        ('{"eventType":"Updated","triggerReason":"MeterValueClock","customData":{"idToken":"x","eventType":"Ended"}}', MessageClass.BATCH),
+        ('{"eventType":"Started","triggerReason":"MeterValuePeriodic"}', MessageClass.RELAY),
+        ('{"eventType":"Ended","triggerReason":"MeterValuePeriodic"}', MessageClass.RELAY),
+        ('{"eventType":"Updated","triggerReason":"EnergyLimitReached"}', MessageClass.RELAY),
+        ('{"eventType":"Updated","triggerReason":"Authorized","idToken":{"idToken":"A","type":"Central"}}', MessageClass.RELAY),
+        ('{"eventType":"Updated","triggerReason":"MeterValuePeriodic","idToken":{"idToken":"A","type":"Central"}}', MessageClass.RELAY),
+        (r'{"eventType":"Updated","triggerReason":"MeterValuePeriodic","idTo\u006ben":null}', MessageClass.RELAY),
+        ('{"eventType":"Updated","eventType":"Ended","triggerReason":"MeterValuePeriodic"}', MessageClass.RELAY),
+        ('{"eventType":"Ended","triggerReason":"MeterValuePeriodic","eventType":"Updated"}', MessageClass.RELAY),
+        ('{"eventType":"Updated","triggerReason":"Deauthorized","triggerReason":"MeterValuePeriodic"}', MessageClass.RELAY),
+        ('{"eventType":"Updated"}', MessageClass.RELAY),
+        ('{"customData":{"eventType":"Updated","triggerReason":"MeterValuePeriodic"}}', MessageClass.RELAY),
+        ('{"eventType":["Updated"],"triggerReason":"MeterValuePeriodic"}', MessageClass.RELAY),
+        ('{"eventType":1e5,"triggerReason":null}', MessageClass.RELAY),
+        ("{}", MessageClass.RELAY),
+    ],
+)
+def test_only_a_plain_periodic_update_of_a_transaction_may_be_batched(payload: str, expected: MessageClass) -> None:
+    for version in (OcppVersion.V201, OcppVersion.V21):
+        assert class_of(version, call("TransactionEvent", payload)) is expected
+    assert class_of(OcppVersion.V16, call("TransactionEvent", payload)) is MessageClass.RELAY
+
+
+def test_answers_and_sends_are_relayed_and_express() -> None:
+    for text in (
+        '[3,"1",{"status":"Accepted"}]',
+        '[4,"1","NotSupported","",{}]',
+        '[5,"1","FormatViolation","",{}]',
+        '[6,"1","NotifyPeriodicEventStream",{"id":1,"pending":0,"basetime":"2026-01-01T00:00:00Z","data":[]}]',
+    ):
+        _, message = parse(text)
+        assert class_of(OcppVersion.V21, message) is MessageClass.RELAY
+        assert not is_transaction(OcppVersion.V21, message)
+        assert is_express(OcppVersion.V21, message)
+
+
+@pytest.mark.parametrize(
+    ("version", "action", "payload", "expected"),
+    [
+        (OcppVersion.V16, "StartTransaction", "{}", True),
+        (OcppVersion.V16, "StopTransaction", "{}", True),
+        (OcppVersion.V16, "MeterValues", '{"connectorId":1,"transactionId":7,"meterValue":[]}', True),
+        (OcppVersion.V16, "MeterValues", '{"connectorId":1,"transactionId":0,"meterValue":[]}', True),
+        (OcppVersion.V16, "MeterValues", '{"connectorId":1,"transactionId":null,"meterValue":[]}', False),
+        (OcppVersion.V16, "MeterValues", '{"connectorId":1,"meterValue":[{"transactionId":1}]}', False),
+        (OcppVersion.V16, "MeterValues", r'{"connectorId":1,"\u0074ransactionId":1}', True),
+        (OcppVersion.V16, "TransactionEvent", "{}", False),
+        (OcppVersion.V16, "StatusNotification", "{}", False),
+        (OcppVersion.V201, "TransactionEvent", "{}", True),
+        (OcppVersion.V201, "MeterValues", '{"transactionId":7}', False),
+        (OcppVersion.V21, "TransactionEvent", "{}", True),
+        (OcppVersion.V21, "StartTransaction", "{}", False),
+        (OcppVersion.V21, "Authorize", "{}", False),
+    ],
+)
+def test_transaction_messages_are_ordered_and_the_rest_express(version: OcppVersion, action: str, payload: str, expected: bool) -> None:
+    assert is_transaction(version, call(action, payload)) is expected
+    assert is_express(version, call(action, payload)) is not expected
+
+
+@given(
+    st.sampled_from(list(OcppVersion)),
+    st.sampled_from(list(MessageType)),
+    st.sampled_from(["TransactionEvent", "MeterValues", "StatusNotification", "Heartbeat", "x"]) | st.text(),
+    st.text(),
+)
+def test_no_text_makes_it_raise(version: OcppVersion, message_type: MessageType, action: str, body: str) -> None:
+    message = Message(message_type, action, body)
+    assert class_of(version, message) in MessageClass
+    assert is_transaction(version, message) is not is_express(version, message)

@@ -1,0 +1,83 @@
+"""The socket under a link, against the kernel's own view of it."""
+
+from __future__ import annotations
+
+import socket
+
+from ocppress_gateway.transports.tcp import KEEPALIVE_IDLE_S, NOT_SENT_BYTES, USER_TIMEOUT_S, Wiretap, set_edge_options, set_link_options
+
+
+def _pair(host: str = "127.0.0.1") -> tuple[socket.socket, socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listening:
+        listening.bind((host, 0))
+        listening.listen()
+        near = socket.create_connection(listening.getsockname()[:2])
+        far, _ = listening.accept()
+    return near, far
+
+
+def test_counts_are_those_of_what_was_sent() -> None:
+    near, far = _pair()
+    with near, far:
+        tap = Wiretap(near)
+        before = tap.read()
+        assert before is not None
+        assert (before.sent_bytes, before.received_bytes, before.retransmitted_segments) == (0, 0, 0)
+        assert (before.sent_segments, before.received_segments) == (2, 1), "SYN and ACK, SYN-ACK"
+        near.sendall(bytes(100))
+        assert len(far.recv(1000)) == 100
+        far.sendall(bytes(30))
+        assert len(near.recv(1000)) == 30
+        after = tap.read()
+        assert after is not None
+        assert (after.sent_bytes, after.received_bytes) == (100, 30)
+        assert after.sent_segments >= 3
+        assert after.received_segments >= 2
+        tap.close()
+
+
+def test_headers_are_counted_with_timestamps_and_address_family() -> None:
+    with open("/proc/sys/net/ipv4/tcp_timestamps") as file:
+        timestamps_bytes = 12 if file.read().strip() != "0" else 0
+    for host, bytes_ in (("127.0.0.1", 40), ("::1", 60)):
+        try:
+            near, far = _pair(host)
+        except OSError:
+            continue  # a machine without IPv6
+        with near, far:
+            tap = Wiretap(near)
+            count = tap.read()
+            tap.close()
+        assert count is not None
+        assert count.header_bytes == bytes_ + timestamps_bytes
+
+
+def test_counts_stay_when_the_socket_is_closed_and_the_far_end_sees_it_then() -> None:
+    near, far = _pair()
+    with near, far:
+        tap = Wiretap(near)
+        near.sendall(bytes(100))
+        near.close()
+        far.settimeout(10)
+        assert len(far.recv(1000)) == 100
+        still_open = tap.read()
+        assert still_open is not None
+        tap.close()
+        assert far.recv(1000) == b"", "the duplicate was the last to hold the connection"
+        closed = tap.read()
+        assert closed is not None
+        assert closed.sent_bytes == 100
+        tap.close()
+
+
+def test_only_the_edge_probes() -> None:
+    with socket.socket() as edge, socket.socket() as cloud:
+        set_edge_options(edge)
+        set_link_options(cloud)
+        for end in (edge, cloud):
+            assert end.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == NOT_SENT_BYTES
+        assert edge.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert edge.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == KEEPALIVE_IDLE_S
+        assert edge.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == USER_TIMEOUT_S * 1000
+        assert cloud.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0
