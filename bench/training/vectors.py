@@ -61,7 +61,11 @@ _SESSIONS: Final[dict[str, tuple[OcppVersion, list[_Batch]]]] = {
     "batches": (
         OcppVersion.V16,
         [
-            [(_BOOT, None), (_STATUS % ("Available", "2026-03-02T08:00:00.120Z"), None), (_STATUS % ("Available", "2026-03-02T08:00:00.120Z"), None)],
+            [
+                (_BOOT, None),
+                (_STATUS % ("Available", "2026-03-02T08:00:00.120Z"), None),
+                (_STATUS % ("Available", "2026-03-02T08:00:00.120Z"), None),
+            ],
             [(_STATUS % ("Preparing", "2026-03-02T08:05:00.250Z"), None), (_STATUS % ("Charging", "2026-03-02T08:05:09.250Z"), None)],
         ],
     ),
@@ -78,7 +82,12 @@ _SESSIONS: Final[dict[str, tuple[OcppVersion, list[_Batch]]]] = {
         [
             [(_EVENT % ("2026-03-02T08:00:00.100Z", 1, _TRANSACTION, "2026-03-02T08:00:00.100Z", "11040.5"), None)],
             [(_EVENT % ("2026-03-02T08:01:00.140Z", 2, _TRANSACTION, "2026-03-02T08:01:00.140Z", "11041"), None)],
-            [('[6,"a","NotifyPeriodicEventStream",{"id":1,"pending":0,"basetime":"2026-03-02T08:01:30Z","data":[{"t":0,"v":"1.5"}]}]', None)],
+            [
+                (
+                    '[6,"a","NotifyPeriodicEventStream",{"id":1,"pending":0,"basetime":"2026-03-02T08:01:30Z","data":[{"t":0,"v":"1.5"}]}]',
+                    None,
+                )
+            ],
             [('[5,"a","FormatViolation","",{}]', 1), ('[5,"a","FormatViolation","",{}]', 0), ('[5,"a","GenericError","",{}]', None)],
         ],
     ),
@@ -186,7 +195,9 @@ def _cbor_rejections() -> list[dict[str, str | list[str]]]:
     packed = _packed(bytes.fromhex("8203a0"))
     cases = {title: (bytes.fromhex(content) + b"\0\0", error) for title, (content, error) in _MESSAGES.items() if len(content) < 1000}
     cases |= {
-        title: (b"\xfd" + _packed(bytes.fromhex(content)) + b"\0\0", error) for title, (content, error) in _MESSAGES.items() if len(content) >= 1000
+        title: (b"\xfd" + _packed(bytes.fromhex(content)) + b"\0\0", error)
+        for title, (content, error) in _MESSAGES.items()
+        if len(content) >= 1000
     }
     cases |= {
         "wrong checksum": (b"\x00\0\0", "integrity"),

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import zstandard
@@ -63,7 +63,7 @@ class CborZstdEncoder(Encoder):
 
     def __init__(self, calls: CallLog, state: State) -> None:
         self.calls = calls
-        self._state = state
+        self._state = replace(state, progress=Progress(call_count=calls.count))
 
     def encode(self, batch: Sequence[Message]) -> bytes:
         messages = numbered(batch, self._state.progress)
@@ -86,14 +86,13 @@ class CborZstdEncoder(Encoder):
 
     def _frame(self, messages: Sequence[Message], text: bytes, *, as_text: bool) -> bytes:
         plain = write_messages(messages, self._state.context.copy(), self._state.progress, as_text=as_text)
-        packed = plain
+        long = len(text) > SHORT_TEXT_BYTES_MAX
+        content = bytes((_MARK_CBOR_LONG,)) + plain if long else plain
         if len(plain) >= _ZSTD_BYTES_MIN:
             packed = _compressed(plain, self._state.dictionary + self._state.context.window)
-        zstd = len(packed) < len(plain)
-        long = len(text) > SHORT_TEXT_BYTES_MAX
-        mark = (_MARK_ZSTD_LONG if zstd else _MARK_CBOR_LONG) if long else _MARK_ZSTD_SHORT if zstd else None
-        start = b"" if mark is None else bytes((mark,))
-        return start + (packed if zstd else plain) + checksum(text, self._state.progress)[0]
+            mark = _MARK_ZSTD_LONG if long else _MARK_ZSTD_SHORT
+            content = min(content, bytes((mark,)) + packed, key=len)
+        return content + checksum(text, self._state.progress)[0]
 
 
 class CborZstdDecoder(Decoder):
@@ -101,7 +100,7 @@ class CborZstdDecoder(Decoder):
 
     def __init__(self, calls: CallLog, state: State) -> None:
         self.calls = calls
-        self._state = state
+        self._state = replace(state, progress=Progress(call_count=calls.count))
 
     def decode(self, frame: bytes) -> list[Message]:
         messages, self._state = _read(frame, self._state)

@@ -1,14 +1,14 @@
 """JSON values as CBOR items, exactly: a message at first sight.
 
-    {"connectorId":1,"status":"Charging","info":"","value":"230.10","readonly":true,"x":1e5}
+    {"connectorId":1,"status":"Charging","info":"","value":"230.10","readonly":true,"own":1e5}
 
-    a6                            map of 6
-       0f         01              member 15 of the names, an integer
-       1a         cd 18 4b        tag 13, word 75
-       ..         60              a text
-       ..         c7 82 21 1959e2 tag 7: a number in quotes, 23010 * 10**-2
-       ..         f5              true
-       61 78      cc 63 316535    a member without an integer; tag 12: a token that has no other form
+    a6                               map of 6
+       0f       01                   connectorId is key 15; an integer
+       18 1a    cd 18 3d             status is key 26; tag 13: Charging is word 61
+       18 67    60                   info; a text
+       05       c7 82 21 19 59e2     value; tag 7: a number in quotes, 23010 * 10**-2
+       19 0126  f5                   readonly; true
+       63 6f776e  cc 63 316535       a member that has no integer; tag 12: a token that has no other form
 
 Every form gives back the exact text; where a value's own form would not, it goes as a token (tag 12), that value alone.
 """

@@ -36,12 +36,16 @@ WINDOW_BYTES: Final = 64 * 1024
 WINDOW_MESSAGE_BYTES_MIN: Final = 16
 """Shorter messages, which are most, hold nothing that zstd could use again."""
 
+MESSAGE_TEXT_BYTES_MIN: Final = len('[3,"",]\n')
+"""What a message adds to a frame's text besides its body, at least; so that a frame of the shortest messages has a limit too."""
+
 _TYPES: Final = {member.value: member for member in MessageType}
 
 
 def write_messages(batch: Sequence[Message], context: Context, progress: Progress, *, as_text: bool = False) -> bytes:
     """The sequence for `batch`, whose CALLs are numbered; moves `context` on. `as_text` carries every body as text."""
     parts: list[bytes] = []
+    coded_messages: list[bytes] = []
     for message in batch:
         number, progress = reference(message, progress)
         if number != REFERENCE_EXPECTED:
@@ -55,8 +59,9 @@ def write_messages(batch: Sequence[Message], context: Context, progress: Progres
             if len(coded) > len(message.body):
                 coded = min(coded, _as_text(message), key=len)
         parts.append(coded)
-        _extend_window(context, coded)
+        coded_messages.append(coded)
         context.learn(shape, values)
+    _extend_window(context, coded_messages)
     return b"".join(parts)
 
 
@@ -118,6 +123,7 @@ def read_messages(plain: bytes, context: Context, progress: Progress) -> tuple[l
     """The reverse of `write_messages`; moves `context` on. Raises `DecodeError`, and then `context` is spoilt."""
     reader = cbor.Reader(plain)
     messages: list[Message] = []
+    coded_messages: list[bytes] = []
     characters = 0
     while not reader.at_end():
         number = REFERENCE_EXPECTED
@@ -140,14 +146,15 @@ def read_messages(plain: bytes, context: Context, progress: Progress) -> tuple[l
         else:
             raise Malformed(f"a message of major type {major}")
         call, progress = resolved(message_type, number, progress)
-        _extend_window(context, plain[start : reader.position])
+        coded_messages.append(plain[start : reader.position])
         context.learn(shape, values)
         messages.append(Message(message_type, action, body, call))
-        characters += len(body)
+        characters += len(body) + MESSAGE_TEXT_BYTES_MIN
         if characters > FRAME_TEXT_BYTES_MAX:
             raise LimitExceeded("frame_text_bytes", FRAME_TEXT_BYTES_MAX, characters)
     if not messages:
         raise Malformed("no message")
+    _extend_window(context, coded_messages)
     return messages, progress
 
 
@@ -224,6 +231,7 @@ def _checked(value: Number | Time) -> Number | Time:
     return value
 
 
-def _extend_window(context: Context, coded: bytes) -> None:
-    if len(coded) >= WINDOW_MESSAGE_BYTES_MIN:
-        context.window = (context.window + coded)[-WINDOW_BYTES:]
+def _extend_window(context: Context, coded_messages: list[bytes]) -> None:
+    kept = [coded for coded in coded_messages if len(coded) >= WINDOW_MESSAGE_BYTES_MIN]
+    if kept:
+        context.window = b"".join([context.window, *kept])[-WINDOW_BYTES:]

@@ -17,12 +17,22 @@ FINGERPRINT_BYTES: Final = 4
 """Enough to tell the few releases apart that can ever meet; it guards against mistakes, not against attackers."""
 
 
-def open_endpoint(name: CodecName, version: OcppVersion, side: Side, *, dictionary: Dictionary | None = None) -> Endpoint:
+def open_endpoint(
+    name: CodecName,
+    version: OcppVersion,
+    side: Side,
+    sent: CallLog | None = None,
+    received: CallLog | None = None,
+    *,
+    dictionary: Dictionary | None = None,
+) -> Endpoint:
     """A fresh endpoint, at the start of an epoch. The far end opens its own with the same arguments but `side`.
 
-    `dictionary` is the shipped one if None; a different one is for measuring.
+    `sent` and `received` are the CALLs of the epoch before, where some are still open and shall keep their numbers; the far end has the same the
+    other way round. `dictionary` is the shipped one if None; a different one is for measuring.
     """
-    sent, received = CallLog(), CallLog()
+    sent = CallLog() if sent is None else sent
+    received = CallLog() if received is None else received
     if name is CodecName.VERBATIM:
         return Endpoint(verbatim.VerbatimEncoder(sent), verbatim.VerbatimDecoder(received))
     state = cbor_zstd.first_state((dictionary or shipped()).for_version(version))

@@ -33,6 +33,9 @@ MANTISSA_MAX: Final = 10**18 - 1
 CLOCK_DIGITS: Final = 7
 """Digits of a second's fraction, as many as .NET writes: sums and differences of timestamps stay within 64 bits."""
 
+_NUMBER_CHARACTERS_MAX: Final = 21
+"""A minus sign, a leading zero, the point and 18 digits."""
+
 _SECONDS_MAX: Final = 2**32 - 1
 """Timestamps from 1970 to 2106: seconds as 32 bits without sign. Others go as text."""
 
@@ -76,7 +79,7 @@ def scalar_of(token: str) -> Scalar:
     """What the JSON token of a string or number means."""
     quoted = token[0] == '"'
     plain = token[1:-1] if quoted else token
-    if plain and plain[-1] in "0123456789" and len(plain) <= 20:
+    if plain and plain[-1] in "0123456789" and len(plain) <= _NUMBER_CHARACTERS_MAX:
         match = _NUMBER.fullmatch(plain)
         if match is not None:
             sign, whole, fraction = match.groups("")

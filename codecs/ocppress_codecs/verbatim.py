@@ -39,7 +39,7 @@ class VerbatimEncoder(Encoder):
 
     def __init__(self, calls: CallLog) -> None:
         self.calls = calls
-        self._progress = Progress()
+        self._progress = Progress(call_count=calls.count)
 
     def encode(self, batch: Sequence[Message]) -> bytes:
         messages = numbered(batch, self._progress)
@@ -69,7 +69,7 @@ class VerbatimDecoder(Decoder):
 
     def __init__(self, calls: CallLog) -> None:
         self.calls = calls
-        self._progress = Progress()
+        self._progress = Progress(call_count=calls.count)
 
     def decode(self, frame: bytes) -> list[Message]:
         messages, self._progress = _read(frame, self._progress)

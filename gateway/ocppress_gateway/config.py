@@ -192,9 +192,7 @@ class EdgeEntry(_Table, frozen=True, kw_only=True):
     """An edge that may connect, and the stations it may speak for."""
 
     name: Annotated[EdgeName, Meta(description="The edge's name: the common name of its certificate.")]
-    stations: Annotated[
-        tuple[Identity, ...], Meta(min_length=1, description='Identities of its stations; `["*"]` for any.')
-    ]
+    stations: Annotated[tuple[Identity, ...], Meta(min_length=1, description='Identities of its stations; `["*"]` for any.')]
 
     def __post_init__(self) -> None:
         if "*" in self.stations and len(self.stations) > 1:

@@ -1,8 +1,8 @@
 """The one loop that runs a machine: take events, step, run the effects in order, arm one timer.
 
-    readers ── post ──►  ┌───────┐          ┌─────────┐           ┌────────────────────┐
-    writers ─ post_now ► │ inbox │ ─event─► │ machine │ ─effects─► │ executor (no waits) │ ──► writer queues ──► sockets
-    timer ─────────────► └───────┘          └─────────┘           └────────────────────┘
+    readers ── post ───► ┌───────┐          ┌─────────┐            ┌──────────┐
+    writers ─ post_now ► │ inbox │ ─event─► │ machine │ ─effects─► │ executor │ ─► writers' queues ─► sockets
+    timer ─────────────► └───────┘          └─────────┘            └──────────┘
 
 The loop itself waits for nothing but the inbox, so whoever waits for room in the inbox always gets it: there is nothing to deadlock with.
 An exception out of the machine or the executor is a programmer's error; it leaves `run` and ends the process.

@@ -20,13 +20,13 @@ from ocppress_gateway.http_client import ClientSocket
 __all__ = ["CLOSE_TIMEOUT_S", "MESSAGE_BYTES_MAX", "PING_S", "TextSocket"]
 
 PING_S: Final = 60.0
-"""Silence after which a peer is pinged; a peer that doesn't answer within half of it is closed. On a LAN it costs nothing."""
+"""Silence after which a peer is pinged; a peer that doesn't answer within half of it is closed. None of it crosses the cellular link."""
 
 MESSAGE_BYTES_MAX: Final = MESSAGE_TEXT_BYTES_MAX + 1
-"""What aiohttp is told: it refuses, with 1009, what has as many bytes as its limit."""
+"""What aiohttp is told: it refuses, with 1009, what has as many bytes as its limit, or more than it if they came compressed."""
 
-WAITING_BYTES_MAX: Final = 4 * MESSAGE_TEXT_BYTES_MAX
-"""Text that may wait for a peer to read it: some of the largest messages. OCPP has one CALL and one answer under way, so a peer that lets
+WAITING_CHARACTERS_MAX: Final = 4 * MESSAGE_TEXT_BYTES_MAX
+"""Text that may wait for a peer to read it: four of the largest messages. OCPP has one CALL and one answer under way, so a peer that lets
 this much pile up has stopped reading."""
 
 WAITING_TEXTS_MAX: Final = 256
@@ -61,7 +61,7 @@ class TextSocket:
         self._name = name
         self._on_text = on_text
         self._queue: asyncio.Queue[str | _Close] = asyncio.Queue()
-        self._waiting_bytes = 0
+        self._waiting_characters = 0
         self._reading = asyncio.Event()
         self._reading.set()
         self._deadline = Deadline()
@@ -72,8 +72,8 @@ class TextSocket:
         if self._end_reason is not None:
             return
         self._queue.put_nowait(text)
-        self._waiting_bytes += len(text)
-        if self._waiting_bytes > WAITING_BYTES_MAX or self._queue.qsize() > WAITING_TEXTS_MAX:
+        self._waiting_characters += len(text)
+        if self._waiting_characters > WAITING_CHARACTERS_MAX or self._queue.qsize() > WAITING_TEXTS_MAX:
             self._end(_DOES_NOT_READ, within_s=0)
 
     def close(self, code: int, reason: str) -> None:
@@ -124,7 +124,7 @@ class TextSocket:
                 if isinstance(item, _Close):
                     await websocket.close(code=item.code, message=_cut(item.reason))
                     break
-                self._waiting_bytes -= len(item)
+                self._waiting_characters -= len(item)
                 async with asyncio.timeout(SEND_TIMEOUT_S):
                     await websocket.send_str(item)
         except TimeoutError:

@@ -38,11 +38,10 @@ def test_names_are_unique_and_need_no_escape() -> None:
         assert all(name.isascii() and name.isprintable() and not set(name) & set('"\\') for name in group)
 
 
-def test_a_dictionary_without_a_program_has_nothing_of_it() -> None:
-    vendors = {"microocpp": b"MicroOcpp", "vcp": b"Solidstudio", "ocppgo": b"vendor1"}
-    for program, vendor in vendors.items():
-        assert vendor in train_dictionary().data
-        assert vendor not in train_dictionary(program).data
+@pytest.mark.parametrize(("program", "vendor"), [("microocpp", b"MicroOcpp"), ("vcp", b"Solidstudio"), ("ocppgo", b"Hello world")])
+def test_a_dictionary_without_a_program_has_nothing_of_it(program: str, vendor: bytes) -> None:
+    assert vendor in train_dictionary().data
+    assert vendor not in train_dictionary(program).data
 
 
 @pytest.mark.parametrize("version", OcppVersion)

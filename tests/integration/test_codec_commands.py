@@ -19,7 +19,7 @@ from ocppress_gateway.workloads import recordings
 from ocppress_gateway.workloads.generator import WORKLOADS, generate
 from ocppress_gateway.workloads.traces import Direction, TraceRecord, read_trace, trace_line
 from scripts.left_out import TARGET, files
-from tests.support.traces import charger_traces
+from tests.support.chargers import charger_traces
 from tests.support.tree import ROOT
 
 ODD: list[tuple[str | None, str, str]] = [

@@ -12,6 +12,7 @@ import random
 import jsonschema
 import pytest
 
+from ocppress_codecs.interface import CodecName
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion
 from tests.support.dialogue import End, open_csms, open_station
 from tests.support.foreign.paths import through_ocppress
@@ -39,13 +40,13 @@ async def _exchange(sender: End, receiver: End, version: OcppVersion, action: st
     assert await sender.receive() == f'[3,"id",{response}]'
 
 
-@pytest.mark.parametrize("size", Size)
+@pytest.mark.parametrize(("codec", "size"), [*((CodecName.CBOR_ZSTD, size) for size in Size), (CodecName.VERBATIM, Size.FULL)])
 @pytest.mark.parametrize("version", OcppVersion)
-def test_every_action_both_ways(version: OcppVersion, size: Size) -> None:
+def test_every_action_both_ways(version: OcppVersion, codec: CodecName, size: Size) -> None:
     async def run() -> None:
         async with (
             open_csms(version) as listening,
-            through_ocppress(listening.url) as url,
+            through_ocppress(listening.url, codec=codec) as url,
             open_station(url, "CS-1", [version.subprotocol]) as station,
         ):
             csms = await listening.end("CS-1")

@@ -21,6 +21,7 @@ from tests.support.foreign.interface import Answer, Package
 from tests.support.foreign.ocpp_package import OCPP_PACKAGE
 from tests.support.foreign.ocpp_rpc import OCPP_RPC
 from tests.support.foreign.paths import through_ocppress
+from tests.support.raw_peers import RawCsms, RawStation
 
 V16, V201, V21 = OcppVersion.V16, OcppVersion.V201, OcppVersion.V21
 Talk = Callable[[End, End], Awaitable[None]]
@@ -272,6 +273,20 @@ def test_the_csms_chooses_among_the_sub_protocols_that_a_station_offers() -> Non
         ):
             assert station.subprotocol == V16.subprotocol
             await _exchange_up(station, await listening.end("CS-1"))
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("offered", [[], ["ocpp1.5"], ["ocpp2.0"]], ids=str)
+def test_a_station_without_a_known_sub_protocol_is_told_so_and_never_reaches_the_csms(offered: list[str]) -> None:
+    """Part 4, 3.3: the handshake is completed without a sub-protocol, then the connection is closed."""
+
+    async def run() -> None:
+        async with RawCsms() as csms, through_ocppress(csms.url.removesuffix("/{identity}")) as url:
+            async with RawStation(f"{url}/CS-1", subprotocols=offered) as station:
+                assert station.socket.subprotocol is None
+                assert await station.closed() == 1002
+            assert not csms.authorizations
 
     asyncio.run(run())
 

@@ -4,19 +4,17 @@ Each side sends its frames exactly as recorded, its answers under the id that th
 are counted: an answer whose CALL isn't in the recording is left out, and a CALL that the recording leaves unanswered is answered `{}` when
 the next CALL of its direction is due, where it would otherwise hold that one up until its time is over.
 
-The recordings shipped with the package always run; chargers' own traces where `OCPPRESS_TRACES` (default `../shared/traces`) has them.
+The recordings shipped with the package always run; chargers' own traces where there are any.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
@@ -26,8 +24,7 @@ from ocppress_gateway.workloads.traces import Direction, TraceRecord, infer_vers
 from tests.support.dialogue import End, open_csms, open_station
 from tests.support.foreign.paths import through_ocppress
 from tests.support.texts import content
-
-TRACES = Path(os.environ.get("OCPPRESS_TRACES", Path(__file__).parents[3] / "shared" / "traces"))
+from tests.support.traces import trace_files
 
 
 @dataclass(slots=True)
@@ -155,14 +152,9 @@ def test_shipped_recording(name: str) -> None:
     assert (replay.compared, replay.answers_left_out, replay.answers_made_up) == (len(records), 0, 0)
 
 
-def _traces() -> list[Path]:
-    return sorted(TRACES.glob("*.jsonl"))
-
-
-@pytest.mark.skipif(not _traces(), reason=f"no traces in {TRACES}; OCPPRESS_TRACES names their folder")
-@pytest.mark.parametrize("path", _traces(), ids=lambda path: path.stem)
-def test_trace_of_a_real_charger(path: Path) -> None:
-    records = list(read_trace(path))
-    replay = _replay(records)
-    print(f"{replay.compared} compared, {replay.answers_left_out} answers left out, {replay.answers_made_up} made up")
-    assert replay.compared == len(records) - replay.answers_left_out + replay.answers_made_up
+def test_traces_of_the_folder() -> None:
+    for path in trace_files():
+        records = list(read_trace(path))
+        replay = _replay(records)
+        print(f"{path.name}: {replay.compared} compared, {replay.answers_left_out} left out, {replay.answers_made_up} made up")
+        assert replay.compared == len(records) - replay.answers_left_out + replay.answers_made_up

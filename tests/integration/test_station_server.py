@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Subprotocol
 
 from ocppress_gateway.core.events import (
     AdmitStation,
@@ -27,8 +28,11 @@ from ocppress_gateway.core.events import (
     StationText,
 )
 from ocppress_gateway.core.limits import MESSAGE_TEXT_BYTES_MAX
+from ocppress_gateway.driver import Driver
 from ocppress_gateway.edge.program import EdgeProgram
+from ocppress_gateway.edge.server import StationServer
 from ocppress_gateway.transports.memory import MemoryNetwork
+from tests.support.background import background
 from tests.support.raw_peers import RawStation
 from tests.support.scripted_machine import WAIT_S, ScriptedMachine
 
@@ -41,8 +45,7 @@ class Edge:
     program: EdgeProgram
 
     def do(self, *effects: Effect) -> None:
-        for effect in effects:
-            self.program._execute(effect)
+        self.machine.do(self.program, *effects)
 
     @property
     def url(self) -> str:
@@ -75,9 +78,7 @@ def test_a_station_arrives_with_identity_subprotocols_and_credentials(caplog: py
     caplog.set_level(logging.DEBUG)
 
     async def work(edge: Edge) -> None:
-        async with RawStation(
-            f"{edge.url}/any/path/CS-1", subprotocols=["ocpp2.1", "ocpp2.0.1"], authorization=PASSWORD
-        ) as station:
+        async with RawStation(f"{edge.url}/any/path/CS-1", subprotocols=["ocpp2.1", "ocpp2.0.1"], authorization=PASSWORD) as station:
             assert station.socket.subprotocol == "ocpp2.1"
         assert await edge.machine.event(StationArrived) == StationArrived(1, "CS-1", ("ocpp2.1", "ocpp2.0.1"), PASSWORD)
         async with RawStation(f"{edge.url}/CS-2", subprotocols=["ocpp1.6"]):
@@ -197,7 +198,7 @@ def test_a_station_closed_before_it_was_admitted_is_refused_and_reported() -> No
 
 
 def test_texts_pass_both_ways_unchanged_and_in_order() -> None:
-    texts = ["[2,  \"1\"]", "é\u2028", "x" * MESSAGE_TEXT_BYTES_MAX, ""]
+    texts = ['[2,  "1"]', "é\u2028", "x" * MESSAGE_TEXT_BYTES_MAX, ""]
 
     def echo(event: Event) -> Sequence[Effect]:
         return [SendStation(event.socket, event.text)] if isinstance(event, StationText) else _admit(event)
@@ -223,14 +224,15 @@ def test_a_text_sent_at_once_follows_the_upgrade() -> None:
     _run(work, greet)
 
 
-@pytest.mark.parametrize(
-    ("message", "code"), [(b"binary", 1003), ("x" * (MESSAGE_TEXT_BYTES_MAX + 1), 1009)], ids=["binary", "too large"]
-)
-def test_a_message_that_cannot_be_ocpp_closes_the_socket(message: bytes | str, code: int) -> None:
+@pytest.mark.parametrize("compression", ["deflate", None])
+@pytest.mark.parametrize(("message", "code"), [(b"binary", 1003), ("x" * (MESSAGE_TEXT_BYTES_MAX + 2), 1009)], ids=["binary", "too large"])
+def test_a_message_that_cannot_be_ocpp_closes_the_socket(message: bytes | str, code: int, compression: str | None) -> None:
     async def work(edge: Edge) -> None:
-        async with RawStation(f"{edge.url}/CS-1") as station:
-            await station.socket.send(message)
-            assert await station.closed() == code
+        async with connect(f"{edge.url}/CS-1", subprotocols=[Subprotocol("ocpp1.6")], compression=compression) as station:
+            with contextlib.suppress(ConnectionClosed):  # while it still sends
+                await station.send(message)
+            await station.wait_closed()
+            assert station.close_code == code
         await edge.machine.event(StationGone)
         assert not any(isinstance(event, StationText) for event in edge.machine.events)
 
@@ -239,7 +241,7 @@ def test_a_message_that_cannot_be_ocpp_closes_the_socket(message: bytes | str, c
 
 def test_a_text_that_is_not_utf8_closes_the_socket() -> None:
     async def work(edge: Edge) -> None:
-        async with connect(f"{edge.url}/CS-1", subprotocols=["ocpp1.6"], compression=None) as station:  # type: ignore[list-item]
+        async with connect(f"{edge.url}/CS-1", subprotocols=[Subprotocol("ocpp1.6")], compression=None) as station:
             await station.send(b"\xff\xfe", text=True)
             with pytest.raises(ConnectionClosed):
                 await station.recv()
@@ -301,6 +303,43 @@ def test_a_station_that_does_not_read_is_cut_off() -> None:
         writer.transport.abort()
 
     _run(work)
+
+
+def test_pings_are_answered() -> None:
+    async def work(edge: Edge) -> None:
+        async with RawStation(f"{edge.url}/CS-1") as station:
+            await (await station.socket.ping())
+
+    _run(work)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_silent_station_is_pinged_and_closed_if_it_does_not_answer(answers: bool) -> None:
+    async def main() -> None:
+        server: StationServer
+        machine = ScriptedMachine(_admit)
+        driver = Driver(machine, lambda effect: server.decide(effect), logger=logging.getLogger("test"))  # type: ignore[arg-type]
+        server = StationServer(driver, host="127.0.0.1", port=0, ping_s=0.1)
+        await server.start()
+        try:
+            async with asyncio.timeout(WAIT_S), background(driver.run(), "driver"):
+                reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+                writer.write(f"GET /CS-1 HTTP/1.1\r\nHost: x\r\n{UPGRADE}\r\n".encode())
+                await reader.readuntil(b"\r\n\r\n")
+                for _ in range(5 if answers else 1):
+                    assert await reader.readexactly(2) == b"\x89\x00", "a ping"
+                    if answers:
+                        writer.write(b"\x8a\x80abcd")  # an empty pong, masked
+                if answers:
+                    assert not any(isinstance(event, StationGone) for event in machine.events)
+                    writer.close()
+                assert "PONG" in (await machine.event(StationGone)).reason or answers
+                writer.close()
+                await writer.wait_closed()
+        finally:
+            await server.close()
+
+    asyncio.run(main())
 
 
 def test_a_station_that_vanishes_is_reported() -> None:

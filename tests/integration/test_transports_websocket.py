@@ -97,7 +97,9 @@ def test_what_is_no_link_is_refused(request_line: str, upgrade: bool, status: in
         await listener.serve(_receive_once)
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
-            fields = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            fields = (
+                "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            )
             writer.write(f"GET {request_line} HTTP/1.1\r\nHost: g\r\n{fields if upgrade else ''}\r\n".encode())
             assert (await reader.readuntil(b"\r\n")).split()[1] == str(status).encode()
             writer.close()
@@ -191,6 +193,18 @@ def test_the_certificate_names_the_peer(tmp_path: Path) -> None:
             assert ends.far.peer == "edge-1"
             tls = ends.far._transport.get_extra_info("ssl_object")  # type: ignore[attr-defined]
             assert tls.version() == "TLSv1.3"
+
+    asyncio.run(run())
+
+
+def test_the_buffer_below_tls_is_kept_empty_too(tmp_path: Path) -> None:
+    """asyncio hides the transport that carries its TLS records; this says when it does so in another way."""
+
+    async def run() -> None:
+        async with open_ends("websocket-tls", tmp_path) as ends:
+            for end in (ends.near, ends.far):
+                below = end._transport._ssl_protocol._transport  # type: ignore[attr-defined]
+                assert below.get_write_buffer_limits() == (0, 1)
 
     asyncio.run(run())
 

@@ -24,7 +24,13 @@ NUMBERS = st.one_of(
 ).filter(lambda text: _is_json(text))
 TIMES = st.datetimes().map(lambda time: time.isoformat(timespec="milliseconds") + "Z")
 PLAIN = st.one_of(
-    WORDS, NUMBERS, TIMES, st.text(max_size=12), st.uuids().map(str), st.binary(max_size=30).map(bytes.hex), st.text("ABab01+/=", max_size=40)
+    WORDS,
+    NUMBERS,
+    TIMES,
+    st.text(max_size=12),
+    st.uuids().map(str),
+    st.binary(max_size=30).map(bytes.hex),
+    st.text("ABab01+/=", max_size=40),
 )
 STRINGS = st.one_of(
     PLAIN.map(json.dumps),

@@ -10,7 +10,7 @@ import pytest
 from ocppress_codecs.interface import CodecName
 from ocppress_gateway.core.cloud import ANY_STATION, CloudMachine, CloudSettings
 from ocppress_gateway.core.edge import EdgeMachine, EdgeSettings
-from ocppress_gateway.simulation.actors import STATION_TIMEOUT_S, Csms, Heard, Sent, Station
+from ocppress_gateway.simulation.actors import Csms, Heard, Sent, Station
 from ocppress_gateway.simulation.world import EDGE_NAME, World
 
 COMMAND_TIMEOUT_S = 30.0

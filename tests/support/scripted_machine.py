@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from ocppress_gateway.core.events import Effect, Event
+from ocppress_gateway.core.events import Effect, Event, Tick
+from ocppress_gateway.program import Program
 
 __all__ = ["WAIT_S", "ScriptedMachine"]
 
@@ -24,12 +25,19 @@ class ScriptedMachine:
         self.events: list[Event] = []
         self.deadline: float | None = None
         self._changed = asyncio.Event()
+        self._wanted: list[Effect] = []
 
     def step(self, event: Event, now: float) -> list[Effect]:
         assert now >= 0
         self.events.append(event)
         self._changed.set()
-        return list(self.react(event))
+        wanted, self._wanted = self._wanted, []
+        return [*wanted, *self.react(event)]
+
+    def do(self, program: Program, *effects: Effect) -> None:
+        """Let the program carry out these effects, in its next turn."""
+        self._wanted += effects
+        program._driver.post_now(Tick())
 
     def next_deadline(self) -> float | None:
         return self.deadline

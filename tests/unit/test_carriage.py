@@ -51,7 +51,9 @@ def test_a_callresulterror_refers_to_the_newest_call_of_its_direction() -> None:
     assert resolved(MessageType.CALLRESULTERROR, 3, progress) == (3, progress)
 
 
-@pytest.mark.parametrize(("kind", "number"), [(MessageType.CALL, 1), (MessageType.SEND, 2), (MessageType.CALLRESULT, 3), (MessageType.CALLERROR, 2**35)])
+@pytest.mark.parametrize(
+    ("kind", "number"), [(MessageType.CALL, 1), (MessageType.SEND, 2), (MessageType.CALLRESULT, 3), (MessageType.CALLERROR, 2**35)]
+)
 def test_impossible_references_are_refused(kind: MessageType, number: int) -> None:
     with pytest.raises(Malformed):
         resolved(kind, number, Progress())

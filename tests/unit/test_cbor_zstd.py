@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ocppress_codecs import messages
 from ocppress_codecs.dictionary import Dictionary
 from ocppress_codecs.errors import EncodeError, IntegrityError, LimitExceeded
 from ocppress_codecs.interface import FRAME_BYTES_MAX, FRAME_TEXT_BYTES_MAX, CodecName, Endpoint, Side
@@ -96,3 +97,11 @@ def test_a_lost_frame_is_found(name: CodecName) -> None:
     with pytest.raises(IntegrityError):
         decoder.decode(frames[3])
     assert decoder.decode(frames[2])[0].call == 2
+
+
+def test_a_message_whose_items_are_wrong_goes_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    end, other = _open(), _open()
+    monkeypatch.setattr(messages, "write_values", lambda body, context: [b"\xa0"])
+    batch = [_result('{"x":1}', 0), _result('{"x":2}', 1), HEARTBEAT]
+    assert [message.body for message in other.decoder.decode(end.encoder.encode(batch))] == [message.body for message in batch]
+    assert len(end.encoder.encode([_result('{"x":9}', 2)])) == 4, "a rank, a change, a checksum: what went as text is known all the same"

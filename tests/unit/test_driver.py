@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from ocppress_gateway.core.events import CloseLink, Effect, Event, LinkMessage, LinkSent, Level, Note, SendLink, Tick
+from ocppress_gateway.core.events import CloseLink, Effect, Event, Level, LinkMessage, LinkSent, Note, SendLink, Tick
 from ocppress_gateway.driver import EVENTS_MAX, Driver
 from tests.support.background import background
 from tests.support.scripted_machine import WAIT_S, ScriptedMachine

@@ -13,7 +13,7 @@ from ocppress_gateway.workloads import recordings, traces
 from ocppress_gateway.workloads.generator import WORKLOADS, generate
 from ocppress_gateway.workloads.traces import Direction, TraceError, TraceRecord, infer_version, read_lines, read_trace, trace_line
 from scripts.version_words import TARGET, module_text
-from tests.support.traces import charger_traces
+from tests.support.chargers import charger_traces
 from tests.support.tree import ROOT
 
 

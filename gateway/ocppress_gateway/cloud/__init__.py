@@ -1,0 +1,1 @@
+"""The end at the CSMS: `program` runs it."""

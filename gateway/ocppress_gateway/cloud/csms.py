@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -22,8 +23,6 @@ __all__ = ["CsmsClient", "Spawn"]
 
 _DEFLATE_WINDOW_BITS: Final = 15
 """RFC 7692: what permessage-deflate is offered with; the CSMS may take it or leave it."""
-
-_SWITCHING_PROTOCOLS: Final = 101
 
 Spawn = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
 """Starts a task of this name in the program's task group."""
@@ -84,6 +83,7 @@ class CsmsClient:
         is_open = asyncio.Event()
         task = self._spawn(self._run(effect, text_socket, is_open), f"csms {socket}")
         self._connections[socket] = _Csms(text_socket, task, is_open)
+        task.add_done_callback(lambda _: self._forget(socket))  # also if it is cancelled before it has begun
 
     def send(self, socket: int, text: str) -> None:
         if (csms := self._connections.get(socket)) is not None:
@@ -99,37 +99,44 @@ class CsmsClient:
     # --- one connection
 
     async def _run(self, effect: OpenCsms, text_socket: TextSocket, is_open: asyncio.Event) -> None:
-        socket = effect.socket
-        gone: CsmsRefused | CsmsClosed | None = None
+        websocket = await self._connect(effect)
+        if isinstance(websocket, CsmsRefused):
+            self._driver.post_now(websocket)
+            return
+        is_open.set()
+        self._driver.post_now(CsmsOpened(effect.socket, websocket.protocol or ""))
+        reason = "the program ends"
         try:
-            websocket = await self._connect(effect)
-            is_open.set()
-            gone = CsmsClosed(socket, "the program ends")
-            self._driver.post_now(CsmsOpened(socket, websocket.protocol or ""))
-            gone = CsmsClosed(socket, await text_socket.run(websocket, websocket.abort))
-        except aiohttp.WSServerHandshakeError as error:
-            # A 101 here is an upgrade that broke RFC 6455: nothing that the CSMS decided.
-            gone = CsmsRefused(socket, None if error.status == _SWITCHING_PROTOCOLS else error.status, error.message)
-        except TimeoutError:
-            gone = CsmsRefused(socket, None, f"no answer within {self._connect_timeout_s:g} s")
-        except (aiohttp.ClientError, OSError) as error:
-            gone = CsmsRefused(socket, None, str(error) or type(error).__name__)
+            reason = await text_socket.run(websocket, websocket.abort)
         finally:
-            del self._connections[socket]
-            self._driver.post_now(gone or Tick())  # given up: nothing to report, but whoever waits for the last to go must look again
+            self._driver.post_now(CsmsClosed(effect.socket, reason))
 
-    async def _connect(self, effect: OpenCsms) -> ClientSocket:
+    def _forget(self, socket: int) -> None:
+        del self._connections[socket]
+        self._driver.post_now(Tick())  # whoever waits for the last one to go must look again
+
+    async def _connect(self, effect: OpenCsms) -> ClientSocket | CsmsRefused:
         assert self._session is not None, "start comes first"
         url = URL(self._url.replace("{identity}", quote(effect.identity, safe="")), encoded=True)
-        async with asyncio.timeout(self._connect_timeout_s):
-            websocket = await self._session.ws_connect(
-                url,
-                protocols=effect.subprotocols,
-                headers={} if effect.authorization is None else {hdrs.AUTHORIZATION: effect.authorization},
-                compress=_DEFLATE_WINDOW_BITS,
-                heartbeat=self._ping_s,
-                max_msg_size=MESSAGE_BYTES_MAX,
-                timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT_S),
-            )
+        try:
+            async with asyncio.timeout(self._connect_timeout_s):
+                websocket = await self._session.ws_connect(
+                    url,
+                    protocols=effect.subprotocols,
+                    headers={} if effect.authorization is None else {hdrs.AUTHORIZATION: effect.authorization},
+                    compress=_DEFLATE_WINDOW_BITS,
+                    heartbeat=self._ping_s,
+                    max_msg_size=MESSAGE_BYTES_MAX,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT_S),
+                )
+        except aiohttp.WSServerHandshakeError as error:
+            # A 101 here is an upgrade that broke RFC 6455: nothing that the CSMS decided.
+            return CsmsRefused(effect.socket, None if error.status == HTTPStatus.SWITCHING_PROTOCOLS else error.status, error.message)
+        except TimeoutError:
+            return CsmsRefused(effect.socket, None, f"no answer within {self._connect_timeout_s:g} s")
+        except (aiohttp.ClientError, OSError) as error:
+            return CsmsRefused(effect.socket, None, str(error) or type(error).__name__)
+        except ValueError:  # line ends in what the edge has sent for a header; the text could have the password
+            return CsmsRefused(effect.socket, None, "sub-protocols or credentials that no header can hold")
         assert isinstance(websocket, ClientSocket), "the session makes its own class of sockets"
         return websocket

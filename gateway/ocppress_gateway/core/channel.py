@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -64,11 +65,6 @@ class Channel:
         self._ack_sent = 0
         self._ack_bytes = 0
         self._relays: OrderedDict[int, Relay] = OrderedDict()
-
-    @property
-    def call_logs(self) -> tuple[CallLog, CallLog]:
-        """The CALLs sent and received, for the endpoint of a next epoch."""
-        return self._endpoint.encoder.calls, self._endpoint.decoder.calls
 
     # --- sending
 
@@ -186,21 +182,25 @@ class Channel:
         """A new connection in the same epoch: what the peer didn't receive is sent again."""
         self._drop_kept(received_by_peer)
         self._forget_halves()
+        # The hello has told the peer what was received.
+        self._ack_sent = self.received
+        self._ack_bytes = 0
         self._to_send = deque(self._kept)
 
-    def renew(self, epoch: int, endpoint: Endpoint, received_by_peer: int) -> None:
+    def renew(self, epoch: int, reopen: Callable[[CallLog, CallLog], Endpoint], received_by_peer: int) -> None:
         """A new epoch between ends that both know the old one's numbers: what the peer didn't receive is encoded anew.
 
-        `endpoint` must have been opened with this channel's `call_logs`.
+        `reopen` opens an endpoint with the CALLs sent and received so far, which keep their numbers.
         """
         self._drop_kept(received_by_peer)
         self._forget_halves()
         batches = list(self._kept)
         self._kept.clear()
         self._to_send.clear()
+        sent = self._endpoint.encoder.calls
         if batches:
-            endpoint.encoder.calls.truncate(batches[0].calls_before)
-        self._endpoint = endpoint
+            sent.truncate(batches[0].calls_before)
+        endpoint = self._endpoint = reopen(sent, self._endpoint.decoder.calls)
         self.epoch = epoch
         self.intact = True
         self.sent = self._acknowledged = 0

@@ -11,6 +11,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from ocppress_codecs.errors import DecodeError, LimitExceeded
@@ -367,9 +368,7 @@ class CloudMachine:
         if channel.intact and known.intact:
             channel.resume(known.received)
         else:
-            sent_log, received_log = channel.call_logs
-            endpoint = open_endpoint(edge.codec, channel.version, Side.CLOUD, sent=sent_log, received=received_log)
-            channel.renew(self._new_epoch(), endpoint, known.received)
+            channel.renew(self._new_epoch(), partial(open_endpoint, edge.codec, channel.version, Side.CLOUD), known.received)
         return StationWelcome(channel.epoch, True, attached, received)
 
     def _new_epoch(self) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from ocppress_codecs.errors import DecodeError, LimitExceeded
@@ -416,9 +417,7 @@ class EdgeMachine:
                 channel.resume(answer.received)
                 resumed += 1
             else:
-                sent, received = channel.call_logs
-                endpoint = open_endpoint(self._codec, channel.version, Side.EDGE, sent=sent, received=received)
-                channel.renew(answer.epoch, endpoint, answer.received)
+                channel.renew(answer.epoch, partial(open_endpoint, self._codec, channel.version, Side.EDGE), answer.received)
             if station.state is StationState.ADMITTED and not (answer.attached and station.channel is not None):
                 station.moved(StationEvent.ASKED_AGAIN)
                 self._ask(station, now)

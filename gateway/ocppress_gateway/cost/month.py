@@ -35,6 +35,7 @@ __all__ = [
     "link_messages",
     "plain_ocpp_ip_bytes",
     "project_month",
+    "project_plain_month",
 ]
 
 MONTH_S: Final = 30 * DAY_S
@@ -86,6 +87,13 @@ def link_ip_bytes(messages: Sequence[WireMessage], conditions: Conditions, *, sp
 def project_month(messages: Sequence[WireMessage], conditions: Conditions, *, span_s: float) -> ByteCount:
     """A month of traffic like these messages, which took `span_s` (more than 0), on one full handshake and the month's reconnects."""
     return _traffic(messages, conditions, span_s).scaled(MONTH_S / span_s) + _connections(conditions, MONTH_S)
+
+
+def project_plain_month(messages: Sequence[WireMessage], conditions: Conditions, *, span_s: float) -> ByteCount:
+    """The same month without a link: plain OCPP-J texts over TLS, reconnecting as often. A station's own pings aren't counted: the least."""
+    handshakes = 1 + conditions.reconnects_a_day * MONTH_S / DAY_S
+    connections = ByteCount(handshake=handshakes * handshake_bytes(PLAIN_HANDSHAKE, conditions))
+    return messages_ip_bytes(messages, conditions).scaled(MONTH_S / span_s) + connections
 
 
 def _traffic(messages: Sequence[WireMessage], conditions: Conditions, span_s: float) -> ByteCount:

@@ -1,0 +1,1 @@
+"""The end at the stations: `program` runs it."""

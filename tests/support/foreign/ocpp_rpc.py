@@ -29,7 +29,7 @@ def _missing() -> str:
     if shutil.which("node") is None:
         return "node is not installed"
     if not (_FOLDER / "node_modules" / "ocpp-rpc").is_dir():
-        return f"ocpp-rpc is not installed: run npm ci in {_FOLDER.name}/"
+        return "ocpp-rpc is not installed: run npm ci in tests/integration/node"
     return ""
 
 

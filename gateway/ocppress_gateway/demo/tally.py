@@ -1,0 +1,154 @@
+"""What the run has cost, counted where it happens: texts at the stations' sockets, link messages at the edge, packets by the kernel.
+
+    station's socket ──texts──►  Account: JSON, permessage-deflate, plain OCPP-J
+    edge's link     ──bytes──►  Tally: codec frames by station, the link's own headers
+    kernel          ──TCP_INFO──►  Tally: TLS and WebSocket, TCP/IP headers
+
+A frame's time is that of the recording, so that the month's projection sees the traffic's own pace and not that of the demo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Final
+
+from ocppress_codecs.rpc import OcppVersion
+from ocppress_gateway.core.parts import Attach, FramePart, Piece, Welcome, read_parts
+from ocppress_gateway.cost.deflate import DeflateStream
+from ocppress_gateway.cost.month import link_messages, project_month, project_plain_month
+from ocppress_gateway.cost.wire import PLAIN_HANDSHAKE, ByteCount, Conditions, WireMessage, handshake_bytes, messages_ip_bytes
+from ocppress_gateway.transports.base import WireCount
+from ocppress_gateway.workloads.traces import Direction
+
+__all__ = ["DAY_S", "Account", "LinkLayers", "Tally", "connection_ip_bytes", "network_conditions"]
+
+DAY_S: Final = 86_400.0
+
+FIN_SEGMENTS: Final = 4
+"""The end of a TCP connection, which the kernel counts after the edge has read its counters for the last time: a FIN and its ACK each way."""
+
+
+class Account:
+    """One station. Times are the recording's, in seconds."""
+
+    def __init__(self, name: str, version: OcppVersion) -> None:
+        self.name = name
+        self.version = version
+        self.now_s = 0.0
+        """The time of the message that is on its way."""
+        self.messages = 0
+        self.json_bytes = 0
+        self.deflate_bytes = 0
+        self.link_payload_bytes = 0
+        self.left_out = 0
+        """Messages of the recording that couldn't be played."""
+        self.trouble: str | None = None
+        """Why the replay ended early."""
+        self._deflate = {direction: DeflateStream() for direction in Direction}
+        self._texts: list[WireMessage] = []
+        self._frames: list[tuple[float, Direction, int]] = []
+        self._pieces = dict.fromkeys(Direction, 0)
+
+    @property
+    def span_s(self) -> float:
+        """How much of the recording's time has been played."""
+        return self._texts[-1].at_s - self._texts[0].at_s if self._texts else 0.0
+
+    def text(self, direction: Direction, text: str) -> None:
+        """A message at the station's socket."""
+        text_bytes = len(text.encode())
+        self.messages += 1
+        self.json_bytes += text_bytes
+        self.deflate_bytes += len(self._deflate[direction].compress(text))
+        self._texts.append(WireMessage(self.now_s, direction, text_bytes))
+
+    def frame(self, direction: Direction, frame_bytes: int, *, last: bool) -> None:
+        """A frame of the codec on the link, or one piece of it; `last` ends it."""
+        self.link_payload_bytes += frame_bytes
+        self._pieces[direction] += frame_bytes
+        if last:
+            self._frames.append((self.now_s, direction, self._pieces[direction]))
+            self._pieces[direction] = 0
+
+    def plain_ip_bytes(self, conditions: Conditions) -> float:
+        """What the texts would have cost over TLS: a record each, and one handshake."""
+        return (messages_ip_bytes(self._texts, conditions) + ByteCount(handshake=handshake_bytes(PLAIN_HANDSHAKE, conditions))).total
+
+    def month_bytes(self, conditions: Conditions) -> tuple[float, float] | None:
+        """A month at this pace on a SIM of the station's own, over the link and as plain OCPP-J; None if no time has passed.
+
+        From whole days, once there is one: a station's nights are part of its month.
+        """
+        if self.span_s == 0:
+            return None
+        span_s = max(self.span_s // DAY_S * DAY_S, min(self.span_s, DAY_S))
+        end_s = self._texts[0].at_s + span_s
+        frames = [frame for frame in self._frames if frame[0] <= end_s]
+        texts = [text for text in self._texts if text.at_s <= end_s]
+        link = project_month(list(link_messages(frames)), conditions, span_s=span_s)
+        return link.total, project_plain_month(texts, conditions, span_s=span_s).total
+
+
+@dataclass(frozen=True, slots=True)
+class LinkLayers:
+    """IP bytes of the link, both ways, as counted."""
+
+    payload: int
+    """Codec frames."""
+    framing: int
+    """The link's own: headers, acknowledgements, hello."""
+    tls: int
+    """TLS and WebSocket, both handshakes included."""
+    tcp_ip: int
+    """Headers of all segments, bare acknowledgements and the connection's begin and end included."""
+
+    @property
+    def total(self) -> int:
+        return self.payload + self.framing + self.tls + self.tcp_ip
+
+
+class Tally:
+    """The accounts of all stations by identity, and what the link carried."""
+
+    def __init__(self, accounts: dict[str, Account]) -> None:
+        self.accounts = accounts
+        self.link_is_up = False
+        self._by_slot: dict[int, Account] = {}
+        self._message_bytes = 0
+
+    def link_message(self, direction: Direction, data: bytes) -> None:
+        """A link message passes the edge's end."""
+        self._message_bytes += len(data)
+        for part in read_parts(data):
+            match part:
+                case FramePart() | Piece():
+                    self._by_slot[part.slot].frame(direction, len(part.data), last=isinstance(part, FramePart))
+                case Attach():
+                    self._by_slot[part.slot] = self.accounts[part.identity]
+                case Welcome():
+                    self.link_is_up = True
+
+    def layers(self, counts: Sequence[WireCount], *, closed: bool) -> LinkLayers | None:
+        """The link by layers, from the kernel's counters of its connections; None where the kernel has none."""
+        if not counts:
+            return None
+        payload = sum(account.link_payload_bytes for account in self.accounts.values())
+        stream_bytes = sum(count.sent_bytes + count.received_bytes for count in counts)
+        ip_bytes = sum(connection_ip_bytes(count, closed=closed) for count in counts)
+        return LinkLayers(payload, self._message_bytes - payload, stream_bytes - self._message_bytes, ip_bytes - stream_bytes)
+
+
+def connection_ip_bytes(count: WireCount, *, closed: bool) -> int:
+    """IP bytes of one TCP connection, both ways; `closed` adds its end, which the counters don't have."""
+    conditions = network_conditions(count)
+    segments = count.sent_segments + count.received_segments + (FIN_SEGMENTS if closed else 0)
+    syn_options_bytes = 2 * (conditions.syn_bytes - conditions.segment_bytes)
+    return count.sent_bytes + count.received_bytes + segments * conditions.segment_bytes + syn_options_bytes
+
+
+def network_conditions(count: WireCount) -> Conditions:
+    """The conditions under which a segment's headers are what the kernel says."""
+    every = (Conditions(ip_header_bytes=ip_header, tcp_timestamps=timestamps) for ip_header, timestamps in product((20, 40), (False, True)))
+    return next(conditions for conditions in every if conditions.segment_bytes == count.header_bytes)
