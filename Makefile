@@ -14,7 +14,7 @@ help:
 	@echo "make test-all   the same with each Python from 3.11 to 3.13 that is found"
 	@echo "make soak       the tests that take minutes"
 	@echo "make check      style and types        make fmt        format the code"
-	@echo "make bench      bytes of the shipped recordings, per trace"
+	@echo "make bench      bytes of recordings and workloads, measured again for the table in README.md"
 	@echo "make documents  rewrite what is generated: tables in README.md, files in deploy/"
 
 demo: run-venv
@@ -41,7 +41,8 @@ fmt: dev-venv
 	$(VENV)/bin/ruff format .
 
 bench: run-venv
-	@$(VENV)/bin/ocppress measure $(wildcard gateway/ocppress_gateway/workloads/recordings/*.jsonl) $(ARGS)
+	$(VENV)/bin/python -m bench.measure
+	$(VENV)/bin/python -m scripts.documents
 
 documents: dev-venv
 	$(VENV)/bin/python -m scripts.documents

@@ -9,11 +9,13 @@ Run from the project's root: python -m scripts.documents
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from bench.measure import RESULTS, table
 from ocppress_gateway.config import CloudConfig, EdgeConfig
 from ocppress_gateway.config_text import commented_toml, reference
 from ocppress_gateway.provisioning.folder import cloud_toml, edge_toml
@@ -22,9 +24,16 @@ __all__ = ["EXAMPLES", "PARTS", "with_parts"]
 
 README: Final = Path("README.md")
 
+_MEASURE: Final = """\
+What the codec makes of them, in bytes of both directions, as `make bench` measured it: the texts, the same texts with permessage-deflate (the
+context kept), the frames with their checksums, and how many times smaller these are than permessage-deflate. Without the link's headers, TLS and
+TCP/IP, on which see [below](#how-bytes-are-counted). `sim-*` are recordings of station programs, each measured with a dictionary that has
+never seen that program; the others are one generated day of a home charger, one for light electric vehicles, and busy ones with AC and DC."""
+
 PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "edge-config": lambda: reference(EdgeConfig),
     "cloud-config": lambda: reference(CloudConfig),
+    "measure": lambda: f"{_MEASURE}\n\n{table(json.loads(RESULTS.read_text(encoding='utf-8')))}",
 }
 """Names of generated parts to what makes them."""
 
@@ -34,7 +43,7 @@ What has no value here stands commented out, with its default."""
 EXAMPLES: Final[Mapping[str, Callable[[], str]]] = {
     "deploy/dev/edge.toml": lambda: commented_toml(
         EdgeConfig,
-        {"state_dir": "state", "stations": {"host": "127.0.0.1"}, "link": {"url": "ws://127.0.0.1:8886/", "edge": "dev"}},
+        {"stations": {"host": "127.0.0.1"}, "link": {"url": "ws://127.0.0.1:8886/", "edge": "dev"}},
         f"ocppress edge\n{_DEVELOPMENT}",
     ),
     "deploy/dev/cloud.toml": lambda: commented_toml(
@@ -57,8 +66,8 @@ _PART: Final = re.compile(r"(<!-- generated:([a-z-]+) -->\n).*?<!-- end -->", re
 
 
 def with_parts(text: str) -> str:
-    """The text with each part that is in `PARTS` made anew. Others hold what was measured and stay until it is measured again."""
-    return _PART.sub(lambda found: f"{found[1]}{PARTS[found[2]]()}\n<!-- end -->" if found[2] in PARTS else found[0], text)
+    """The text with each part made anew."""
+    return _PART.sub(lambda found: f"{found[1]}{PARTS[found[2]]()}\n<!-- end -->", text)
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ from ocppress_codecs.messages import write_messages
 from ocppress_codecs.rpc import Message, MessageType, parse
 from ocppress_codecs.shapes import Context, split
 
-__all__ = ["DICTIONARY_FILE", "RECORDED_CHARACTERS_MAX", "main", "train_dictionary"]
+__all__ = ["DICTIONARY_FILE", "RECORDED_CHARACTERS_MAX", "main", "schema_messages", "train_dictionary"]
 
 DICTIONARY_FILE: Final = Path(__file__).parents[2] / "codecs/ocppress_codecs/data/dictionary-1.cbor"
 _RECORDINGS: Final = "ocppress_gateway.workloads"
@@ -43,8 +43,8 @@ def main() -> None:
 @functools.cache
 def train_dictionary(exclude: str | None = None) -> Dictionary:
     """The dictionary from everything but the recordings `sim-{exclude}-*`."""
-    v16 = [*_skeletons("v16"), *_recorded("1.6", exclude), *messages_of_v16()]
-    v2 = [*_skeletons("v21"), *_recorded("2.", exclude), *messages_of_v2()]
+    v16 = [*schema_messages("v16"), *_recorded("1.6", exclude), *messages_of_v16()]
+    v2 = [*schema_messages("v21"), *_recorded("2.", exclude), *messages_of_v2()]
     return Dictionary(_sequence(v16), _sequence(v2))
 
 
@@ -75,7 +75,8 @@ def _recorded(version: str, exclude: str | None) -> Iterator[_Trained]:
                 yield message.type, message.body
 
 
-def _skeletons(version: str) -> Iterator[_Trained]:
+def schema_messages(version: str) -> Iterator[_Trained]:
+    """The least message of each schema of `version`, which is named as in the package: `v16`, `v201`, `v21`."""
     for file in sorted((Path(ocpp.__file__).parent / version / "schemas").glob("*.json")):
         schema = json.loads(file.read_text(encoding="utf-8-sig"))
         payload = json.dumps(_least(schema, schema), separators=(",", ":"))

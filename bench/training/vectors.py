@@ -14,8 +14,8 @@ import zstandard
 
 from ocppress_codecs.cbor_zstd import CborZstdEncoder, first_state
 from ocppress_codecs.dictionary import shipped
-from ocppress_codecs.interface import CallLog, CodecName, Encoder
-from ocppress_codecs.registry import fingerprint
+from ocppress_codecs.interface import CallLog, CodecName, Encoder, Side
+from ocppress_codecs.registry import fingerprint, open_endpoint
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, parse
 from ocppress_codecs.verbatim import VerbatimEncoder
 
@@ -143,12 +143,14 @@ def vectors_text(name: CodecName) -> str:
         "codec": name.value,
         "fingerprint": fingerprint(name).hex(),
         "sessions": _sessions(name),
-        "rejections": _verbatim_rejections() if name is CodecName.VERBATIM else _cbor_rejections(),
+        "rejections": _REJECTIONS[name](),
     }
     return json.dumps(content, indent=1) + "\n"
 
 
 def _encoder(name: CodecName, dictionary: bytes = b"") -> Encoder:
+    if name is CodecName.ADAPTIVE:
+        return open_endpoint(name, OcppVersion.V16, Side.EDGE).encoder
     return VerbatimEncoder(CallLog()) if name is CodecName.VERBATIM else CborZstdEncoder(CallLog(), first_state(dictionary))
 
 
@@ -235,6 +237,25 @@ def _verbatim_rejections() -> list[dict[str, str | list[str]]]:
         "the first frame again": (before, "integrity"),
     }
     return [{"name": title, "after": [before.hex()], "frame": frame.hex(), "error": error} for title, (frame, error) in cases.items()]
+
+
+def _adaptive_rejections() -> list[dict[str, str | list[str]]]:
+    first = _heartbeat_frame(CodecName.ADAPTIVE)
+    cases = {
+        "empty": (b"", "truncated"),
+        "half a checksum": (b"\0", "truncated"),
+        "wrong checksum": (first[:-1] + bytes((first[-1] ^ 1,)), "integrity"),
+        "zeros after the last message": (first[:-2] + b"\0" + first[-2:], "malformed"),
+        "bytes after the last message": (first[:-2] + b"\0\0\0\0\1" + first[-2:], "malformed"),
+    }
+    return [{"name": title, "after": [], "frame": frame.hex(), "error": error} for title, (frame, error) in cases.items()]
+
+
+_REJECTIONS: Final = {
+    CodecName.VERBATIM: _verbatim_rejections,
+    CodecName.CBOR_ZSTD: _cbor_rejections,
+    CodecName.ADAPTIVE: _adaptive_rejections,
+}
 
 
 if __name__ == "__main__":

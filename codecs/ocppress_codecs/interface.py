@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ocppress_codecs.errors import Malformed
 from ocppress_codecs.rpc import Message, OcppVersion
 
 __all__ = [
@@ -48,10 +49,11 @@ class CodecName(enum.StrEnum):
 
     VERBATIM = "verbatim"
     CBOR_ZSTD = "cbor-zstd"
+    ADAPTIVE = "adaptive"
 
 
 class CallLog:
-    """Which action the CALL of a number had, for one direction: what an answer's decoder needs to know of its CALL.
+    """What the CALL of a number was, for one direction: its action, and a note of the codec's, from which it foresees the answer.
 
     The end that sends the CALLs writes it when it encodes, the other end when it decodes. Answers are encoded by the end that has
     decoded the CALL, and the sender's log always holds at least as much; so the last `REACH` CALLs can be relied on by both.
@@ -66,23 +68,41 @@ class CallLog:
     def __init__(self) -> None:
         self.count = 0
         self._actions: dict[int, str] = {}
+        self._notes: dict[int, int] = {}
 
-    def add(self, action: str) -> int:
+    def add(self, action: str, note: int = 0) -> int:
         """Note the next CALL and return its number."""
         number = self.count
         self.count += 1
         self._actions[number] = action
+        self._notes[number] = note
         self._actions.pop(number - self.KEPT, None)
+        self._notes.pop(number - self.KEPT, None)
         return number
+
+    def note(self, number: int) -> int:
+        """What the codec noted of CALL `number`, 0 if it is unknown or too old."""
+        return self._notes.get(number, 0)
 
     def action(self, number: int) -> str | None:
         """The action of CALL `number`, None if it is unknown or too old."""
         return self._actions.get(number)
 
+    def newest_notes(self, reach: int) -> list[int]:
+        """The notes of the last CALLs, at most `reach`, the newest last."""
+        return [self.note(number) for number in range(max(0, self.count - reach), self.count)]
+
+    def restore(self, count: int, notes: Sequence[int]) -> None:
+        """Go on after `count` CALLs, of which the newest have these notes; their actions are forgotten."""
+        self.count = count
+        self._actions.clear()
+        self._notes = {count - len(notes) + place: note for place, note in enumerate(notes)}
+
     def truncate(self, count: int) -> None:
         """Forget the CALLs from number `count` on: a frame that was encoded but not kept is undone."""
         for number in range(count, self.count):
             self._actions.pop(number, None)
+            self._notes.pop(number, None)
         self.count = count
 
 
@@ -101,6 +121,14 @@ class Encoder(abc.ABC):
         Raises `EncodeError` (state unchanged) if the batch is empty or exceeds `FRAME_TEXT_BYTES_MAX`.
         """
 
+    def saved(self) -> bytes | None:
+        """This direction's state, the same bytes as those of the far end's decoder after the same frames; None if this codec saves nothing."""
+        return None
+
+    def restore(self, saved: bytes) -> None:
+        """Go on from what `saved` gave, in the place of this state. Raises `DecodeError` (state unchanged) for anything else, or of another release."""
+        raise Malformed("this codec saves nothing")
+
 
 class Decoder(abc.ABC):
     """Turns frames back into batches; one direction of one station in one epoch."""
@@ -114,6 +142,14 @@ class Decoder(abc.ABC):
 
         Raises `DecodeError` (state unchanged): then the contexts differ or the peer is hostile, and you must start a new epoch.
         """
+
+    def saved(self) -> bytes | None:
+        """This direction's state, the same bytes as those of the far end's encoder after the same frames; None if this codec saves nothing."""
+        return None
+
+    def restore(self, saved: bytes) -> None:
+        """Go on from what `saved` gave, in the place of this state. Raises `DecodeError` (state unchanged) for anything else, or of another release."""
+        raise Malformed("this codec saves nothing")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,9 @@ import hashlib
 from typing import Final
 
 from ocppress_codecs import cbor_zstd, verbatim
+from ocppress_codecs.adaptive import frames as adaptive
+from ocppress_codecs.adaptive import prior as priors
+from ocppress_codecs.adaptive.model import Knowledge
 from ocppress_codecs.dictionary import Dictionary, shipped
 from ocppress_codecs.interface import CallLog, CodecName, Endpoint, Side
 from ocppress_codecs.names import names_bytes
@@ -25,16 +28,20 @@ def open_endpoint(
     received: CallLog | None = None,
     *,
     dictionary: Dictionary | None = None,
+    prior: Knowledge | None = None,
 ) -> Endpoint:
     """A fresh endpoint, at the start of an epoch. The far end opens its own with the same arguments but `side`.
 
     `sent` and `received` are the CALLs of the epoch before, where some are still open and shall keep their numbers; the far end has the same the
-    other way round. `dictionary` is the shipped one if None; a different one is for measuring.
+    other way round. `dictionary` (of cbor-zstd) and `prior` (of adaptive) are the shipped ones if None; different ones are for measuring.
     """
     sent = CallLog() if sent is None else sent
     received = CallLog() if received is None else received
     if name is CodecName.VERBATIM:
         return Endpoint(verbatim.VerbatimEncoder(sent), verbatim.VerbatimDecoder(received))
+    if name is CodecName.ADAPTIVE:
+        knowledge = prior or priors.shipped()
+        return Endpoint(adaptive.AdaptiveEncoder(knowledge, sent, received), adaptive.AdaptiveDecoder(knowledge, received, sent))
     state = cbor_zstd.first_state((dictionary or shipped()).for_version(version))
     return Endpoint(cbor_zstd.CborZstdEncoder(sent, state), cbor_zstd.CborZstdDecoder(received, state))
 
@@ -43,6 +50,8 @@ def fingerprint(name: CodecName) -> bytes:
     """4 bytes that two ends have in common exactly if they can use this codec together."""
     if name is CodecName.VERBATIM:
         shared = f"{name} {verbatim.FORMAT_VERSION}\n".encode()
+    elif name is CodecName.ADAPTIVE:
+        shared = f"{name} {adaptive.FORMAT_VERSION}\n".encode() + names_bytes() + priors.shipped().fingerprint
     else:
         shared = f"{name} {cbor_zstd.FORMAT_VERSION}\n".encode() + names_bytes() + shipped().data
     return hashlib.blake2s(shared, digest_size=FINGERPRINT_BYTES).digest()
@@ -50,4 +59,4 @@ def fingerprint(name: CodecName) -> bytes:
 
 def offers() -> list[tuple[CodecName, bytes]]:
     """All codecs with their fingerprints, the preferred one first."""
-    return [(name, fingerprint(name)) for name in (CodecName.CBOR_ZSTD, CodecName.VERBATIM)]
+    return [(name, fingerprint(name)) for name in (CodecName.ADAPTIVE, CodecName.CBOR_ZSTD, CodecName.VERBATIM)]

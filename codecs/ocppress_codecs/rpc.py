@@ -86,7 +86,7 @@ def parse(text: str) -> tuple[str, Message]:
     try:
         parts = tokens(text)
     except JsonError as error:
-        raise NotOcppJ(f"not JSON: {error}") from None
+        raise NotOcppJ(str(error)) from None
     members = _members(parts)
     if members is None or not members:
         raise NotOcppJ("not a JSON array with members")

@@ -20,11 +20,11 @@ import msgspec
 from msgspec import Meta
 
 from ocppress_codecs.interface import CodecName
+from ocppress_gateway.core.identity import IDENTITY_PATTERN
 from ocppress_gateway.errors import ConfigError
 
 __all__ = [
     "EDGE_NAME_PATTERN",
-    "IDENTITY_PATTERN",
     "CloudConfig",
     "CloudLinkConfig",
     "CloudTimeouts",
@@ -44,9 +44,6 @@ __all__ = [
     "load_edge",
 ]
 
-IDENTITY_PATTERN: Final = r"^[A-Za-z0-9*+=:|@._-]{1,48}\Z"
-"""A station's identity (OCPP 2.1 Part 4, 3.1.1: identifierString of at most 48 characters)."""
-
 EDGE_NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}\Z"
 """An edge's name: the common name of its certificate, which crosses the link in each full handshake, and a folder of `ocppress ca`."""
 
@@ -55,6 +52,9 @@ _FILE_BYTES_MAX: Final = 1024 * 1024
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Seconds = Annotated[float, Meta(gt=0, le=86400)]
+LinkLife = Annotated[float, Meta(ge=5, le=86400)]
+"""How long a CALL may be under way across the link. Of that the far end takes off up to 1 s, for deadlines cross in whole seconds, up to
+2.2 s for the drift of two clocks, and the link's round trip (see `core.clock`): less than 5 s could be nothing."""
 Identity = Annotated[str, Meta(pattern=IDENTITY_PATTERN)]
 EdgeName = Annotated[str, Meta(pattern=EDGE_NAME_PATTERN)]
 
@@ -102,7 +102,7 @@ class EdgeLinkConfig(_Table, frozen=True, kw_only=True):
     url: Annotated[str, Meta(description="The cloud's `wss://HOST:PORT/`; `ws://` is for development, nothing on it is secret.")]
     edge: Annotated[EdgeName | None, Meta(description="This edge's name, for `ws://` only: with TLS the certificate has it.")] = None
     tls: LinkTls | None = None
-    codec: Annotated[CodecName, Meta(description="How messages are written on the link.")] = CodecName.CBOR_ZSTD
+    codec: Annotated[CodecName, Meta(description="How messages are written on the link.")] = CodecName.ADAPTIVE
     linger_ms: Annotated[
         int, Meta(ge=0, le=1000, description="How long a message waits for others to share its packet, in milliseconds.")
     ] = 20
@@ -123,7 +123,7 @@ class EdgeLinkConfig(_Table, frozen=True, kw_only=True):
 class EdgeTimeouts(_Table, frozen=True, kw_only=True):
     """How long the edge waits for what."""
 
-    station_timeout_s: Annotated[Seconds, Meta(description="When a station gives up waiting for an answer; no CALL is relayed later.")] = (
+    station_timeout_s: Annotated[LinkLife, Meta(description="When a station gives up waiting for an answer; no CALL is relayed later.")] = (
         60.0
     )
     upgrade_wait_s: Annotated[Seconds, Meta(description="How long a station's upgrade may wait for the CSMS's answer.")] = 8.0
@@ -143,7 +143,6 @@ class EdgeConfig(_Table, frozen=True, kw_only=True):
     plan: Annotated[
         Literal["transparent"], Meta(description="Freshness against bytes; `transparent` relays everything at once, compressed.")
     ] = "transparent"
-    state_dir: Annotated[Path, Meta(description="Folder for what must survive a restart; plan `transparent` keeps nothing there.")]
     stations: StationsConfig = StationsConfig()
     link: EdgeLinkConfig
     timeouts: EdgeTimeouts = EdgeTimeouts()
@@ -203,7 +202,7 @@ class CloudTimeouts(_Table, frozen=True, kw_only=True):
     """How long the cloud waits for what."""
 
     link_grace_s: Annotated[Seconds, Meta(description="How long an edge may be away before its stations' CSMS sockets are closed.")] = 60.0
-    command_timeout_s: Annotated[Seconds, Meta(description="How long a CALL of the CSMS is worth delivering to a station.")] = 30.0
+    command_timeout_s: Annotated[LinkLife, Meta(description="How long a CALL of the CSMS is worth delivering to a station.")] = 30.0
     shutdown_s: Annotated[Seconds, Meta(description="How long SIGTERM may take to send what waits.")] = 10.0
 
 
@@ -279,7 +278,7 @@ def _convert(values: Mapping[str, Any], path: Path, kind: type[Config]) -> Confi
     def decode(wanted: type, value: object) -> Path:
         assert wanted is Path, "the structs have no other type that msgspec leaves to us"
         if not isinstance(value, str) or not value:
-            raise ValueError("Expected the name of a file or folder")
+            raise ValueError("Expected the name of a file")
         return folder / value
 
     try:

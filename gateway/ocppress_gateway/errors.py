@@ -1,11 +1,11 @@
 """What can go wrong in the gateway, as data.
 
-    GatewayError
-    ├── ConfigError       a file that cannot be used: its path, the place in it, the reason; exit code 78
-    ├── UsageError        a command line or input file that cannot be used; exit code 2
-    └── LinkError         retry says whether trying again can help
-        ├── LinkLost      the connection is gone: reconnect with back-off
-        └── LinkRefused   TLS or HTTP refused it: the same until someone changes the configuration
+GatewayError
+├── ConfigError       a file that cannot be used: its path, the place in it, the reason; exit code 78
+├── UsageError        a command line or input file that cannot be used; exit code 2
+└── LinkError         retry says whether trying again can help
+    ├── LinkLost      the connection is gone: reconnect with back-off
+    └── LinkRefused   TLS or HTTP refused it: the same until someone changes the configuration
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ most 100 connections.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -14,7 +15,7 @@ from typing import Any
 
 import aiohttp
 
-__all__ = ["ClientSocket", "client_session"]
+__all__ = ["ClientSocket", "client_session", "unreachable"]
 
 
 class ClientSocket(aiohttp.ClientWebSocketResponse):
@@ -46,6 +47,18 @@ def client_session(
         ws_response_class=socket_class,
         skip_auto_headers=skip_headers,
     )
+
+
+def unreachable(error: aiohttp.ClientConnectorError) -> str:
+    """Why there is no connection, for people; aiohttp's own text is about the insides of asyncio."""
+    match error.os_error:
+        case ssl.SSLCertVerificationError() as cause:
+            why = f"certificate not accepted: {cause.verify_message}"
+        case OSError(errno=int(number)) as cause if number > 0 and not isinstance(cause, ssl.SSLError):
+            why = os.strerror(number)
+        case cause:  # name resolution and TLS have numbers of their own
+            why = cause.strerror or str(cause)
+    return f"{error.host}:{error.port} cannot be reached: {why}"
 
 
 async def _refuse_redirects(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:

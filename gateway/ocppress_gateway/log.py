@@ -31,6 +31,8 @@ def set_up(config: LogConfig, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(config.level.upper())
+    # It warns of sub-protocols, without the station's name; the machine says the same with it.
+    logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
 
 
 def log_note(logger: logging.Logger, note: Note) -> None:

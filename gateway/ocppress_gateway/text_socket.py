@@ -107,7 +107,10 @@ class TextSocket:
     async def _read(self, websocket: ClientSocket | web.WebSocketResponse) -> str:
         while True:
             await self._reading.wait()
-            message = await websocket.receive()
+            try:
+                message = await websocket.receive()
+            except (OSError, aiohttp.ClientError) as error:  # in answering a ping
+                return str(error) or type(error).__name__
             if message.type is aiohttp.WSMsgType.TEXT:
                 await self._on_text(message.data)
             elif message.type is aiohttp.WSMsgType.BINARY:

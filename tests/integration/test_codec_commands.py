@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,9 @@ import pytest
 
 from ocppress_codecs.errors import NotOcppJ
 from ocppress_codecs.interface import CodecName
+from ocppress_codecs.registry import fingerprint
 from ocppress_codecs.rpc import MessageType, parse
-from ocppress_gateway.tools.dictionaries import dictionary_for
+from ocppress_gateway.tools.dictionaries import NOTHING, left_out_for
 from ocppress_gateway.workloads import recordings
 from ocppress_gateway.workloads.generator import WORKLOADS, generate
 from ocppress_gateway.workloads.traces import Direction, TraceRecord, read_trace, trace_line
@@ -124,7 +126,7 @@ def test_an_odd_trace_comes_back(codec: CodecName, delay_s: str, tmp_path: Path)
     trace.write_text("".join(json.dumps({"ts": ts, "dir": way, "frame": text}) + "\n" for ts, way, text in ODD), encoding="utf-8")
     frames = there_and_back(trace, tmp_path, "--codec", codec, "--max-delay-s", delay_s, "--ocpp", "2.1")
     assert frames.read_bytes()[13] & 15 == 2
-    assert "1 texts are not OCPP-J" in run("encode", trace, frames).stderr
+    assert "not OCPP-J, left out: 1" in run("encode", trace, frames).stderr
 
 
 def test_the_frames_of_a_trace_are_those_that_measure_counts(tmp_path: Path) -> None:
@@ -139,6 +141,25 @@ def test_the_frames_of_a_trace_are_those_that_measure_counts(tmp_path: Path) -> 
             position, count, size = position + 13 + length, count + 1, size + length
         assert (count, size) == (way["frames"], way["frame_bytes"])
         assert way["exact"]
+
+
+def test_the_file_holds_each_direction_in_its_order_with_its_times(tmp_path: Path) -> None:
+    """Read without the project's own reader: u32 length, u8 direction, f64 time, frame; verbatim frames hold the texts themselves."""
+    records = recordings.load("sim-microocpp-1.6")
+    trace = write_trace(tmp_path / "in.jsonl", records)
+    run("encode", trace, tmp_path / "out.frames", "--codec", "verbatim")
+    data, position = (tmp_path / "out.frames").read_bytes(), 0
+    read: list[list[tuple[float, bytes]]] = [[], []]
+    while position < len(data):
+        length, way, at_s = struct.unpack_from(">IBd", data, position)
+        read[way].append((at_s, data[position + 13 : position + 13 + length]))
+        position += 13 + length
+    assert position == len(data)
+    for frames, direction in zip(read, (Direction.UP, Direction.DOWN), strict=True):
+        assert frames[0][1][:5] == b"\x00" + fingerprint(CodecName.VERBATIM), "codec 0, OCPP version 0, four bytes"
+        for (at_s, frame), record in zip(frames, (record for record in records if record.direction is direction), strict=True):
+            assert at_s == pytest.approx(record.ts, abs=0.001)
+            assert parse(record.text)[1].body.encode() in frame
 
 
 def test_measure_reports_every_trace_and_their_sum(tmp_path: Path) -> None:
@@ -167,11 +188,27 @@ def test_a_recording_is_measured_without_its_own_station_program(tmp_path: Path)
     report = json.loads(run("measure", own, other, "--json").stdout)
     left_out, shipped = (next(way["frame_bytes"] for way in one["coded"] if way["codec"] == "cbor-zstd") for one in report["traces"])
     assert left_out > shipped
-    assert dictionary_for(Path("sim-unheard-of-1.6.jsonl")) is None
+    assert left_out_for(Path("sim-unheard-of-1.6.jsonl")) is NOTHING
 
 
 def test_the_left_out_dictionaries_are_what_the_script_writes() -> None:
     assert {file.name: file.read_bytes() for file in (ROOT / TARGET).iterdir()} == files()
+
+
+def test_a_trace_may_come_from_a_pipe(tmp_path: Path) -> None:
+    trace = write_trace(tmp_path / "in.jsonl", recordings.load("sim-ocppgo-2.0.1"))
+    pipe = tmp_path / "pipe.jsonl"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cp", str(trace), str(pipe)]) as writer:
+        run("encode", pipe, tmp_path / "out.frames")
+    assert writer.returncode == 0
+    run("decode", tmp_path / "out.frames", tmp_path / "back.jsonl")
+    assert_same_conversation(trace, tmp_path / "back.jsonl")
+
+
+def test_what_there_is_to_choose_from_is_said(tmp_path: Path) -> None:
+    for option in ("--codec", "--ocpp"):
+        assert "choose from" in run("encode", tmp_path / "in", tmp_path / "out", option, "none", exit_code=2).stderr
 
 
 def test_an_empty_trace_comes_back_empty(tmp_path: Path) -> None:

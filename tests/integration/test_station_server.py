@@ -122,6 +122,8 @@ UPGRADE = (
         ("POST /CS-1 HTTP/1.1", "Content-Length: 0\r\n", 426),
         ("GET /CS-1 HTTP/1.1", UPGRADE.replace("Version: 13", "Version: 99"), 400),
         ("GET /CS-1 HTTP/1.1", UPGRADE.replace("dGhlIHNhbXBsZSBub25jZQ==", "short"), 400),
+        ("GET /CS-1 HTTP/1.1", UPGRADE.replace("Version: 13", "Version: \xff"), 400),
+        ("GET /CS-1 HTTP/1.1", UPGRADE.replace("dGhlIHNhbXBsZSBub25jZQ==", "\xff"), 400),
         ("GET /CS-1 HTTP/1.1", UPGRADE + f"X-Large: {'x' * 5000}\r\n", 400),
     ],
 )
@@ -136,9 +138,28 @@ def test_what_is_no_stations_upgrade_never_reaches_the_machine(line: str, fields
     _run(work)
 
 
+@pytest.mark.parametrize("request_head", ["GET /CS-1 HTTP/1.1\r\nAuthorization: {}\x01\r\n\r\n", "GET /CS-1 {}\r\n\r\n", "{}\r\n\r\n"])
+def test_a_request_that_is_not_http_is_one_line_that_quotes_none_of_it(request_head: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def work(edge: Edge) -> None:
+        caplog.clear()
+        reader, writer = await asyncio.open_connection("127.0.0.1", edge.program.port)
+        writer.write(request_head.format("not to be seen").encode())
+        assert (await reader.readuntil(b"\r\n")).split()[1] == b"400"
+        assert [(record.getMessage(), record.exc_info) for record in caplog.records if record.levelno >= logging.INFO] == [
+            ("request is not HTTP", None)
+        ]
+        assert "not to be seen" not in str(caplog.records[0].__dict__)
+        writer.close()
+        await writer.wait_closed()
+
+    _run(work)
+
+
 async def _request(edge: Edge, line: str, fields: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     reader, writer = await asyncio.open_connection("127.0.0.1", edge.program.port)
-    writer.write(f"{line}\r\nHost: x\r\n{fields}\r\n".encode())
+    writer.write(f"{line}\r\nHost: x\r\n{fields}\r\n".encode("latin-1"))
     return reader, writer
 
 

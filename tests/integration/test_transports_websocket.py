@@ -17,6 +17,7 @@ from ocppress_gateway.transports.base import Connection
 from ocppress_gateway.transports.tls import link_client_context, link_server_context, peer_name
 from ocppress_gateway.transports.websocket import WebSocketConnector, WebSocketListener
 from tests.support.link_ends import WAIT_S, TlsFiles, make_tls_files, open_ends
+from tests.support.raw_peers import answer_upgrade
 
 REQUEST_FIELDS = {"host", "upgrade", "connection", "sec-websocket-version", "sec-websocket-key"}
 RESPONSE_FIELDS = {"upgrade", "connection", "sec-websocket-accept"}
@@ -149,6 +150,23 @@ def test_a_cloud_that_breaks_the_rules_loses_the_connection(message: bytes | str
             with pytest.raises(LinkLost):
                 await connection.receive()
             await connection.close("done")
+
+    _run(work)
+
+
+def test_a_cloud_that_pings_and_vanishes_is_a_lost_link() -> None:
+    """The ping is read when it can't be answered any more."""
+
+    async def ping_and_go(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await answer_upgrade(reader, writer, b"\x89\x00" * 3)
+        writer.transport.abort()
+
+    async def work() -> None:
+        async with await asyncio.start_server(ping_and_go, "127.0.0.1", 0) as server:
+            connector = WebSocketConnector(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+            for _ in range(50):
+                with pytest.raises(LinkLost):
+                    await (await connector.connect()).receive()
 
     _run(work)
 

@@ -94,6 +94,7 @@ def _numbered(batch: list[Message], count: int) -> list[Message]:
 
 
 @pytest.mark.parametrize("codec", CodecName)
+@settings(deadline=None)
 @given(steps=STEPS)
 def test_what_goes_in_comes_out(codec: CodecName, steps: list[tuple[bool, list[Message]]]) -> None:
     edge, cloud = _pair(codec)
@@ -105,6 +106,7 @@ def test_what_goes_in_comes_out(codec: CodecName, steps: list[tuple[bool, list[M
 
 
 @pytest.mark.parametrize("codec", CodecName)
+@settings(deadline=None)
 @given(batch=st.lists(messages(), min_size=1, max_size=3), data=st.data())
 def test_a_changed_frame_is_refused_or_harmless(codec: CodecName, batch: list[Message], data: st.DataObject) -> None:
     sender, receiver = _pair(codec)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import contextlib
+import hashlib
 import http
+import ssl
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -15,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-__all__ = ["WAIT_S", "RawCsms", "RawStation"]
+__all__ = ["WAIT_S", "RawCsms", "RawStation", "answer_upgrade"]
 
 WAIT_S = 10.0
 """How long to wait for anything; reached only when something is broken."""
@@ -26,6 +30,9 @@ Admit = Callable[[str, str | None, Sequence[str]], int | str]
 Handler = Callable[[str], Sequence[str]]
 """The texts to send back for a text."""
 
+Talk = Callable[[str, ServerConnection], Awaitable[None]]
+"""What to do with an identity's socket instead of recording and answering; may end with `ConnectionClosed`."""
+
 
 def _first_offered(_identity: str, _authorization: str | None, subprotocols: Sequence[str]) -> int | str:
     return subprotocols[0] if subprotocols else ""
@@ -34,9 +41,18 @@ def _first_offered(_identity: str, _authorization: str | None, subprotocols: Seq
 class RawCsms:
     """A CSMS at `url`, which has `{identity}` in it; an asynchronous context. `texts` has what each identity said."""
 
-    def __init__(self, *, admit: Admit = _first_offered, handler: Handler | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        admit: Admit = _first_offered,
+        handler: Handler | None = None,
+        talk: Talk | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self._ssl_context = ssl_context
         self._admit = admit
         self._handler = handler
+        self._talk = talk or self._record
         self._changed = asyncio.Condition()
         self._server: Server | None = None
         self.texts: defaultdict[str, list[str]] = defaultdict(list)
@@ -47,7 +63,13 @@ class RawCsms:
 
     async def __aenter__(self) -> Self:
         self._server = await serve(
-            self._serve, "127.0.0.1", 0, process_request=self._process_request, select_subprotocol=self._select, max_size=None
+            self._serve,
+            "127.0.0.1",
+            0,
+            ssl=self._ssl_context,
+            process_request=self._process_request,
+            select_subprotocol=self._select,
+            max_size=None,
         )
         return self
 
@@ -59,7 +81,8 @@ class RawCsms:
     @property
     def url(self) -> str:
         assert self._server is not None, "only inside the context"
-        return f"ws://127.0.0.1:{next(iter(self._server.sockets)).getsockname()[1]}/ocpp/{{identity}}"
+        scheme = "ws" if self._ssl_context is None else "wss"
+        return f"{scheme}://127.0.0.1:{next(iter(self._server.sockets)).getsockname()[1]}/ocpp/{{identity}}"
 
     async def send(self, identity: str, text: str) -> None:
         await self.sockets[identity].send(text)
@@ -95,19 +118,21 @@ class RawCsms:
         self.sockets[identity] = connection
         await self._notify()
         try:
-            async for text in connection:
-                assert isinstance(text, str), "OCPP-J has text messages only"
-                self.texts[identity].append(text)
-                await self._notify()
-                for answer in self._handler(text) if self._handler is not None else ():
-                    await connection.send(answer)
-        except ConnectionClosed:
-            pass
+            with contextlib.suppress(ConnectionClosed):
+                await self._talk(identity, connection)
         finally:
             if self.sockets.get(identity) is connection:
                 del self.sockets[identity]
             self.close_codes[identity].append(connection.close_code)
             await self._notify()
+
+    async def _record(self, identity: str, connection: ServerConnection) -> None:
+        async for text in connection:
+            assert isinstance(text, str), "OCPP-J has text messages only"
+            self.texts[identity].append(text)
+            await self._notify()
+            for answer in self._handler(text) if self._handler is not None else ():
+                await connection.send(answer)
 
     async def _notify(self) -> None:
         async with self._changed:
@@ -117,9 +142,17 @@ class RawCsms:
 class RawStation:
     """A station connected to `url`, its identity included; an asynchronous context. Entering raises what `websockets.connect` does."""
 
-    def __init__(self, url: str, *, subprotocols: Sequence[str] = ("ocpp2.0.1",), authorization: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        subprotocols: Sequence[str] = ("ocpp2.0.1",),
+        authorization: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
         self._connecting = connect(
             url,
+            ssl=ssl_context,
             subprotocols=[Subprotocol(name) for name in subprotocols] or None,
             additional_headers={} if authorization is None else {"Authorization": authorization},
             max_size=None,
@@ -154,3 +187,12 @@ class RawStation:
         async with asyncio.timeout(WAIT_S):
             await self.socket.wait_closed()
         return self.socket.close_code
+
+
+async def answer_upgrade(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, rest: bytes) -> None:
+    """Answer a WebSocket upgrade (RFC 6455 4.2.2) by hand, with `rest` in the same segment."""
+    request = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
+    key = next(line.partition(b": ")[2] for line in request if line.lower().startswith(b"sec-websocket-key:"))
+    accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+    head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + accept
+    writer.write(head + b"\r\n\r\n" + rest)

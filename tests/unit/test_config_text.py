@@ -11,7 +11,7 @@ import pytest
 from ocppress_gateway.config import CloudConfig, EdgeConfig, cloud_from, edge_from
 from ocppress_gateway.config_text import commented_toml, edges_entry, reference
 
-EDGE = {"state_dir": "state", "stations": {"port": 9001}, "link": {"url": "ws://h/", "edge": "e"}}
+EDGE = {"stations": {"port": 9001}, "link": {"url": "ws://h/", "edge": "e"}}
 CLOUD = {"csms": {"url": "ws://h/{identity}"}, "edges": [{"name": "a", "stations": ["x", "y"]}, {"name": "b", "stations": ["*"]}]}
 
 
@@ -47,7 +47,7 @@ def test_a_value_that_is_not_declared_is_a_mistake() -> None:
 
 def test_a_required_value_must_be_given() -> None:
     with pytest.raises(AssertionError, match=r"link\.url needs a value"):
-        commented_toml(EdgeConfig, {"state_dir": "s"}, "edge")
+        commented_toml(EdgeConfig, {}, "edge")
 
 
 def test_an_entry_can_be_appended() -> None:

@@ -14,6 +14,7 @@ from ocppress_gateway.cost.month import (
     link_messages,
     plain_ocpp_ip_bytes,
     project_month,
+    project_plain_month,
 )
 from ocppress_gateway.cost.wire import (
     FULL_HANDSHAKE,
@@ -153,6 +154,21 @@ def test_the_month_continues_at_the_traffics_own_pace() -> None:
     # 90 reconnects and the first connection, and the hello of each, which is small against them.
     without_hello = 2873 + 90 * 1458
     assert without_hello + 91 * 200 < month.handshake < without_hello + 91 * 400
+
+
+def test_reconnects_cost_what_the_link_does_for_them() -> None:
+    messages = [WireMessage(0.0, UP, 60)]
+    resumed, full = (project_month(messages, Conditions(reconnect=way), span_s=86_400) for way in (RESUMED_HANDSHAKE, FULL_HANDSHAKE))
+    assert full.handshake - resumed.handshake == pytest.approx(90 * (2873 - 1458))
+
+
+def test_the_plain_month_has_the_same_pace_and_a_handshake_for_each_reconnect() -> None:
+    conditions = Conditions(reconnects_a_day=2)
+    messages = [WireMessage(0.0, Direction.UP, 100), WireMessage(60.0, Direction.DOWN, 50)]
+    month = project_plain_month(messages, conditions, span_s=43_200)
+    assert month.payload == 150 * 60
+    assert month.handshake == (1 + 2 * 30) * handshake_bytes(PLAIN_HANDSHAKE, conditions)
+    assert month.keepalive == 0
 
 
 def test_the_links_headers_are_counted_as_framing() -> None:

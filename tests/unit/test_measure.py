@@ -15,6 +15,7 @@ from ocppress_codecs.interface import CodecName
 from ocppress_codecs.rpc import OcppVersion
 from ocppress_gateway.tools import commands, measure
 from ocppress_gateway.tools.coding import Heard, decoded
+from ocppress_gateway.tools.dictionaries import NOTHING
 from ocppress_gateway.tools.measure import Measured, measure_trace
 from ocppress_gateway.workloads import recordings
 from ocppress_gateway.workloads.traces import trace_line
@@ -25,7 +26,7 @@ NAME = "sim-ocppgo-2.0.1"
 def measured() -> Measured:
     counted: list[int] = []
     records = recordings.load(NAME)
-    found = measure_trace(NAME, records, OcppVersion.V201, [(CodecName.VERBATIM, 0.0)], dictionary=None, advance=counted.append)
+    found = measure_trace(NAME, records, OcppVersion.V201, [(CodecName.VERBATIM, 0.0)], left_out=NOTHING, advance=counted.append)
     assert sum(counted) == len(records)
     return found
 

@@ -13,7 +13,7 @@ HEARTBEAT = Message(MessageType.CALL, "Heartbeat", '"Heartbeat",{}')
 
 
 def test_offers_name_each_codec_once_with_its_fingerprint() -> None:
-    assert [name for name, _ in offers()] == [CodecName.CBOR_ZSTD, CodecName.VERBATIM]
+    assert [name for name, _ in offers()] == [CodecName.ADAPTIVE, CodecName.CBOR_ZSTD, CodecName.VERBATIM]
     assert {len(mark) for _, mark in offers()} == {FINGERPRINT_BYTES}
     assert fingerprint(CodecName.CBOR_ZSTD) != fingerprint(CodecName.VERBATIM)
 

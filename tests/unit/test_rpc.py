@@ -91,3 +91,18 @@ def test_an_id_is_escaped_when_written() -> None:
 
 def test_subprotocols() -> None:
     assert [version.subprotocol for version in OcppVersion] == ["ocpp1.6", "ocpp2.0.1", "ocpp2.1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('[2,"1","A",{}]}', "something follows the value at character 14"),
+        ("hello", "not JSON at character 0"),
+        ('[2,"1"', "the text ends too early at character 6"),
+        ("[" * 1000, "nested deeper than"),
+    ],
+)
+def test_text_that_cannot_be_read_is_refused_with_its_place(text: str, reason: str) -> None:
+    with pytest.raises(NotOcppJ) as caught:
+        parse(text)
+    assert str(caught.value).startswith(reason)

@@ -77,6 +77,15 @@ def test_a_line_without_end_is_not_read_into_memory(tmp_path: Path) -> None:
         next(read_trace(file))
 
 
+@pytest.mark.parametrize(
+    ("before", "end"), [(b"", b"\n"), (b"\xef\xbb\xbf", b"\n"), (b"\xef\xbb\xbf\r\n", b"\r\n")], ids=["plain", "mark", "CRLF"]
+)
+def test_how_an_editor_saved_it_makes_no_difference(before: bytes, end: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "edited.jsonl"
+    file.write_bytes(before + (line().strip() + end) * 2)
+    assert [record.text for record in read_trace(file)] == ['[2,"1","Heartbeat",{}]'] * 2
+
+
 def test_what_is_written_is_read_again() -> None:
     records = [TraceRecord(1795342919.062, Direction.UP, 'a "b" \u20ac'), TraceRecord(None, Direction.DOWN, "\n")]
     assert list(read_lines([trace_line(record).encode() for record in records], "t")) == records

@@ -16,7 +16,7 @@ from yarl import URL
 
 from ocppress_gateway.core.events import CsmsClosed, CsmsOpened, CsmsRefused, CsmsText, OpenCsms, Tick
 from ocppress_gateway.driver import Driver
-from ocppress_gateway.http_client import ClientSocket, client_session
+from ocppress_gateway.http_client import ClientSocket, client_session, unreachable
 from ocppress_gateway.text_socket import CLOSE_TIMEOUT_S, MESSAGE_BYTES_MAX, PING_S, TextSocket
 
 __all__ = ["CsmsClient", "Spawn"]
@@ -131,12 +131,26 @@ class CsmsClient:
                 )
         except aiohttp.WSServerHandshakeError as error:
             # A 101 here is an upgrade that broke RFC 6455: nothing that the CSMS decided.
-            return CsmsRefused(effect.socket, None if error.status == HTTPStatus.SWITCHING_PROTOCOLS else error.status, error.message)
+            if error.status == HTTPStatus.SWITCHING_PROTOCOLS:
+                return CsmsRefused(effect.socket, None, f"the CSMS's upgrade breaks the rules: {error.message}")
+            return CsmsRefused(effect.socket, error.status, f"the CSMS answered {_status(error.status)}")
         except TimeoutError:
-            return CsmsRefused(effect.socket, None, f"no answer within {self._connect_timeout_s:g} s")
-        except (aiohttp.ClientError, OSError) as error:
-            return CsmsRefused(effect.socket, None, str(error) or type(error).__name__)
+            return CsmsRefused(effect.socket, None, f"the CSMS did not answer within {self._connect_timeout_s:g} s")
+        except aiohttp.ClientConnectorError as error:
+            return CsmsRefused(effect.socket, None, f"the CSMS at {unreachable(error)}")
+        except aiohttp.ClientResponseError:  # its text quotes what was received
+            return CsmsRefused(effect.socket, None, "the CSMS answered something that is not HTTP")
+        except (aiohttp.ClientError, OSError):
+            return CsmsRefused(effect.socket, None, "the CSMS closed the connection without an answer")
         except ValueError:  # line ends in what the edge has sent for a header; the text could have the password
             return CsmsRefused(effect.socket, None, "sub-protocols or credentials that no header can hold")
         assert isinstance(websocket, ClientSocket), "the session makes its own class of sockets"
         return websocket
+
+
+def _status(status: int) -> str:
+    """A status with its name, if it has one: `401 Unauthorized`."""
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)

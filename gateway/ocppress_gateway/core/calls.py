@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 from ocppress_codecs.rpc import Message, MessageType
 from ocppress_gateway.core.lanes import Relay
+from ocppress_gateway.core.limits import WAITING_TEXT_MAX
 
 __all__ = ["ANSWERED_KEPT", "IncomingCalls", "OutgoingCall", "OutgoingCalls"]
 
@@ -23,6 +24,9 @@ LATE_KEPT: Final = 32
 
 WAITING_MAX: Final = 256
 """CALLs waiting for their turn at one socket. A well-behaved far end keeps `CALLS_OPEN_MAX`; a flood is refused here."""
+
+INCOMING_OPEN_MAX: Final = 256
+"""CALLs of one socket that wait for an answer; a station isn't read long before, a CSMS has one."""
 
 
 Key = TypeVar("Key")
@@ -43,6 +47,11 @@ class IncomingCalls:
 
     def __len__(self) -> int:
         return len(self._open)
+
+    @property
+    def full(self) -> bool:
+        """Whether no more may begin."""
+        return len(self._open) >= INCOMING_OPEN_MAX
 
     def is_open(self, message_id: str) -> bool:
         """Whether a CALL with this id waits: another one with it is a retransmission."""
@@ -70,9 +79,13 @@ class IncomingCalls:
             if waiting.get(relay.message_id) is relay:
                 del waiting[relay.message_id]
 
-    def left(self) -> list[Relay]:
-        """The CALLs that have crossed the link, or are about to."""
-        return [relay for relay in (*self._open.values(), *self._late.values()) if relay.number is not None]
+    def context_lost(self) -> None:
+        """The far end no longer knows the CALLs that have crossed the link, or were about to: no answer will come, and their numbers are
+        used again."""
+        for waiting in (self._open, self._late):
+            for message_id in [message_id for message_id, relay in waiting.items() if relay.number is not None]:
+                del waiting[message_id]
+        self._answered.clear()
 
     def with_fingerprint(self, fingerprint: bytes) -> list[Relay]:
         """The CALLs with this content."""
@@ -89,9 +102,9 @@ class IncomingCalls:
         """When the next open CALL expires."""
         return min((relay.expires_at for relay in self._open.values()), default=None)
 
-    def answered_number(self, message_id: str) -> int | None:
-        """The link's number of a CALL answered lately."""
-        relay = self._answered.get(message_id)
+    def take_answered_number(self, message_id: str) -> int | None:
+        """The link's number of a CALL answered lately, for the one complaint that a peer may make of the answer."""
+        relay = self._answered.pop(message_id, None)
         return None if relay is None else relay.number
 
 
@@ -120,7 +133,8 @@ class OutgoingCalls:
 
     def add(self, call: OutgoingCall) -> bool:
         """Put a CALL at the end of its lane; False if too many wait."""
-        if len(self._express) + len(self._ordered) >= WAITING_MAX:
+        waiting = [*self._express, *self._ordered]
+        if len(waiting) >= WAITING_MAX or sum(len(other.message.body) for other in waiting) >= WAITING_TEXT_MAX:
             return False
         (self._express if call.express else self._ordered).append(call)
         return True
@@ -151,9 +165,9 @@ class OutgoingCalls:
             _put_bounded(self._answered, call.number, message_id, ANSWERED_KEPT)
         return call
 
-    def answered_id(self, number: int | None) -> str | None:
-        """The id under which a CALL answered lately was put."""
-        return None if number is None else self._answered.get(number)
+    def take_answered_id(self, number: int | None) -> str | None:
+        """The id under which a CALL answered lately was put, for the one complaint of its answer."""
+        return None if number is None else self._answered.pop(number, None)
 
     def take_expired(self, now: float) -> list[OutgoingCall]:
         """Take out what waits and is over time."""
@@ -189,6 +203,16 @@ class OutgoingCalls:
         self._late.clear()
         self._answered.clear()
         return call
+
+    def context_lost(self) -> None:
+        """The far end no longer knows its CALLs: what waits is dropped, and nobody hears the answer to the outstanding one, which the peer
+        is still busy with."""
+        self._express.clear()
+        self._ordered.clear()
+        self._late.clear()
+        self._answered.clear()
+        if self._current is not None:
+            self._current[1].number = None
 
     def clear(self) -> None:
         """Forget everything."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from ocppress_codecs.errors import LimitExceeded
@@ -19,7 +19,7 @@ from ocppress_codecs.interface import FRAME_BYTES_MAX, CallLog, Endpoint
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion
 from ocppress_gateway.core.clock import LinkClock
 from ocppress_gateway.core.lanes import Outgoing, Relay
-from ocppress_gateway.core.limits import ACK_BYTES, ACK_FRAMES, ACK_RIDE_FRAMES, PIECE_BYTES, UNACKED_BYTES_MAX
+from ocppress_gateway.core.limits import ACK_BYTES, ACK_FRAMES, ACK_RIDE_FRAMES, PIECE_BYTES, TEXT_PER_FRAME_BYTE, UNACKED_BYTES_MAX
 from ocppress_gateway.core.parts import Ack, FramePart, Piece
 
 __all__ = ["Channel", "ReceivedBatch"]
@@ -45,6 +45,7 @@ class _Kept:
     batch: list[Message]
     expires_at: float | None
     calls_before: int
+    weight: int
 
 
 class Channel:
@@ -59,6 +60,7 @@ class Channel:
         self._endpoint = endpoint
         self._acknowledged = 0
         self._kept: deque[_Kept] = deque()
+        self._kept_weight = 0
         self._to_send: deque[_Kept] = deque()
         self._cut: deque[bytes] = deque()
         self._pieces = bytearray()
@@ -76,7 +78,7 @@ class Channel:
     @property
     def window_open(self) -> bool:
         """Whether another frame may be encoded: what is kept for a lost connection is bounded."""
-        return sum(len(kept.data) for kept in self._kept) < UNACKED_BYTES_MAX
+        return self._kept_weight < UNACKED_BYTES_MAX
 
     def encode(self, batch: list[Outgoing]) -> None:
         """Make the next frame of `batch`; it then waits in `next_part`."""
@@ -93,9 +95,13 @@ class Channel:
         while len(self._relays) > RELAYS_KEPT:
             self._relays.popitem(last=False)
         deadlines = [outgoing.expires_at for outgoing in batch if outgoing.expires_at is not None]
+        self._keep(data, messages, min(deadlines, default=None), calls_before)
+
+    def _keep(self, data: bytes, batch: list[Message], expires_at: float | None, calls_before: int) -> None:
         self.sent += 1
-        kept = _Kept(self.sent, data, messages, min(deadlines, default=None), calls_before)
+        kept = _Kept(self.sent, data, batch, expires_at, calls_before, _weight(data, batch))
         self._kept.append(kept)
+        self._kept_weight += kept.weight
         self._to_send.append(kept)
 
     def next_part(self, clock: LinkClock, now: float) -> FramePart | Piece:
@@ -121,7 +127,7 @@ class Channel:
     def _drop_kept(self, number: int) -> None:
         self._acknowledged = max(self._acknowledged, number)
         while self._kept and self._kept[0].number <= number:
-            self._kept.popleft()
+            self._kept_weight -= self._kept.popleft().weight
 
     # --- receiving
 
@@ -139,7 +145,7 @@ class Channel:
         self._pieces.clear()
         messages = self._endpoint.decoder.decode(data)
         self.received += 1
-        self._ack_bytes += len(data)
+        self._ack_bytes += _weight(data, messages)
         return ReceivedBatch(messages, None if part.expiry is None else clock.deadline(part.expiry, now))
 
     def _expect(self, number_modulo: int) -> None:
@@ -196,6 +202,7 @@ class Channel:
         self._forget_halves()
         batches = list(self._kept)
         self._kept.clear()
+        self._kept_weight = 0
         self._to_send.clear()
         sent = self._endpoint.encoder.calls
         if batches:
@@ -206,12 +213,14 @@ class Channel:
         self.sent = self._acknowledged = 0
         self.received = self._ack_sent = self._ack_bytes = 0
         for batch in batches:
-            data = endpoint.encoder.encode(batch.batch)
-            self.sent += 1
-            kept = replace(batch, number=self.sent, data=data)
-            self._kept.append(kept)
-            self._to_send.append(kept)
+            calls_before = sent.count
+            self._keep(endpoint.encoder.encode(batch.batch), batch.batch, batch.expires_at, calls_before)
 
     def _forget_halves(self) -> None:
         self._cut.clear()
         self._pieces.clear()
+
+
+def _weight(data: bytes, batch: list[Message]) -> int:
+    """What a frame counts until it is acknowledged; the two ends reckon alike, or the sender would wait for nothing."""
+    return max(len(data), sum(len(message.body) for message in batch) // TEXT_PER_FRAME_BYTE)

@@ -30,6 +30,9 @@ CLOCK_DRIFT: Final = 1e-4
 CLOCK_AGE_MAX_S: Final = 6 * 3600.0
 """Age at which the zeros are taken anew; by then the estimate leans 2.2 s to the safe side."""
 
+STAMP_LIFE_MAX_S: Final = 8 * 3600.0
+"""A deadline further away is stamped as if it were this far: half the modulus is 9.1 hours, and what is beyond it would look past."""
+
 _MODULUS: Final = 1 << 16
 _HALF: Final = _MODULUS // 2
 
@@ -46,6 +49,7 @@ class LinkClock:
 
     def stamp(self, expires_at: float, now: float) -> int:
         """The 16 bits for a deadline; one that has passed is stamped as just passed, for the modulus would make it future again."""
+        expires_at = min(expires_at, now + STAMP_LIFE_MAX_S)
         seconds = int(expires_at - self.zero) if expires_at > now else int(now - self.zero) - 1
         return seconds % _MODULUS
 
@@ -54,4 +58,4 @@ class LinkClock:
         age = now - self.peer_floor
         peer_now = age + age * CLOCK_DRIFT
         left = (stamp - peer_now + _HALF) % _MODULUS - _HALF
-        return now + left
+        return now + left - abs(left) * CLOCK_DRIFT

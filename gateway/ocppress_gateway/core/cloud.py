@@ -7,7 +7,6 @@ station's messages is in `cloud_station` and `conversation`; here is what concer
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -42,13 +41,14 @@ from ocppress_gateway.core.events import (
     Stop,
     Tick,
 )
-from ocppress_gateway.core.limits import IDENTITIES_MAX, STATIONS_PER_EDGE_MAX
+from ocppress_gateway.core.limits import IDENTITIES_MAX
 from ocppress_gateway.core.parts import (
     PROTOCOL_VERSION,
     Ack,
     Attach,
     Detach,
     Eject,
+    EjectCode,
     FramePart,
     Goodbye,
     Hello,
@@ -61,6 +61,7 @@ from ocppress_gateway.core.parts import (
     TakeClock,
     Verdict,
     Welcome,
+    for_people,
     read_parts,
 )
 from ocppress_gateway.core.session import LinkSession, SessionEvent, SessionState
@@ -73,10 +74,11 @@ ANY_STATION: Final = "*"
 GREETING_TIMEOUT_S: Final = 15.0
 """Connected but no hello: nobody we know."""
 
+STOP_FLUSH_S: Final = 3.0
+"""How long a stopping cloud goes on sending what waits; the rest of the shutdown's time is for closing."""
+
 REFUSED_FOR_GOOD: Final = frozenset({400, 401, 403, 404, 410})
 """HTTP answers to a reopened CSMS socket after which the station has to ask for itself."""
-
-_IDENTITY = re.compile(r"[A-Za-z0-9*+=:|@._-]{1,48}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,8 @@ class CloudMachine:
         self._ids = 0
         self._id_prefix = ""
         self._stopping = False
+        self._shut_by = 0.0
+        self._shut_down = False
 
     # --- the machine's two faces
 
@@ -177,6 +181,8 @@ class CloudMachine:
     def next_deadline(self) -> float | None:
         """When to deliver the next `Tick`."""
         times: list[float] = []
+        if self._stopping and not self._shut_down:
+            times.append(self._shut_by)
         for link in self._links.values():
             if link.session.state is SessionState.GREETING and not link.session.closing:
                 times.append(link.greet_by)
@@ -211,7 +217,8 @@ class CloudMachine:
             return
         link.session.moved(SessionEvent.LOST)
         edge = link.edge
-        out.append(self._note(Level.WARNING, "link lost", edge=edge.name if edge else "", reason=event.reason))
+        level, words = (Level.INFO, "link closed") if link.session.goodbye_said else (Level.WARNING, "link lost")
+        out.append(self._note(level, words, edge=edge.name if edge else "", reason=event.reason))
         if edge is not None and edge.link == event.link:
             edge.link = None
             edge.lost_at = now
@@ -224,7 +231,7 @@ class CloudMachine:
         """Say why, and close."""
         out.append(self._note(Level.WARNING, "link refused", edge=link.edge.name if link.edge else link.peer, reason=reason))
         if link.session.state is SessionState.GREETING:
-            out.append(SendLink(link.session.link, link.session.greeting(Goodbye(reason, retry_after_s))))
+            out.append(SendLink(link.session.link, link.session.greeting(Goodbye(for_people(reason), retry_after_s))))
         self._close_link(link, reason, out)
 
     def _close_link(self, link: _Link, reason: str, out: list[Effect]) -> None:
@@ -233,6 +240,7 @@ class CloudMachine:
         out.append(CloseLink(link.session.link, reason))
 
     def _link_message(self, link: _Link, data: bytes, now: float, out: list[Effect]) -> None:
+        link.session.heard()
         try:
             for part in read_parts(data):
                 if link.session.closing:
@@ -243,6 +251,7 @@ class CloudMachine:
 
     def _part(self, link: _Link, part: Part, now: float, out: list[Effect]) -> None:
         if isinstance(part, Goodbye):
+            link.session.goodbye_said = True
             out.append(self._note(Level.INFO, "the edge says goodbye", edge=link.edge.name if link.edge else link.peer, reason=part.reason))
             return
         if link.edge is None:
@@ -298,7 +307,7 @@ class CloudMachine:
             )
         if message:
             out.append(SendLink(link.session.link, message))
-        elif self._stopping and link.session.idle:
+        elif self._shut_down and link.session.idle:
             self._close_link(link, "the cloud is stopping", out)
 
     # --- the hello
@@ -318,8 +327,8 @@ class CloudMachine:
             return
         slots = [known.slot for known in hello.stations]
         identities = {known.identity for known in hello.stations}
-        if min(len(set(slots)), len(identities)) < len(slots) or not all(0 <= slot < STATIONS_PER_EDGE_MAX for slot in slots):
-            raise PartError("slots or identities in the hello repeat or are out of range")
+        if min(len(set(slots)), len(identities)) < len(slots):
+            raise PartError("slots or identities in the hello repeat")
         edge = self._edges.setdefault(name, _Edge(name))
         if edge.link is not None:
             self._close_link(self._links[edge.link], "the same edge has connected again", out)
@@ -380,8 +389,11 @@ class CloudMachine:
         versions = {version.subprotocol for version in OcppVersion}
         offered = tuple(name for name in attach.subprotocols if name in versions)
         allowed = self.settings.edges[edge.name]
-        if not 0 <= attach.slot < STATIONS_PER_EDGE_MAX or attach.attachment <= 0 or not _IDENTITY.match(attach.identity) or not offered:
-            raise PartError("an attach that no edge sends")
+        if not offered or link.session.crowded:
+            raise PartError("an attach without a sub-protocol" if not offered else "attaches faster than they can be answered")
+        if self._stopping:
+            link.session.control(Verdict(attach.slot, attach.attachment, 503, "", 0, "the gateway is stopping"), now)
+            return
         if attach.identity not in allowed and ANY_STATION not in allowed:
             out.append(self._note(Level.WARNING, "edge may not speak for station", edge=edge.name, station=attach.identity))
             verdict = Verdict(attach.slot, attach.attachment, 404, "", 0, "this edge may not speak for the station")
@@ -434,11 +446,11 @@ class CloudMachine:
             out.append(CloseCsms(station.socket, code, reason))
         station.shut()
 
-    def _eject(self, edge: _Edge, station: CloudStation, code: int, reason: str, now: float, out: list[Effect]) -> None:
+    def _eject(self, edge: _Edge, station: CloudStation, code: EjectCode, reason: str, now: float, out: list[Effect]) -> None:
         """The CSMS is not to be had for this station: it shall know."""
         out.append(self._note(Level.WARNING, "station sent away", station=station.identity, reason=reason))
         if edge.link is not None:
-            self._links[edge.link].session.control(Eject(station.slot, station.attachment, code, reason), now)
+            self._links[edge.link].session.control(Eject(station.slot, station.attachment, code, for_people(reason)), now)
         self._shut(station, 1001, reason, out)
 
     # --- CSMS sockets
@@ -446,7 +458,7 @@ class CloudMachine:
     def _verdict(self, edge: _Edge, station: CloudStation, status: int, version: str, reason: str, now: float) -> None:
         if edge.link is not None:
             epoch = station.channel.epoch if station.channel is not None else 0
-            verdict = Verdict(station.slot, station.attachment, status, version, epoch, reason)
+            verdict = Verdict(station.slot, station.attachment, status, version, epoch, for_people(reason))
             self._links[edge.link].session.control(verdict, now)
 
     def _csms_opened(self, event: CsmsOpened, now: float, out: list[Effect]) -> None:
@@ -487,10 +499,11 @@ class CloudMachine:
         edge, station = known
         out.append(self._note(Level.WARNING, "the CSMS refused", station=station.identity, status=event.status, reason=event.reason))
         if station.state is CsmsState.OPENING:
-            self._verdict(edge, station, event.status or 503, "", event.reason[:120], now)
+            status = 503 if event.status is None else event.status if 400 <= event.status <= 599 else 502
+            self._verdict(edge, station, status, "", event.reason, now)
             station.shut()
         elif event.status in REFUSED_FOR_GOOD:
-            self._eject(edge, station, 1008, f"the CSMS refused: {event.reason[:100]}", now, out)
+            self._eject(edge, station, 1008, f"the CSMS refused: {event.reason}", now, out)
         else:
             self._wait(station, now)
 
@@ -518,6 +531,8 @@ class CloudMachine:
     # --- time
 
     def _expire(self, now: float, out: list[Effect]) -> None:
+        if self._stopping and not self._shut_down and (now >= self._shut_by or self._drained()):
+            self._shut_all(now, out)
         for link in list(self._links.values()):
             if link.session.state is SessionState.GREETING and not link.session.closing and now >= link.greet_by:
                 self._refuse_link(link, "no hello", out)
@@ -544,7 +559,17 @@ class CloudMachine:
                 station.expire(now, out)
 
     def _stop(self, now: float, out: list[Effect]) -> None:
+        """Take no more stations, and send what waits; then `_shut_all`."""
         self._stopping = True
+        self._shut_by = now + STOP_FLUSH_S
+        for link in self._links.values():
+            link.session.hurry(now)
+
+    def _drained(self) -> bool:
+        return all(link.edge is None or link.session.drained(link.edge.slots.values()) for link in self._links.values())
+
+    def _shut_all(self, now: float, out: list[Effect]) -> None:
+        self._shut_down = True
         for edge in self._edges.values():
             for station in edge.stations.values():
                 if station.state is not CsmsState.CLOSED:
@@ -552,7 +577,7 @@ class CloudMachine:
         for link in self._links.values():
             if link.session.is_open:
                 link.session.control(Goodbye("the cloud is stopping", 1), now)
-            else:
+            elif not link.session.closing:
                 self._refuse_link(link, "the cloud is stopping", out)
 
     def _note(self, level: Level, words: str, **fields: Any) -> Note:

@@ -198,5 +198,7 @@ class CloudStation(Conversation):
             return False
         self._call_dropped(call)
         out.append(self._note(Level.WARNING, "the CSMS did not answer", action=call.message.action))
+        if now - self._heard_at >= timeout_s:
+            return True
         self.put_calls(now, out)
-        return now - self._heard_at >= timeout_s
+        return False

@@ -14,7 +14,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from ocppress_codecs.errors import NotOcppJ
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, parse, render
@@ -22,10 +22,12 @@ from ocppress_gateway.core.calls import IncomingCalls, OutgoingCall, OutgoingCal
 from ocppress_gateway.core.channel import Channel, ReceivedBatch
 from ocppress_gateway.core.events import Effect, Level, Note
 from ocppress_gateway.core.lanes import Lanes, Outgoing, Relay
-from ocppress_gateway.core.limits import LANES_MESSAGES_MAX
 from ocppress_gateway.core.refusals import refusal
 
 __all__ = ["Conversation", "Counters"]
+
+COMPLAINTS_LOGGED_MAX: Final = 10
+"""Texts of one socket that are reported as no OCPP-J; further ones only at debug level, for they may come by the thousand."""
 
 _SINCE_21 = frozenset({MessageType.CALLRESULTERROR, MessageType.SEND})
 
@@ -54,6 +56,7 @@ class Conversation(abc.ABC):
         self.slot = slot
         self.attachment = 0
         self.socket = 0
+        self._complaints = 0
         self.version = OcppVersion.V16
         self.channel: Channel | None = None
         self.lanes = Lanes()
@@ -114,11 +117,13 @@ class Conversation(abc.ABC):
         except NotOcppJ as error:
             answer = refusal(self.version, error)
             self.counters.not_ocppj += 1
-            out.append(self._note(Level.WARNING, "text is not OCPP-J", reason=error.reason, answered=answer is not None))
+            self._complaints += 1
+            level = Level.WARNING if self._complaints <= COMPLAINTS_LOGGED_MAX else Level.DEBUG
+            out.append(self._note(level, "text is not OCPP-J", reason=error.reason, answered=answer is not None, so_far=self._complaints))
             if answer is not None:
                 out.append(self._send(answer))
             return
-        if message.type in (MessageType.CALL, MessageType.SEND) and len(self.lanes) >= LANES_MESSAGES_MAX:
+        if message.type in (MessageType.CALL, MessageType.SEND) and (self.lanes.load >= 1 or self.incoming.full):
             out.append(self._note(Level.WARNING, "too many messages wait, dropped", action=message.action))
         elif message.type is MessageType.CALL:
             self._call_from_socket(message_id, message, now, out)
@@ -126,7 +131,7 @@ class Conversation(abc.ABC):
             self.counters.sends += 1
             self.lanes.add(Outgoing(message, now + self._call_life_s), express=self._express(message))
         elif message.type is MessageType.CALLRESULTERROR:
-            self._to_far_end(self.incoming.answered_number(message_id), message, out)
+            self._to_far_end(self.incoming.take_answered_number(message_id), message, out)
         else:
             call = self.outgoing.answer(message_id)
             if call is not None:
@@ -161,7 +166,7 @@ class Conversation(abc.ABC):
             if message.type in (MessageType.CALL, MessageType.SEND):
                 self._call_from_link(message, batch.deadline, now, out)
             elif message.type is MessageType.CALLRESULTERROR:
-                complaint_id = self.outgoing.answered_id(message.call)
+                complaint_id = self.outgoing.take_answered_id(message.call)
                 if complaint_id is not None and self.socket_open:
                     out.append(self._send(render(complaint_id, message)))
             else:
@@ -171,6 +176,9 @@ class Conversation(abc.ABC):
     def _call_from_link(self, message: Message, deadline: float | None, now: float, out: list[Effect]) -> None:
         if deadline is None or deadline <= now:
             self._over_time(message, out)
+            return
+        if self.lanes.load >= 1:
+            out.append(self._note(Level.WARNING, "the far end takes no answers, CALL dropped", action=message.action))
             return
         call = OutgoingCall(message.call, message, deadline, self._express(message))
         if self.attachment and self._put_call(call, now, out) and not self.outgoing.add(call):
@@ -217,6 +225,7 @@ class Conversation(abc.ABC):
     def socket_gone(self) -> None:
         """This end's socket is gone for good: nothing that came from it, or was for it, lives on."""
         self.socket = 0
+        self._complaints = 0
         self.attachment = 0
         self.lanes.clear()
         self.incoming = IncomingCalls()

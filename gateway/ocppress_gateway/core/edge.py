@@ -69,6 +69,10 @@ GREETING_TIMEOUT_S: Final = 15.0
 """Connected but no welcome: a far end that isn't a cloud of ours, or a link too slow to be of use."""
 
 
+STOP_FLUSH_S: Final = 3.0
+"""How long a stopping edge goes on sending what waits; the rest of the shutdown's time is for closing."""
+
+
 @dataclass(frozen=True, slots=True)
 class EdgeSettings:
     """What the edge's machine is told; times in seconds. `edge` is "" where its certificate names it."""
@@ -109,6 +113,8 @@ class EdgeMachine:
     _ids: int = 0
     _id_prefix: str = ""
     _stopping: bool = False
+    _leave_by: float = 0.0
+    _left: bool = False
 
     # --- the machine's two faces
 
@@ -156,6 +162,8 @@ class EdgeMachine:
             send_at = self._session.next_deadline()
             if send_at is not None:
                 times.append(send_at)
+        if self._stopping and not self._left:
+            times.append(self._leave_by)
         if self._lost_at is not None and any(station.socket_open for station in self._stations.values()):
             times.append(self._lost_at + self.settings.link_grace_s)
         for station in self._stations.values():
@@ -174,8 +182,14 @@ class EdgeMachine:
             out.append(self._note(Level.WARNING, "no common sub-protocol", station=event.identity, offered=",".join(event.subprotocols)))
             out.append(AdmitStation(event.socket, ""))
             return
+        if event.authorization is not None and not (event.authorization.isascii() and event.authorization.isprintable()):
+            self._refuse(event.socket, event.identity, 400, "an Authorization header that isn't printable ASCII", out)
+            return
         if self._stopping or self._session is None or not self._session.is_open:
             self._refuse(event.socket, event.identity, 503, "the link is down", out)
+            return
+        if self._session.crowded:
+            self._refuse(event.socket, event.identity, 503, "stations come and go faster than the link can tell", out)
             return
         station = self._station(event.identity)
         if station is None:
@@ -184,7 +198,7 @@ class EdgeMachine:
         if station.state is not StationState.ABSENT:
             self._leave(station, 1001, "replaced by a newer connection of the same identity", now, out)
         self._attachments += 1
-        offered = tuple(name for name in event.subprotocols if name in {version.subprotocol for version in versions})
+        offered = tuple(dict.fromkeys(name for name in event.subprotocols if name in {version.subprotocol for version in versions}))
         station.arrived(event.socket, self._attachments, offered, event.authorization, now + self.settings.upgrade_wait_s)
         self._by_socket[event.socket] = station
         self._ask(station, now)
@@ -255,7 +269,7 @@ class EdgeMachine:
     # --- the link's life
 
     def _opened(self, event: LinkOpened, now: float, out: list[Effect]) -> None:
-        if self._session is None or event.link != self._session.link:
+        if self._session is None or event.link != self._session.link or self._session.closing:
             return
         self._session.moved(SessionEvent.OPENED)
         self._hello_at = now
@@ -269,18 +283,18 @@ class EdgeMachine:
     def _closed(self, event: LinkClosed, now: float, out: list[Effect]) -> None:
         if self._session is None or event.link != self._session.link:
             return
-        was_open = self._session.is_open
+        words = "link not made" if not self._session.is_open else "link closed" if self._session.goodbye_said else "link lost"
         self._session.moved(SessionEvent.LOST)
         self._session = None
         self._lost_at = now if self._lost_at is None else self._lost_at
         delay_s = min(self.settings.reconnect_max_s, self.settings.reconnect_min_s * 2.0 ** min(self._attempts, 16)) * (0.5 + self.random())
         self._dial_at = max(self._dial_at, now + delay_s)
         self._attempts += 1
-        out.append(
-            self._note(
-                Level.WARNING, "link lost" if was_open else "link not made", reason=event.reason, retry_s=round(self._dial_at - now, 1)
-            )
-        )
+        if self._stopping:
+            out.append(self._note(Level.INFO, words, reason=event.reason))
+        else:
+            level = Level.INFO if words == "link closed" else Level.WARNING
+            out.append(self._note(level, words, reason=event.reason, retry_s=round(self._dial_at - now, 1)))
         for station in list(self._stations.values()):
             if station.state is StationState.ASKING:
                 self._leave(station, 1001, "the link is down", now, out)
@@ -294,7 +308,14 @@ class EdgeMachine:
         out.append(CloseLink(self._session.link, reason))
 
     def _stop(self, now: float, out: list[Effect]) -> None:
+        """Take no more stations, and send what waits; then `_leave_all`."""
         self._stopping = True
+        self._leave_by = now + STOP_FLUSH_S
+        if self._session is not None:
+            self._session.hurry(now)
+
+    def _leave_all(self, now: float, out: list[Effect]) -> None:
+        self._left = True
         for station in list(self._stations.values()):
             if station.state is not StationState.ABSENT:
                 self._leave(station, 1001, "the edge is stopping", now, out)
@@ -309,6 +330,10 @@ class EdgeMachine:
                 out.append(OpenLink(self._links))
         elif self._session.state is SessionState.GREETING and not self._session.closing and now >= self._hello_at + GREETING_TIMEOUT_S:
             self._give_up("no welcome", out)
+        if self._stopping and not self._left:
+            drained = self._session is None or self._session.drained(self._stations.values())
+            if drained or now >= self._leave_by:
+                self._leave_all(now, out)
         grace_over = self._lost_at is not None and now >= self._lost_at + self.settings.link_grace_s
         for station in list(self._stations.values()):
             if station.state is StationState.ASKING and now >= station.decide_by:
@@ -332,12 +357,14 @@ class EdgeMachine:
             )
         if message:
             out.append(SendLink(self._session.link, message))
-        elif self._stopping and not self._session.closing and self._session.idle:
+        elif self._left and not self._session.closing and self._session.idle:
             self._give_up("the edge is stopping", out)
 
     # --- what the cloud says
 
     def _link_message(self, data: bytes, now: float, out: list[Effect]) -> None:
+        if self._session is not None:
+            self._session.heard()
         try:
             for part in read_parts(data):
                 if self._session is None or self._session.closing:
@@ -350,8 +377,9 @@ class EdgeMachine:
     def _part(self, part: Part, now: float, out: list[Effect]) -> None:
         assert self._session is not None, "messages come from a connection"
         if isinstance(part, Goodbye):
+            self._session.goodbye_said = True
             out.append(self._note(Level.WARNING, "the cloud says goodbye", reason=part.reason, retry_s=part.retry_after_s))
-            self._dial_at = max(self._dial_at, now + min(part.retry_after_s, 3600))
+            self._dial_at = max(self._dial_at, now + part.retry_after_s)
             return
         if not self._session.is_open:
             if not isinstance(part, Welcome) or self._session.state is not SessionState.GREETING:
@@ -366,7 +394,7 @@ class EdgeMachine:
             case Eject():
                 station = self._slot(part.slot)
                 if station.attachment == part.attachment and station.socket_open:
-                    self._leave(station, part.code if 1000 <= part.code <= 4999 else 1001, part.reason, now, out)
+                    self._leave(station, part.code, part.reason, now, out)
             case RenewedClock():
                 self._session.clock_renewed(now)
             case _:
@@ -384,7 +412,7 @@ class EdgeMachine:
         station = self._slot(part.slot)
         channel = station.channel
         if channel is None:
-            raise PartError(f"slot {part.slot} has no channel")
+            return  # Sent before the cloud heard that the slot has another station now.
         if isinstance(part, Ack):
             channel.acknowledged(part.number)
         elif isinstance(part, Piece):

@@ -18,7 +18,7 @@ from ocppress_gateway.core.calls import OutgoingCall
 from ocppress_gateway.core.conversation import Conversation, Counters
 from ocppress_gateway.core.events import Effect, Level, PauseStation, ResumeStation, SendStation
 from ocppress_gateway.core.lanes import Relay
-from ocppress_gateway.core.limits import CALLS_OPEN_MAX, LANES_MESSAGES_MAX
+from ocppress_gateway.core.limits import CALLS_OPEN_MAX
 from ocppress_gateway.core.policy import is_express, is_transaction
 from ocppress_gateway.core.repeats import RepeatMemory, fingerprint
 
@@ -104,9 +104,8 @@ class EdgeStation(Conversation):
     def context_lost(self) -> None:
         """The cloud no longer knows what was sent: CALLs that left won't be answered, CALLs that wait may still go."""
         self.channel = None
-        for relay in self.incoming.left():
-            self.incoming.abandon(relay)
-        self.outgoing.clear()
+        self.incoming.context_lost()
+        self.outgoing.context_lost()
         self.lanes.drop_answers()
 
     # --- hooks of Conversation
@@ -168,7 +167,7 @@ class EdgeStation(Conversation):
 
     def regulate_reading(self, out: list[Effect]) -> None:
         """Read nothing more from a station that has too much under way, and read on once half of it is done or given up."""
-        load = max(len(self.incoming) / CALLS_OPEN_MAX, len(self.lanes) / (LANES_MESSAGES_MAX // 2))
+        load = max(len(self.incoming) / CALLS_OPEN_MAX, self.lanes.load * 2)
         if not self._paused and load >= 1 and self.socket_open:
             self._paused = True
             out.append(PauseStation(self.socket))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ocppress_codecs.rpc import Message
-from ocppress_gateway.core.limits import BATCH_TEXT_BYTES
+from ocppress_gateway.core.limits import BATCH_TEXT_BYTES, LANES_MESSAGES_MAX, WAITING_TEXT_MAX
 
 __all__ = ["Lanes", "Outgoing", "Relay"]
 
@@ -45,6 +45,8 @@ class Lanes:
     def __init__(self) -> None:
         self._express: deque[Outgoing] = deque()
         self._ordered: deque[Outgoing] = deque()
+        self.text = 0
+        """Characters of all messages here."""
 
     def __len__(self) -> int:
         return len(self._express) + len(self._ordered)
@@ -52,6 +54,12 @@ class Lanes:
     def add(self, outgoing: Outgoing, *, express: bool) -> None:
         """Put a message at the end of its lane."""
         (self._express if express else self._ordered).append(outgoing)
+        self.text += len(outgoing.message.body)
+
+    @property
+    def load(self) -> float:
+        """How full the lanes are, 1.0 for one of their limits."""
+        return max(len(self) / LANES_MESSAGES_MAX, self.text / WAITING_TEXT_MAX)
 
     def take_batch(self, now: float) -> tuple[list[Outgoing], list[Outgoing]]:
         """The next frame's messages, and those dropped on the way because their time was over.
@@ -66,7 +74,7 @@ class Lanes:
         while lane := self._express or self._ordered:
             head = lane[0]
             if head.expires_at is not None and head.expires_at <= now:
-                dropped.append(lane.popleft())
+                dropped.append(self._take(lane))
                 continue
             if head.expires_at is not None:
                 if deadline is not None and abs(head.expires_at - deadline) > DEADLINE_SPREAD_S:
@@ -75,8 +83,13 @@ class Lanes:
             text_bytes += len(head.message.body.encode())
             if batch and text_bytes > BATCH_TEXT_BYTES:
                 break
-            batch.append(lane.popleft())
+            batch.append(self._take(lane))
         return batch, dropped
+
+    def _take(self, lane: deque[Outgoing]) -> Outgoing:
+        outgoing = lane.popleft()
+        self.text -= len(outgoing.message.body)
+        return outgoing
 
     def drop_answers(self) -> None:
         """Take out the answers: the far end has lost the CALLs that they belong to."""
@@ -91,8 +104,10 @@ class Lanes:
             kept = [outgoing for outgoing in lane if wanted(outgoing)]
             lane.clear()
             lane.extend(kept)
+        self.text = sum(len(outgoing.message.body) for outgoing in (*self._express, *self._ordered))
 
     def clear(self) -> None:
         """Forget everything."""
         self._express.clear()
         self._ordered.clear()
+        self.text = 0

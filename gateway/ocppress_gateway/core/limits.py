@@ -18,9 +18,12 @@ __all__ = [
     "MESSAGE_TEXT_BYTES_MAX",
     "PIECE_BYTES",
     "REPEATS_REMEMBERED_MAX",
+    "REPEATS_TEXT_MAX",
     "REPEAT_MEMORY_S",
     "STATIONS_PER_EDGE_MAX",
+    "TEXT_PER_FRAME_BYTE",
     "UNACKED_BYTES_MAX",
+    "WAITING_TEXT_MAX",
 ]
 
 MESSAGE_TEXT_BYTES_MAX: Final = 1024 * 1024
@@ -48,6 +51,10 @@ ACK_BYTES: Final = 32 * 1024
 UNACKED_BYTES_MAX: Final = 64 * 1024
 """Frame bytes a sender keeps per station for a resumed link; then it waits for an acknowledgement. One larger frame may go alone."""
 
+TEXT_PER_FRAME_BYTE: Final = 32
+"""Characters of text that count as one frame byte there and in `ACK_BYTES`, for the text is kept as well: a megabyte of spaces in a string
+makes a frame of 100 bytes. Ordinary traffic is compressed less than this."""
+
 CALLS_OPEN_MAX: Final = 32
 """Unanswered CALLs of one station; then its socket isn't read. OCPP allows one, stations in the field pipeline a few."""
 
@@ -59,6 +66,9 @@ LANES_MESSAGES_MAX: Final = 256
 sends beyond it
 is dropped, as its CALLs would be over time anyway."""
 
+WAITING_TEXT_MAX: Final = 4 * MESSAGE_TEXT_BYTES_MAX
+"""Characters of one station's messages that wait in one place, for the link or for their turn at a socket; treated like their number."""
+
 IDENTITIES_MAX: Final = 256
 """Identities whose contexts either end remembers per edge, so that inventing identities costs nothing but the oldest."""
 
@@ -69,6 +79,10 @@ REPEATS_REMEMBERED_MAX: Final = 512
 """Transaction messages remembered per station, the oldest forgotten first: a day of an AC charger at one a minute has 1,440, but a
 station repeats what is minutes old."""
 
+REPEATS_TEXT_MAX: Final = 1024 * 1024
+"""Characters of remembered answers per station: 2,000 for each, where the usual one has 100."""
+
 assert PIECE_BYTES < LINK_MESSAGE_BYTES_MAX, "a piece and its header must fit in a link message"
 assert ACK_BYTES < UNACKED_BYTES_MAX, "the sender would wait for an acknowledgement that nobody owes"
+assert 2 * MESSAGE_TEXT_BYTES_MAX <= WAITING_TEXT_MAX, "half of it, where reading pauses, must hold a message"
 assert MESSAGE_TEXT_BYTES_MAX < FRAME_TEXT_BYTES_MAX, "a frame must hold the largest message"

@@ -16,20 +16,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final, Literal
 
 import cbor2
 import msgspec
 
 from ocppress_codecs.interface import FRAME_BYTES_MAX
+from ocppress_gateway.core.identity import IDENTITY_PATTERN
+from ocppress_gateway.core.limits import LINK_MESSAGE_BYTES_MAX, STATIONS_PER_EDGE_MAX
 
 __all__ = [
     "PROTOCOL_VERSION",
+    "REASON_CHARACTERS_MAX",
     "Ack",
     "Attach",
     "Control",
     "Detach",
     "Eject",
+    "EjectCode",
     "FramePart",
     "Goodbye",
     "Hello",
@@ -42,6 +46,7 @@ __all__ = [
     "TakeClock",
     "Verdict",
     "Welcome",
+    "for_people",
     "read_parts",
     "write_parts",
 ]
@@ -54,6 +59,23 @@ CONTROL_BYTES_MAX: Final = 12 * 1024
 
 CONTROL_DEPTH_MAX: Final = 4
 """Nesting of a control part's CBOR: a hello has an array of stations that are arrays."""
+
+
+REASON_CHARACTERS_MAX: Final = 120
+"""Of a reason, for people: what a WebSocket close frame holds (RFC 6455 5.5), and a log line shows."""
+
+Slot = Annotated[int, msgspec.Meta(ge=0, lt=STATIONS_PER_EDGE_MAX)]
+Count = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+"""Frames, epochs, attachments: 136 years at one a second."""
+Attachment = Annotated[int, msgspec.Meta(ge=1, lt=2**32)]
+Identity = Annotated[str, msgspec.Meta(pattern=IDENTITY_PATTERN)]
+Word = Annotated[str, msgspec.Meta(max_length=32)]
+Words = Annotated[list[Word], msgspec.Meta(max_length=8)]
+Reason = Annotated[str, msgspec.Meta(max_length=REASON_CHARACTERS_MAX)]
+EjectCode = Literal[1001, 1002, 1008]
+"""WebSocket close codes (RFC 6455 7.4.1): going away, protocol error, policy violation."""
+Authorization = Annotated[str, msgspec.Meta(pattern=r"^[\x20-\x7e]{0,4096}\Z")]
+"""Of an HTTP header: printable ASCII, as Basic (RFC 7617) makes it; anything else could end the header and begin another."""
 
 
 class PartError(Exception):
@@ -94,22 +116,22 @@ class _Control(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
 class KnownStation(_Control, frozen=True):
     """In the hello: a station whose contexts the edge has. `attachment` is 0 while it has no socket."""
 
-    slot: int
-    identity: str
-    attachment: int
-    epoch: int
+    slot: Slot
+    identity: Identity
+    attachment: Count
+    epoch: Count
     intact: bool
-    sent: int
-    received: int
+    sent: Count
+    received: Count
 
 
 class Hello(_Control, frozen=True):
     """Edge to cloud, first of all. `edge` is "" where its certificate names it. `codecs`: name and fingerprint, the preferred one first."""
 
-    protocol: int
-    edge: str
-    codecs: list[tuple[str, bytes]]
-    stations: list[KnownStation]
+    protocol: Count
+    edge: Word
+    codecs: Annotated[list[tuple[Word, bytes]], msgspec.Meta(max_length=16)]
+    stations: Annotated[list[KnownStation], msgspec.Meta(max_length=STATIONS_PER_EDGE_MAX)]
 
 
 class StationWelcome(_Control, frozen=True):
@@ -120,29 +142,29 @@ class StationWelcome(_Control, frozen=True):
     received is encoded again. Otherwise all begins anew. `attached`: the CSMS socket of this attachment is still there.
     """
 
-    epoch: int
+    epoch: Count
     known: bool
     attached: bool
-    received: int
+    received: Count
 
 
 class Welcome(_Control, frozen=True):
     """Cloud to edge, the answer to the hello."""
 
-    codec: str
-    stations: list[StationWelcome]
+    codec: Word
+    stations: Annotated[list[StationWelcome], msgspec.Meta(max_length=STATIONS_PER_EDGE_MAX)]
 
 
 class Attach(_Control, frozen=True):
     """Edge to cloud: a station asks for its upgrade, or (after the cloud lost it) has one. `subprotocols` are the OCPP versions offered,
     in order."""
 
-    slot: int
-    attachment: int
-    identity: str
-    subprotocols: list[str]
-    authorization: str | None
-    epoch: int
+    slot: Slot
+    attachment: Attachment
+    identity: Identity
+    subprotocols: Words
+    authorization: Authorization | None
+    epoch: Count
 
     def __repr__(self) -> str:
         return f"Attach(slot={self.slot}, attachment={self.attachment}, identity={self.identity!r})"
@@ -151,35 +173,35 @@ class Attach(_Control, frozen=True):
 class Verdict(_Control, frozen=True):
     """Cloud to edge: what the CSMS said. `status` 101 with a version, 101 with "" (no common sub-protocol), or an HTTP error."""
 
-    slot: int
-    attachment: int
-    status: int
-    version: str
-    epoch: int
-    reason: str
+    slot: Slot
+    attachment: Attachment
+    status: Annotated[int, msgspec.Meta(ge=100, le=599)]
+    version: Word
+    epoch: Count
+    reason: Reason
 
 
 class Detach(_Control, frozen=True):
     """Edge to cloud: the station of this attachment has gone."""
 
-    slot: int
-    attachment: int
+    slot: Slot
+    attachment: Attachment
 
 
 class Eject(_Control, frozen=True):
     """Cloud to edge: close the station's socket, for its CSMS is not to be had."""
 
-    slot: int
-    attachment: int
-    code: int
-    reason: str
+    slot: Slot
+    attachment: Attachment
+    code: EjectCode
+    reason: Reason
 
 
 class Goodbye(_Control, frozen=True):
     """Either end, last of all: why the connection ends, and after how many seconds to come back."""
 
-    reason: str
-    retry_after_s: int
+    reason: Reason
+    retry_after_s: Annotated[int, msgspec.Meta(ge=0, le=3600)]
 
 
 class TakeClock(_Control, frozen=True):
@@ -205,6 +227,11 @@ _KINDS: Final[dict[int, type[_Control]]] = {
     9: RenewedClock,
 }
 _KIND_OF: Final = {control: kind for kind, control in _KINDS.items()}
+
+
+def for_people(text: str) -> str:
+    """A reason that any part and any log line can hold, whoever wrote it."""
+    return "".join(character if character.isprintable() else "?" for character in text[:REASON_CHARACTERS_MAX])
 
 
 def write_parts(parts: Sequence[Part]) -> bytes:
@@ -233,7 +260,7 @@ def write_parts(parts: Sequence[Part]) -> bytes:
                 out.append(part.slot)
             out += (part.number & 0xFFFF).to_bytes(2, "big")
         else:
-            body = cbor2.dumps(msgspec.to_builtins(part, builtin_types=(bytes,)))
+            body = _body(part)
             out.append(_KIND_OF[type(part)])
             out += _varint(len(body)) + body
     return bytes(out)
@@ -241,6 +268,8 @@ def write_parts(parts: Sequence[Part]) -> bytes:
 
 def read_parts(data: bytes) -> list[Part]:
     """The parts of one link message. Raises `PartError`."""
+    if len(data) > LINK_MESSAGE_BYTES_MAX:
+        raise PartError(f"{len(data)} bytes in one link message")
     reader = _Reader(data)
     parts: list[Part] = []
     while reader.left:
@@ -263,13 +292,19 @@ def read_parts(data: bytes) -> list[Part]:
     return parts
 
 
+def _body(part: Control) -> bytes:
+    return cbor2.dumps(msgspec.to_builtins(part, builtin_types=(bytes,)))
+
+
 def _control(kind: type[_Control], body: bytes) -> Control:
     try:
         value = cbor2.loads(body, max_depth=CONTROL_DEPTH_MAX)
         part = msgspec.convert(value, kind)
     except (cbor2.CBORError, msgspec.ValidationError, ValueError, RecursionError) as error:
-        raise PartError(f"{kind.__name__}: {error}") from error
+        raise PartError(f"{kind.__name__}: {str(error)[:REASON_CHARACTERS_MAX]}") from error
     assert isinstance(part, Control)
+    if _body(part) != body:
+        raise PartError(f"{kind.__name__}: CBOR that isn't the shortest (RFC 8949 4.2), or followed by something")
     return part
 
 

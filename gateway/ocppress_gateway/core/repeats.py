@@ -12,7 +12,7 @@ from collections import OrderedDict
 
 from ocppress_codecs.jsontext import tokens
 from ocppress_codecs.rpc import Message
-from ocppress_gateway.core.limits import REPEAT_MEMORY_S, REPEATS_REMEMBERED_MAX
+from ocppress_gateway.core.limits import REPEAT_MEMORY_S, REPEATS_REMEMBERED_MAX, REPEATS_TEXT_MAX
 
 __all__ = ["Fingerprint", "RepeatMemory", "fingerprint"]
 
@@ -42,17 +42,28 @@ def fingerprint(message: Message) -> Fingerprint:
 
 
 class RepeatMemory:
-    """Answers to one station's transaction messages; bounded in number and age."""
+    """Answers to one station's transaction messages; bounded in number, text and age."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[Fingerprint, tuple[Message, float]] = OrderedDict()
+        self._text = 0
 
     def answered(self, key: Fingerprint, answer: Message, now: float) -> None:
         """The CSMS's CALLRESULT has come."""
+        self._forget(key)
         self._known[key] = (answer, now + REPEAT_MEMORY_S)
-        self._known.move_to_end(key)
-        while len(self._known) > REPEATS_REMEMBERED_MAX or next(iter(self._known.values()))[1] <= now:
-            self._known.popitem(last=False)
+        self._text += len(answer.body)
+        while self._known and (self._is_full or next(iter(self._known.values()))[1] <= now):
+            self._forget(next(iter(self._known)))
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._known) > REPEATS_REMEMBERED_MAX or self._text > REPEATS_TEXT_MAX
+
+    def _forget(self, key: Fingerprint) -> None:
+        known = self._known.pop(key, None)
+        if known is not None:
+            self._text -= len(known[0].body)
 
     def answer(self, key: Fingerprint, now: float) -> Message | None:
         """The answer that came, None if there is none or it is too old."""

@@ -23,12 +23,20 @@ from ocppress_gateway.core.clock import CLOCK_AGE_MAX_S, LinkClock
 from ocppress_gateway.core.conversation import Conversation
 from ocppress_gateway.core.lanes import Outgoing
 from ocppress_gateway.core.limits import LINK_MESSAGE_BYTES_MAX, PIECE_BYTES
-from ocppress_gateway.core.parts import Ack, Control, Part, RenewedClock, TakeClock, write_parts
+from ocppress_gateway.core.parts import Ack, Control, Goodbye, Part, RenewedClock, TakeClock, write_parts
 
 __all__ = ["TRANSITIONS", "LinkSession", "SessionEvent", "SessionState"]
 
+CONTROLS_WAITING_MAX: Final = 256
+"""Control parts that wait for the link: four for each station. Beyond that a peer asks and doesn't read the answers, or stations come and go
+faster than the link can tell."""
+
 PART_HEADER_BYTES_MAX: Final = 8
 """First byte, slot, expiry and a length of four bytes."""
+
+UNHEARD_BYTES: Final = 2 * 1024
+"""Frames after which a link message ends while the peer hasn't said anything since the greeting. A link message counts only once it has arrived whole,
+and on a link that keeps breaking a backlog in one piece would begin anew each time."""
 
 ACK_PART_BYTES: Final = 4
 CLOCK_PARTS_BYTES: Final = 6
@@ -72,7 +80,10 @@ class LinkSession:
         self.clock: LinkClock | None = None
         self.closing = False
         """This end has asked for the connection's end: nothing is sent or listened to any more."""
+        self.goodbye_said = False
+        """Either end has said goodbye: the connection's end is no loss."""
         self._linger_s = linger_s
+        self._heard = False
         self._controls: deque[Control] = deque()
         self._writing = False
         self._send_at: float | None = None
@@ -92,18 +103,39 @@ class LinkSession:
         """Whether nothing is under way: the connection may be closed. One that was never greeted has nothing to lose."""
         return not self.is_open or not (self._writing or self._controls)
 
+    @property
+    def crowded(self) -> bool:
+        """Whether too many control parts wait: nothing that makes more of them should be taken on."""
+        return len(self._controls) >= CONTROLS_WAITING_MAX
+
+    def drained(self, conversations: Iterable[Conversation]) -> bool:
+        """Whether all that could be sent is with the kernel."""
+        return not self.is_open or not (
+            self._writing or self._controls or any(_has_something(conversation) for conversation in conversations)
+        )
+
+    def hurry(self, now: float) -> None:
+        """Send what waits without waiting for company."""
+        self._send_at = now
+
+    def heard(self) -> None:
+        """The peer has said something; since the greeting it means that what is sent arrives."""
+        self._heard = self.is_open
+
     def control(self, part: Control, now: float) -> None:
         """Queue a control part; it goes before any frame, and without waiting for company."""
         self._controls.append(part)
         self._send_at = now
+        self.goodbye_said |= isinstance(part, Goodbye)
 
     def kernel_has_it(self) -> None:
         """The last link message is with the kernel."""
         self._writing = False
 
     def greeting(self, part: Control) -> bytes:
-        """The hello or welcome, sent outside the queue: nothing else may go before it."""
+        """The hello, welcome or refusal, sent outside the queue: nothing else may go before it."""
         self._writing = True
+        self.goodbye_said |= isinstance(part, Goodbye)
         return write_parts([part])
 
     def next_deadline(self) -> float | None:
@@ -122,15 +154,19 @@ class LinkSession:
             return b"", dropped
         parts: list[Part] = []
         size = 0
-        while self._controls and size < LINK_MESSAGE_BYTES_MAX // 2:
+        room = LINK_MESSAGE_BYTES_MAX - ACK_PART_BYTES * len(conversations) - CLOCK_PARTS_BYTES
+        while self._controls:
+            control_bytes = len(write_parts([self._controls[0]]))
+            if size + control_bytes > room:
+                break
             parts.append(self._controls.popleft())
-            size += len(write_parts(parts[-1:]))
-        room = LINK_MESSAGE_BYTES_MAX - PIECE_BYTES - PART_HEADER_BYTES_MAX - ACK_PART_BYTES * len(conversations) - CLOCK_PARTS_BYTES
+            size += control_bytes
         frames = [] if self._controls else self._frames(conversations, now, size, room, dropped)
         parts += _acknowledgements(conversations, riding=bool(parts or frames))
-        if parts or frames:
-            parts += self._clock_parts(now)
         parts += frames
+        if parts:
+            # After the frames, whose deadlines are stamped with the old zero.
+            parts += self._clock_parts(now)
         more = bool(self._controls) or any(_has_something(conversation) for conversation in conversations)
         self._send_at = now if more and parts else None
         if not parts:
@@ -176,7 +212,7 @@ class LinkSession:
         frames: list[Part] = []
         waiting = deque(conversations[self._turn :] + conversations[: self._turn])
         self._turn = (self._turn + 1) % max(len(conversations), 1)
-        while waiting and size <= room:
+        while waiting and size + PIECE_BYTES + PART_HEADER_BYTES_MAX <= room and (self._heard or size < UNHEARD_BYTES):
             conversation = waiting.popleft()
             channel = conversation.channel
             if channel is None or not conversation.may_send:

@@ -1,7 +1,7 @@
 """What a station's traffic costs on the SIM: over the link, and as plain OCPP-J over TLS; as it is, and as a month of the same.
 
 A month has 30 days, and continues the traffic at its own pace. The edge probes when nothing has passed for the keepalive interval; the
-carrier breaks the connection some times a day, and each time the edge resumes it and both ends say hello.
+carrier breaks the connection some times a day, and each time the edge makes another and both ends say hello.
 """
 
 from __future__ import annotations
@@ -10,16 +10,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
-from ocppress_codecs.interface import CodecName
-from ocppress_codecs.registry import fingerprint
+from ocppress_codecs.registry import offers
 from ocppress_gateway.core.limits import ACK_RIDE_FRAMES
-from ocppress_gateway.core.parts import Ack, FramePart, Hello, KnownStation, StationWelcome, Welcome, write_parts
+from ocppress_gateway.core.parts import PROTOCOL_VERSION, Ack, FramePart, Hello, KnownStation, StationWelcome, Welcome, write_parts
 from ocppress_gateway.cost.deflate import DeflateStream
 from ocppress_gateway.cost.wire import (
     DAY_S,
     FULL_HANDSHAKE,
     PLAIN_HANDSHAKE,
-    RESUMED_HANDSHAKE,
     ByteCount,
     Conditions,
     WireMessage,
@@ -77,7 +75,7 @@ def link_messages(frames: Iterable[tuple[float, Direction, int]]) -> Iterator[Wi
 
 
 def link_ip_bytes(messages: Sequence[WireMessage], conditions: Conditions, *, span_s: float) -> ByteCount:
-    """The link over `span_s`, from its first message on: a full handshake, messages, probes while idle, resumed reconnects at their rate.
+    """The link over `span_s`, from its first message on: a full handshake, messages, probes while idle, reconnects at their rate.
 
     Reconnects have a rate and no place in time; so they replace no probe.
     """
@@ -110,16 +108,16 @@ def _probe_count(times_s: Sequence[float], keepalive_s: float, span_s: float) ->
 
 def _connections(conditions: Conditions, span_s: float) -> ByteCount:
     reconnects = conditions.reconnects_a_day * span_s / DAY_S
-    handshakes = handshake_bytes(FULL_HANDSHAKE, conditions) + reconnects * handshake_bytes(RESUMED_HANDSHAKE, conditions)
+    handshakes = handshake_bytes(FULL_HANDSHAKE, conditions) + reconnects * handshake_bytes(conditions.reconnect, conditions)
     return ByteCount(handshake=handshakes + (1 + reconnects) * _hello_ip_bytes(conditions))
 
 
 def _hello_ip_bytes(conditions: Conditions) -> float:
     """The hello of an edge with one station, and its answer."""
-    codec = CodecName.CBOR_ZSTD
+    codecs = [(codec.value, print_) for codec, print_ in offers()]
     known = KnownStation(slot=0, identity="STATION-00000001", attachment=1, epoch=1, intact=True, sent=1000, received=1000)
-    hello = Hello(protocol=1, edge="", codecs=[(codec.value, fingerprint(codec))], stations=[known])
-    welcome = Welcome(codec=codec.value, stations=[StationWelcome(epoch=1, known=True, attached=True, received=1000)])
+    hello = Hello(protocol=PROTOCOL_VERSION, edge="", codecs=codecs, stations=[known])
+    welcome = Welcome(codec=codecs[0][0], stations=[StationWelcome(epoch=1, known=True, attached=True, received=1000)])
     exchange = [
         WireMessage(0.0, Direction.UP, 0, len(write_parts([hello]))),
         WireMessage(0.0, Direction.DOWN, 0, len(write_parts([welcome]))),

@@ -110,6 +110,9 @@ class Conditions:
 
     reconnects_a_day: float = 3.0
 
+    reconnect: Handshake = RESUMED_HANDSHAKE
+    """How the link comes back."""
+
     @property
     def segment_bytes(self) -> int:
         """IP and TCP header of a segment that is no SYN."""

@@ -7,6 +7,7 @@ its way at a time; what arrives must be what was sent, and only then comes the n
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import replace
 
 from ocppress_codecs.errors import NotOcppJ
@@ -54,7 +55,8 @@ class _Dialogue:
         """The ids under which the CALLs that wait for their answers arrived."""
 
     async def play(self, script: Script, speed: float) -> None:
-        begun_at = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        begun_at = loop.time()
         first_s: float | None = None
         for turn in script.turns():
             first_s = turn.at_s if first_s is None else first_s
@@ -65,13 +67,12 @@ class _Dialogue:
                 if turn.exchange not in self._far_ids:
                     continue
             await self._say(turn)
+            self._account.wall_s = loop.time() - begun_at
 
     async def _pause_until(self, at: float) -> None:
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(at):
                 await self._closing.stop.wait()
-        except TimeoutError:
-            pass
 
     async def _say(self, turn: Turn) -> None:
         sender, receiver = self._ends[turn.direction]
@@ -84,6 +85,8 @@ class _Dialogue:
         message_id, message = parse(arrived)
         if _content(message) == _content(turn.message):
             receiver.delivered += 1
+        else:
+            self._account.trouble = "a message arrived that is not the one that was sent"
         if turn.begins and turn.exchange is not None:
             self._far_ids[turn.exchange] = message_id
 

@@ -9,6 +9,7 @@ A frame's time is that of the recording, so that the month's projection sees the
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -18,13 +19,14 @@ from ocppress_codecs.rpc import OcppVersion
 from ocppress_gateway.core.parts import Attach, FramePart, Piece, Welcome, read_parts
 from ocppress_gateway.cost.deflate import DeflateStream
 from ocppress_gateway.cost.month import link_messages, project_month, project_plain_month
-from ocppress_gateway.cost.wire import PLAIN_HANDSHAKE, ByteCount, Conditions, WireMessage, handshake_bytes, messages_ip_bytes
+from ocppress_gateway.cost.wire import DAY_S, PLAIN_HANDSHAKE, ByteCount, Conditions, WireMessage, handshake_bytes, messages_ip_bytes
 from ocppress_gateway.transports.base import WireCount
 from ocppress_gateway.workloads.traces import Direction
 
-__all__ = ["DAY_S", "Account", "LinkLayers", "Tally", "connection_ip_bytes", "network_conditions"]
+__all__ = ["Account", "LinkLayers", "Tally", "connection_ip_bytes", "network_conditions"]
 
-DAY_S: Final = 86_400.0
+PACE_S_MIN: Final = 3600.0
+"""Played time from which there is a pace to speak of: a month made of a test of some seconds is none."""
 
 FIN_SEGMENTS: Final = 4
 """The end of a TCP connection, which the kernel counts after the edge has read its counters for the last time: a FIN and its ACK each way."""
@@ -38,6 +40,8 @@ class Account:
         self.version = version
         self.now_s = 0.0
         """The time of the message that is on its way."""
+        self.wall_s = 0.0
+        """How long the replay has taken so far, in real time."""
         self.messages = 0
         self.json_bytes = 0
         self.deflate_bytes = 0
@@ -77,11 +81,11 @@ class Account:
         return (messages_ip_bytes(self._texts, conditions) + ByteCount(handshake=handshake_bytes(PLAIN_HANDSHAKE, conditions))).total
 
     def month_bytes(self, conditions: Conditions) -> tuple[float, float] | None:
-        """A month at this pace on a SIM of the station's own, over the link and as plain OCPP-J; None if no time has passed.
+        """A month at this pace on a SIM of the station's own, over the link and as plain OCPP-J; None where there is no pace yet.
 
         From whole days, once there is one: a station's nights are part of its month.
         """
-        if self.span_s == 0:
+        if self.span_s < PACE_S_MIN:
             return None
         span_s = max(self.span_s // DAY_S * DAY_S, min(self.span_s, DAY_S))
         end_s = self._texts[0].at_s + span_s
@@ -114,7 +118,7 @@ class Tally:
 
     def __init__(self, accounts: dict[str, Account]) -> None:
         self.accounts = accounts
-        self.link_is_up = False
+        self.link_is_up = asyncio.Event()
         self._by_slot: dict[int, Account] = {}
         self._message_bytes = 0
 
@@ -128,7 +132,7 @@ class Tally:
                 case Attach():
                     self._by_slot[part.slot] = self.accounts[part.identity]
                 case Welcome():
-                    self.link_is_up = True
+                    self.link_is_up.set()
 
     def layers(self, counts: Sequence[WireCount], *, closed: bool) -> LinkLayers | None:
         """The link by layers, from the kernel's counters of its connections; None where the kernel has none."""

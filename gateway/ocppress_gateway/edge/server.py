@@ -16,9 +16,11 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from ocppress_gateway.config import IDENTITY_PATTERN
 from ocppress_gateway.core.events import AdmitStation, RefuseStation, StationArrived, StationGone, StationText
+from ocppress_gateway.core.identity import IDENTITY_PATTERN
 from ocppress_gateway.driver import Driver
+from ocppress_gateway.http_listener import HttpListener
+from ocppress_gateway.http_requests import is_upgrade, request_logger
 from ocppress_gateway.text_socket import CLOSE_TIMEOUT_S, MESSAGE_BYTES_MAX, PING_S, TextSocket
 
 __all__ = ["StationServer"]
@@ -29,6 +31,13 @@ among them."""
 
 WAITING_MAX: Final = 128
 """Upgrades that wait for a decision; each costs the link a question to the CSMS."""
+
+REQUEST_WITHIN_S: Final = 20.0
+"""How long a connection may take to ask for its upgrade, and its TLS handshake before: stations are on the local network, but the slowest
+take seconds for a handshake."""
+
+NEWCOMERS_MAX: Final = 128
+"""Connections that haven't asked for anything yet: two for each of `STATIONS_PER_EDGE_MAX`, should all come back at once."""
 
 HEADER_BYTES_MAX: Final = 4096
 """One line or field of a station's request. OCPP's URLs have at most 2,000 characters, a password of 64 in Basic authorization makes
@@ -66,7 +75,16 @@ class _Station:
 class StationServer:
     """Listens for stations. Between `start` and `close`, run the machine's effects on it; effects for sockets that have gone do nothing."""
 
-    def __init__(self, driver: Driver, *, host: str, port: int, ssl_context: ssl.SSLContext | None = None, ping_s: float = PING_S) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        *,
+        host: str,
+        port: int,
+        ssl_context: ssl.SSLContext | None = None,
+        ping_s: float = PING_S,
+        request_within_s: float = REQUEST_WITHIN_S,
+    ) -> None:
         self._driver = driver
         self._host = host
         self._port = port
@@ -75,6 +93,7 @@ class StationServer:
         self._stations: dict[int, _Station] = {}
         self._numbers = itertools.count(1)
         self._runner: web.ServerRunner | None = None
+        self._listener = HttpListener(request_within_s=request_within_s, newcomers_max=NEWCOMERS_MAX)
 
     def __len__(self) -> int:
         return len(self._stations)
@@ -82,29 +101,30 @@ class StationServer:
     @property
     def port(self) -> int:
         """The port listened on, also if 0 was asked for. Only once started."""
-        assert self._runner is not None, "not started"
-        return int(self._runner.addresses[0][1])
+        return self._listener.port
 
     async def start(self) -> None:
         """Listen. Raises `OSError` where the address can't be had."""
         server = web.Server(
-            self._handle,
+            self._listener.handler(self._handle),
             access_log=None,  # the machine's notes have what matters, and no header
+            logger=request_logger("ocppress.edge"),
+            lingering_time=0,  # no request of a station has a body to wait for
             max_line_size=HEADER_BYTES_MAX,
             max_field_size=HEADER_BYTES_MAX,
             max_headers=HEADERS_MAX,
         )
         self._runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port, ssl_context=self._ssl_context).start()
+        await self._listener.listen(server, self._host, self._port, self._ssl_context)
 
     async def stop_listening(self) -> None:
         """Accept no more connections; those there stay."""
-        for site in list(self._runner.sites) if self._runner is not None else ():
-            await site.stop()
+        self._listener.stop()
 
     async def close(self) -> None:
         """Close everything."""
+        self._listener.stop()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -140,7 +160,7 @@ class StationServer:
         if request.headers.get(hdrs.UPGRADE, "").strip().lower() != "websocket":
             return web.Response(status=HTTPStatus.UPGRADE_REQUIRED, headers={hdrs.UPGRADE: "websocket"}, text=_NOT_AN_UPGRADE)
         offered = _subprotocols(request)
-        if not web.WebSocketResponse(protocols=offered).can_prepare(request):
+        if not is_upgrade(web.WebSocketResponse(protocols=offered), request):
             return web.Response(status=HTTPStatus.BAD_REQUEST, text=_NOT_AN_UPGRADE)
         waiting_count = sum(not station.decision.done() for station in self._stations.values())
         if len(self._stations) >= SOCKETS_MAX or waiting_count >= WAITING_MAX:
@@ -174,8 +194,8 @@ class StationServer:
                 await websocket.prepare(request)
             except OSError as error:
                 gone = str(error)
-            else:
-                gone = await station.text_socket.run(websocket, transport.abort)
+                return web.Response()  # nobody will see it
+            gone = await station.text_socket.run(websocket, transport.abort)
             return websocket
         finally:
             del self._stations[socket]

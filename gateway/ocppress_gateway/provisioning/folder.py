@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 
 from ocppress_gateway.config import EDGE_NAME_PATTERN, CloudConfig, EdgeConfig, cloud_from, load_cloud, load_edge
 from ocppress_gateway.config_text import commented_toml, edges_entry
+from ocppress_gateway.core.identity import IDENTITY_PATTERN
 from ocppress_gateway.errors import ConfigError, UsageError
 from ocppress_gateway.provisioning.certificates import Credentials, issue_cloud, issue_edge, make_authority, read_credentials
 
@@ -62,6 +63,9 @@ def make_edge_folder(folder: Path, edge: str, *, stations: Sequence[str], cloud_
         raise UsageError(
             f"{edge!r} cannot be an edge's name: 1 to 32 letters, digits, dots, hyphens and underscores, a letter or digit first"
         )
+    for identity in stations:
+        if not re.match(IDENTITY_PATTERN, identity):
+            raise UsageError(f"{identity!r} cannot be a station's identity: 1 to 48 letters, digits and *+=:|@._-, or '*' alone for any")
     target = folder / "edges" / edge
     if target.exists():
         raise UsageError(f"{target} is there already; nothing was changed")
@@ -86,7 +90,7 @@ def make_edge_folder(folder: Path, edge: str, *, stations: Sequence[str], cloud_
 
 def edge_toml(cloud_url: str) -> str:
     """`edge.toml` of an edge whose certificate and key stand beside it."""
-    values = {"state_dir": "state", "link": {"url": cloud_url, "tls": _tls("edge")}}
+    values = {"link": {"url": cloud_url, "tls": _tls("edge")}}
     return commented_toml(EdgeConfig, values, "ocppress edge\nWhat has no value here stands commented out, with its default.")
 
 

@@ -55,6 +55,7 @@ class Station:
         self.stray_answers: list[str] = []
         self.socket = 0
         self._open = False
+        self._asking = False
         self._waiting: deque[Sent] = deque()
         self._out: dict[str, Sent] = {}
         self._given_up: set[str] = set()
@@ -65,6 +66,7 @@ class Station:
 
     def connect(self) -> None:
         """Ask for the upgrade."""
+        self._asking = True
         self.socket = self.world.new_socket(self)
         self.world.step(self.world.edge, StationArrived(self.socket, self.identity, (OcppVersion.V16.subprotocol,)))
 
@@ -112,16 +114,24 @@ class Station:
 
     def admitted(self, subprotocol: str) -> None:
         self._open = True
+        self._asking = False
         self._paused = False
         self._next()
 
     def refused(self, status: int) -> None:
+        self._asking = False
         self.world.at(RECONNECT_S, self.connect)
 
     def closed(self, code: int) -> None:
         if self._open:
             self._lost()
             self.world.step(self.world.edge, StationGone(self.socket, "closed"))
+
+    def edge_died(self) -> None:
+        if self._open:
+            self._lost()
+        elif self._asking:
+            self.refused(503)
 
     def _lost(self) -> None:
         self._open = False
@@ -136,6 +146,8 @@ class Station:
         self._next()
 
     def text(self, text: str) -> None:
+        if not self._open:
+            return  # on its way when the socket broke
         message_id, message = parse(text)
         if message.type is MessageType.CALL:
             payload = payload_text(message)

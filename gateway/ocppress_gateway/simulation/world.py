@@ -4,6 +4,8 @@ Faults of the link:
   cut      what is on its way is lost; the two ends notice apart, each after up to `notice_s_max`; until then they send into the void
   stall    for a while nothing is delivered, then all of it at once and in order, as TCP does on a bad cellular link
   refuse   connections can't be made for a while
+  lose     one link message vanishes, as only a fault of ours could make it
+  restart  either program dies at once and begins with nothing; its sockets are gone, and the far end of the link notices later
 """
 
 from __future__ import annotations
@@ -47,6 +49,11 @@ __all__ = ["EDGE_NAME", "CsmsActor", "StationActor", "World"]
 
 EDGE_NAME: Final = "edge"
 
+LINK_BYTES_A_SECOND: Final = 20_000
+
+KERNEL_BYTES: Final = 16 * 1024
+"""What a socket's kernel buffer takes before the sender has to wait."""
+
 AT_ONCE_MAX: Final = 10_000
 """Events at one moment; more is a machine that spins."""
 
@@ -59,6 +66,7 @@ class StationActor(Protocol):
     def text(self, text: str) -> None: ...
     def closed(self, code: int) -> None: ...
     def paused(self, paused: bool) -> None: ...
+    def edge_died(self) -> None: ...
 
 
 class CsmsActor(Protocol):
@@ -71,9 +79,10 @@ class CsmsActor(Protocol):
 
 @dataclass(eq=False)
 class _Connection:
-    """A link connection: one number, known to both ends, and what is on its way."""
+    """A link connection and what is on its way; each end has a number of its own for it, for either may be restarted."""
 
     link: int
+    number: int
     edge_open: bool = True
     cloud_open: bool = False
     cut: bool = False
@@ -100,7 +109,10 @@ class World:
         self.stations: dict[int, StationActor] = {}
         self.csms: CsmsActor | None = None
         self._csms_open: dict[int, str] = {}
-        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self._csms_sockets = 0
+        self._csms_newest = 0
+        self._losing: set[str] = set()
+        self._queue: list[tuple[float, int, Callable[[], object]]] = []
         self._order = 0
         self._timers: dict[int, float] = {}
         self._connection: _Connection | None = None
@@ -110,7 +122,7 @@ class World:
 
     # --- time
 
-    def at(self, delay_s: float, action: Callable[[], None]) -> None:
+    def at(self, delay_s: float, action: Callable[[], object]) -> None:
         """Do something later; equal times keep their order."""
         self._order += 1
         heapq.heappush(self._queue, (self.now + delay_s, self._order, action))
@@ -134,17 +146,22 @@ class World:
         self._timers[id(machine)] = deadline
 
         def ring() -> None:
-            if self._timers.get(id(machine)) == deadline and machine in (self.edge, self.cloud):
+            if self._lives(machine) and self._timers.get(id(machine)) == deadline:
                 del self._timers[id(machine)]
                 self.step(machine, Tick())
 
         self.at(max(0.0, deadline - self.now), ring)
 
     def step(self, machine: Machine, event: Event) -> None:
-        """Give a machine an event and run its effects."""
+        """Give a machine an event and run its effects; one that has died hears nothing."""
+        if not self._lives(machine):
+            return
         for effect in machine.step(event, self.now):
             self._run(machine, effect)
         self._arm(machine)
+
+    def _lives(self, machine: Machine) -> bool:
+        return machine is self.edge or machine is self.cloud
 
     # --- effects
 
@@ -157,15 +174,19 @@ class World:
             case SendLink():
                 self._send_link("up" if machine is self.edge else "down", effect)
             case CloseLink():
-                if self._connection is not None and self._connection.link == effect.link:
+                if self._connection is not None and effect.link == self._number(machine, self._connection):
                     self.cut(notice_s=0.01)
             case OpenCsms():
-                self.at(0.02, lambda: self._open_csms(effect))
+                socket = self._csms_sockets + effect.socket
+                self._csms_newest = max(self._csms_newest, socket)
+                self.at(0.02, lambda: self._open_csms(machine, socket, effect))
             case SendCsms():
-                self.at(0.01, lambda: self._csms_text(effect))
+                socket = self._csms_sockets + effect.socket
+                self.at(0.01, lambda: self._csms_text(socket, effect.text))
             case CloseCsms():
-                if self._csms_open.pop(effect.socket, None) is not None and self.csms is not None:
-                    self.csms.closed(effect.socket)
+                socket = self._csms_sockets + effect.socket
+                if self._csms_open.pop(socket, None) is not None and self.csms is not None:
+                    self.csms.closed(socket)
             case AdmitStation():
                 self._tell(effect.socket, lambda station: station.admitted(effect.subprotocol))
             case RefuseStation():
@@ -192,89 +213,132 @@ class World:
 
     # --- the CSMS's side
 
-    def _open_csms(self, effect: OpenCsms) -> None:
+    # The CSMS's numbers for its sockets go on where a cloud that died stopped: `_csms_sockets` is what its successor's begin after.
 
-        self._csms_open[effect.socket] = effect.identity
+    def _open_csms(self, machine: Machine, socket: int, effect: OpenCsms) -> None:
+        if not self._lives(machine):
+            return
+        self._csms_open[socket] = effect.identity
         if self.csms is not None:
-            self.csms.opened(effect.socket, effect.identity)
-        self.step(self.cloud, CsmsOpened(effect.socket, effect.subprotocols[0]))
+            self.csms.opened(socket, effect.identity)
+        self.step(machine, CsmsOpened(effect.socket, effect.subprotocols[0]))
 
-    def _csms_text(self, effect: SendCsms) -> None:
-        if effect.socket in self._csms_open and self.csms is not None:
-            self.csms.text(effect.socket, effect.text)
+    def _csms_text(self, socket: int, text: str) -> None:
+        if socket in self._csms_open and self.csms is not None:
+            self.csms.text(socket, text)
 
     def csms_sends(self, socket: int, text: str) -> None:
         """The CSMS says something."""
-
         if socket in self._csms_open:
-            self.step(self.cloud, CsmsText(socket, text))
+            self.step(self.cloud, CsmsText(socket - self._csms_sockets, text))
 
     def csms_closes(self, socket: int) -> None:
         """The CSMS's socket is lost."""
-
         if self._csms_open.pop(socket, None) is not None:
             if self.csms is not None:
                 self.csms.closed(socket)
-            self.step(self.cloud, CsmsClosed(socket, "lost"))
+            self.step(self.cloud, CsmsClosed(socket - self._csms_sockets, "lost"))
+
+    # --- restarts
+
+    def restart_cloud(self) -> None:
+        """The cloud dies, and another begins with nothing."""
+        self.cut(cloud_died=True)
+        self._timers.pop(id(self.cloud), None)
+        for socket in list(self._csms_open):
+            del self._csms_open[socket]
+            if self.csms is not None:
+                self.csms.closed(socket)
+        self._csms_sockets = self._csms_newest
+        self.cloud = self._make_cloud(self.random)
+        self._arm(self.cloud)
+
+    def restart_edge(self) -> None:
+        """The edge dies, and another begins with nothing; stations' sockets are gone."""
+        self.cut(edge_died=True)
+        self._timers.pop(id(self.edge), None)
+        died, self.stations = self.stations, {}
+        self.edge = self._make_edge(self.random)
+        for station in {id(station): station for station in died.values()}.values():
+            station.edge_died()
+        self._arm(self.edge)
 
     # --- the link
 
     def _open_link(self, link: int) -> None:
-        connection = _Connection(link)
+        self._links += 1
+        connection = _Connection(link, self._links)
+        edge = self.edge
 
         def accepted() -> None:
+            if not self._lives(edge):
+                return
             if self.now < self.refuse_until:
-                self.step(self.edge, LinkClosed(link, "refused"))
+                self.step(edge, LinkClosed(link, "refused"))
                 return
             self._connection = connection
             connection.cloud_open = True
-            self.step(self.cloud, LinkOpened(link, EDGE_NAME))
+            self.step(self.cloud, LinkOpened(connection.number, EDGE_NAME))
             self.at(self.latency_s, opened)
 
         def opened() -> None:
             if connection.edge_open and not connection.cut:
-                self.step(self.edge, LinkOpened(link))
+                self.step(edge, LinkOpened(link))
 
         self.at(self.latency_s, accepted)
 
     def _send_link(self, direction: str, effect: SendLink) -> None:
         connection = self._connection
-        if connection is None or connection.link != effect.link:
+        machine, peer = (self.edge, self.cloud) if direction == "up" else (self.cloud, self.edge)
+        if connection is None or effect.link != self._number(machine, connection):
             return
-        machine: Machine = self.edge if direction == "up" else self.cloud
-        self.at(0.001, lambda: self.step(machine, LinkSent(effect.link)))
+        arrives = max(self.now + self.latency_s, self.stalled_until, connection.free_at[direction]) + len(effect.data) / LINK_BYTES_A_SECOND
+        taken = arrives - self.latency_s - KERNEL_BYTES / LINK_BYTES_A_SECOND
+        self.at(max(taken - self.now, 0.001), lambda: self.step(machine, LinkSent(effect.link)))
         if connection.cut:
             return
-        arrives = max(self.now + self.latency_s, self.stalled_until, connection.free_at[direction]) + len(effect.data) / 20_000
         connection.free_at[direction] = arrives
         connection.messages += 1
 
         def arrive() -> None:
-            if not connection.cut:
-                self.step(self.cloud if direction == "up" else self.edge, LinkMessage(effect.link, effect.data))
+            if direction in self._losing:
+                self._losing.remove(direction)
+            elif not connection.cut:
+                self.step(peer, LinkMessage(self._number(peer, connection), effect.data))
 
         self.at(arrives - self.now, arrive)
+
+    def _number(self, machine: Machine, connection: _Connection) -> int:
+        return connection.link if machine is self.edge else connection.number
+
+    def lose(self, direction: str) -> None:
+        """The next link message that would arrive in this direction ("up" or "down") doesn't."""
+        self._losing.add(direction)
 
     def stall(self, seconds: float) -> None:
         """Deliver nothing that is sent from now on until then."""
         self.stalled_until = self.now + seconds
 
-    def cut(self, notice_s: float | None = None) -> None:
-        """Lose the connection and what is on its way."""
+    def cut(self, notice_s: float | None = None, *, edge_died: bool = False, cloud_died: bool = False) -> None:
+        """Lose the connection and what is on its way; an end that died notices nothing."""
         connection = self._connection
         if connection is None or connection.cut:
             return
         connection.cut = True
         self.cuts += 1
 
+        edge, cloud = self.edge, self.cloud
+
         def edge_notices() -> None:
             connection.edge_open = False
-            self.step(self.edge, LinkClosed(connection.link, "cut"))
+            self.step(edge, LinkClosed(connection.link, "cut"))
 
         def cloud_notices() -> None:
             if connection.cloud_open:
                 connection.cloud_open = False
-                self.step(self.cloud, LinkClosed(connection.link, "cut"))
+                self.step(cloud, LinkClosed(connection.number, "cut"))
 
-        self.at(self.random.uniform(0, self.notice_s_max) if notice_s is None else notice_s, edge_notices)
-        self.at(self.random.uniform(0, self.notice_s_max) if notice_s is None else notice_s, cloud_notices)
+        if not edge_died:
+            self.at(self.random.uniform(0, self.notice_s_max) if notice_s is None else notice_s, edge_notices)
+        if not cloud_died:
+            self.at(self.random.uniform(0, self.notice_s_max) if notice_s is None else notice_s, cloud_notices)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ocppress_codecs.dictionary import Dictionary
 from ocppress_codecs.interface import CallLog, Endpoint, Side
 from ocppress_codecs.registry import open_endpoint
-from ocppress_codecs.rpc import Message, MessageType
+from ocppress_codecs.rpc import Message
+from ocppress_gateway.tools.dictionaries import NOTHING, LeftOut
 from ocppress_gateway.tools.frames import Agreement, SentFrame
 from ocppress_gateway.tools.schedule import Batch
 from ocppress_gateway.workloads.traces import Direction
@@ -25,32 +25,26 @@ class Heard:
     message: Message
 
 
-def encoded(batches: Iterable[Batch], agreement: Agreement, dictionary: Dictionary | None = None) -> Iterator[SentFrame]:
+def encoded(batches: Iterable[Batch], agreement: Agreement, left_out: LeftOut = NOTHING) -> Iterator[SentFrame]:
     """The frames of `batches`, from fresh contexts. Raises `EncodeError` for a message that fits in no frame."""
-    ends = _both_ends(agreement, dictionary)
+    ends = _both_ends(agreement, left_out)
     for batch in batches:
-        frame = ends[batch.direction.sender].encoder.encode(batch.messages)
-        # The far end learns of the CALLs as if it had decoded them; its own decoder isn't needed for anything else.
-        _note_calls(ends[batch.direction.opposite.sender].decoder.calls, batch.messages)
-        yield SentFrame(batch.at_s, batch.direction, frame)
+        yield SentFrame(batch.at_s, batch.direction, ends[batch.direction.sender].encoder.encode(batch.messages))
 
 
-def decoded(frames: Iterable[SentFrame], agreement: Agreement, dictionary: Dictionary | None = None) -> Iterator[Heard]:
+def decoded(frames: Iterable[SentFrame], agreement: Agreement, left_out: LeftOut = NOTHING) -> Iterator[Heard]:
     """The messages in `frames`, from fresh contexts. Raises `DecodeError`."""
-    ends = _both_ends(agreement, dictionary)
+    ends = _both_ends(agreement, left_out)
     for sent in frames:
-        messages = ends[sent.direction.opposite.sender].decoder.decode(sent.frame)
-        # Likewise the end that sent them.
-        _note_calls(ends[sent.direction.sender].encoder.calls, messages)
-        for message in messages:
+        for message in ends[sent.direction.opposite.sender].decoder.decode(sent.frame):
             yield Heard(sent.at_s, sent.direction, message)
 
 
-def _both_ends(agreement: Agreement, dictionary: Dictionary | None) -> dict[Side, Endpoint]:
-    return {side: open_endpoint(agreement.codec, agreement.version, side, dictionary=dictionary) for side in Side}
-
-
-def _note_calls(calls: CallLog, messages: Iterable[Message]) -> None:
-    for message in messages:
-        if message.type is MessageType.CALL:
-            calls.add(message.action)
+def _both_ends(agreement: Agreement, left_out: LeftOut) -> dict[Side, Endpoint]:
+    """Both ends write their CALLs into the same two logs: what one of them codes alone, the other learns as if it had coded it, too."""
+    up, down = CallLog(), CallLog()
+    logs = {Side.EDGE: (up, down), Side.CLOUD: (down, up)}
+    return {
+        side: open_endpoint(agreement.codec, agreement.version, side, *logs[side], dictionary=left_out.dictionary, prior=left_out.prior)
+        for side in Side
+    }

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO, Final, TextIO
 
@@ -24,11 +25,11 @@ from ocppress_codecs.rpc import OcppVersion
 from ocppress_gateway.errors import UsageError
 from ocppress_gateway.tools.coding import decoded, encoded
 from ocppress_gateway.tools.conversation import Conversation, Identities
-from ocppress_gateway.tools.dictionaries import dictionary_for
+from ocppress_gateway.tools.dictionaries import left_out_for
 from ocppress_gateway.tools.frames import Agreement, read_frames, write_frames
 from ocppress_gateway.tools.measure import Measured, measure_trace, pooled
 from ocppress_gateway.tools.schedule import schedule
-from ocppress_gateway.workloads.traces import TraceRecord, infer_version, read_trace, trace_line
+from ocppress_gateway.workloads.traces import INFERENCE_MESSAGES, TraceRecord, infer_version, read_trace, trace_line
 
 __all__ = ["add_parsers"]
 
@@ -55,7 +56,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         metavar="S",
         help="how long messages that may wait do so, in the trace's time (default 0)",
     )
-    encode.add_argument("--codec", type=CodecName, choices=list(CodecName), default=offers()[0][0], help="default: %(default)s")
+    encode.add_argument("--codec", choices=list(CodecName), help="default: the one that edge and cloud would agree on")
     _add_version(encode)
     encode.set_defaults(func=_encode)
 
@@ -81,9 +82,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _add_version(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--ocpp", type=OcppVersion, choices=list(OcppVersion), help="the trace's version; found from its messages otherwise"
-    )
+    parser.add_argument("--ocpp", choices=list(OcppVersion), help="the trace's version; found from its messages otherwise")
 
 
 def _delay(text: str) -> float:
@@ -99,10 +98,12 @@ def _delay(text: str) -> float:
 def _encode(args: argparse.Namespace) -> int:
     with _files():
         _refuse_same(args.trace, args.frames)
-        version = args.ocpp or infer_version(read_trace(args.trace))
-        agreement = Agreement(args.codec, version)
+        records = read_trace(args.trace)
+        first = list(islice(records, INFERENCE_MESSAGES))
+        version = OcppVersion(args.ocpp or infer_version(first))
+        agreement = Agreement(CodecName(args.codec or offers()[0][0]), version)
         conversation = Conversation(version)
-        batches = schedule(conversation.follow(read_trace(args.trace)), args.max_delay_s)
+        batches = schedule(conversation.follow(chain(first, records)), args.max_delay_s)
         with args.frames.open("wb") as file:
             total = write_frames(file, agreement, encoded(batches, agreement))
     _warn_skipped(args.trace, conversation.skipped)
@@ -136,7 +137,7 @@ def _measure(args: argparse.Namespace) -> int:
     with _files(), progress:
         for path in args.traces:
             records = list(read_trace(path))
-            version = args.ocpp or infer_version(records)
+            version = OcppVersion(args.ocpp or infer_version(records))
             task = progress.add_task(path.name, total=len(records) * len(ways))
             measured.append(
                 measure_trace(
@@ -144,7 +145,7 @@ def _measure(args: argparse.Namespace) -> int:
                     records,
                     version,
                     ways,
-                    dictionary=dictionary_for(path),
+                    left_out=left_out_for(path),
                     advance=partial(progress.advance, task),
                 )
             )
@@ -187,7 +188,7 @@ def _refuse_same(source: Path, target: Path) -> None:
 
 def _warn_skipped(path: Path, skipped: int) -> None:
     if skipped:
-        print(f"{path}: {skipped} texts are not OCPP-J and were left out", file=sys.stderr)
+        print(f"{path}: texts that are not OCPP-J, left out: {skipped}", file=sys.stderr)
 
 
 @contextmanager

@@ -10,7 +10,7 @@
 The first frame of each direction has five bytes before it, counted in its length: what two ends would agree on in their hello.
 
     ┌─────────────────┬─────────────────┐
-    │ codec << 4 |    │ fingerprint of  │      codec    0 verbatim, 1 cbor-zstd
+    │ codec << 4 |    │ fingerprint of  │      codec    0 verbatim, 1 cbor-zstd, 2 adaptive
     │ OCPP version u8 │ the codec, 4 B  │      version  0 1.6, 1 2.0.1, 2 2.1
     └─────────────────┴─────────────────┘
 
@@ -42,7 +42,7 @@ RECORD_FRAME_BYTES_MAX: Final = FRAME_BYTES_MAX + AGREEMENT_BYTES
 """A larger length is refused before anything of that size is read."""
 
 _DIRECTIONS: Final = (Direction.UP, Direction.DOWN)
-_CODECS: Final = (CodecName.VERBATIM, CodecName.CBOR_ZSTD)
+_CODECS: Final = (CodecName.VERBATIM, CodecName.CBOR_ZSTD, CodecName.ADAPTIVE)
 _VERSIONS: Final = (OcppVersion.V16, OcppVersion.V201, OcppVersion.V21)
 
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from ocppress_codecs.dictionary import Dictionary
 from ocppress_codecs.errors import DecodeError
 from ocppress_codecs.interface import CodecName
 from ocppress_codecs.rpc import Message, OcppVersion
 from ocppress_gateway.cost.deflate import deflate_payload_bytes
 from ocppress_gateway.tools.coding import decoded, encoded
 from ocppress_gateway.tools.conversation import Conversation, Said
+from ocppress_gateway.tools.dictionaries import LeftOut
 from ocppress_gateway.tools.frames import AGREEMENT_BYTES, Agreement
 from ocppress_gateway.tools.schedule import Batch, schedule
 from ocppress_gateway.workloads.traces import Direction, TraceRecord
@@ -50,10 +50,10 @@ def measure_trace(
     version: OcppVersion,
     ways: Iterable[tuple[CodecName, float]],
     *,
-    dictionary: Dictionary | None,
+    left_out: LeftOut,
     advance: Callable[[int], None],
 ) -> Measured:
-    """Measure in each of `ways` (codec, longest delay in seconds), with another dictionary than the codec's own if one is given.
+    """Measure in each of `ways` (codec, longest delay in seconds), with what `left_out` has instead of the codec's own.
 
     Calls `advance` with a number of messages now and then; in the end each has been counted once for each way.
     """
@@ -63,19 +63,17 @@ def measure_trace(
     deflate_bytes = deflate_payload_bytes((one.direction, one.text) for one in said)
     measured = Measured(name, version, len(said), conversation.skipped, json_bytes, deflate_bytes)
     for codec, max_delay_s in ways:
-        measured.coded.append(_coded(said, Agreement(codec, version), max_delay_s, dictionary, advance))
+        measured.coded.append(_coded(said, Agreement(codec, version), max_delay_s, left_out, advance))
     return measured
 
 
-def _coded(
-    said: Sequence[Said], agreement: Agreement, max_delay_s: float, dictionary: Dictionary | None, advance: Callable[[int], None]
-) -> Coded:
+def _coded(said: Sequence[Said], agreement: Agreement, max_delay_s: float, left_out: LeftOut, advance: Callable[[int], None]) -> Coded:
     batches = _counted(schedule(said, max_delay_s), advance)
-    frames = list(encoded(batches, agreement, dictionary))
+    frames = list(encoded(batches, agreement, left_out))
     heard: dict[Direction, list[Message]] = {direction: [] for direction in Direction}
     # A frame that can't even be decoded ends it: what is missing then is not exact.
     with suppress(DecodeError):
-        for one in decoded(frames, agreement, dictionary):
+        for one in decoded(frames, agreement, left_out):
             heard[one.direction].append(one.message)
     exact = all(heard[direction] == [one.message for one in said if one.direction is direction] for direction in Direction)
     openings = len({sent.direction for sent in frames}) * AGREEMENT_BYTES

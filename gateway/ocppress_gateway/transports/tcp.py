@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from ocppress_gateway.transports.base import WireCount
 
-__all__ = ["NOT_SENT_BYTES", "Wiretap", "set_edge_options", "set_link_options"]
+__all__ = ["KEEPALIVE_IDLE_S", "NOT_SENT_BYTES", "Wiretap", "set_edge_options", "set_link_options"]
 
 KEEPALIVE_IDLE_S: Final = 240
 """Silence after which the edge sends a probe: under the 5 minutes after which short-tempered carriers forget an idle mapping. 80 to 104

@@ -24,7 +24,9 @@ from aiohttp.http import WebSocketWriter
 
 from ocppress_gateway.core.limits import LINK_MESSAGE_BYTES_MAX
 from ocppress_gateway.errors import LinkLost, LinkRefused
-from ocppress_gateway.http_client import ClientSocket, client_session
+from ocppress_gateway.http_client import ClientSocket, client_session, unreachable
+from ocppress_gateway.http_listener import HttpListener
+from ocppress_gateway.http_requests import is_upgrade, request_logger
 from ocppress_gateway.transports.base import Connection, ConnectionHandler, Connector, Listener, WireCount, check_message
 from ocppress_gateway.transports.tcp import Wiretap, set_edge_options, set_link_options
 from ocppress_gateway.transports.tls import peer_name
@@ -42,6 +44,12 @@ SHUTDOWN_S: Final = 0.1
 
 CONNECTIONS_MAX: Final = 10_000
 """Link connections of one cloud process, more than the thousands it is meant for; one more is answered 503."""
+
+REQUEST_WITHIN_S: Final = CONNECT_TIMEOUT_S
+"""How long a connection may take to ask for its upgrade, and its TLS handshake before; an edge gives up after as long."""
+
+NEWCOMERS_MAX: Final = CONNECTIONS_MAX
+"""Connections that haven't asked for anything yet: all edges come back at once when the cloud has restarted."""
 
 HEADER_BYTES_MAX: Final = 1024
 """One line or field of the edge's upgrade request, whose longest is the 24 characters of its key; a host name has at most 253."""
@@ -92,9 +100,12 @@ class WebSocketConnection(Connection):
 
     async def receive(self) -> bytes:
         if self._lost is None:
-            message = await self._websocket.receive()
-            if self._lost is None:
-                if message.type is aiohttp.WSMsgType.BINARY and message.data:
+            try:
+                message = await self._websocket.receive()
+            except (OSError, aiohttp.ClientError) as error:  # in answering a ping
+                await self._end(_reason(error))
+            else:
+                if self._lost is None and message.type is aiohttp.WSMsgType.BINARY and message.data:
                     return bytes(message.data)
                 await self._end(self._why(message))
         raise LinkLost(self._lost or "closed")
@@ -183,20 +194,22 @@ class WebSocketListener(Listener):
     """The cloud's side. `ssl_context` as `transports.tls.link_server_context` makes it; without one the link is plain and `peer` is
     empty."""
 
-    def __init__(self, *, host: str, port: int, ssl_context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, *, host: str, port: int, ssl_context: ssl.SSLContext | None = None, request_within_s: float = REQUEST_WITHIN_S
+    ) -> None:
         if ssl_context is not None and ssl_context.verify_mode is not ssl.CERT_REQUIRED:
             raise ValueError("a link with TLS requires client certificates")
         self._host = host
         self._port = port
         self._ssl_context = ssl_context
         self._runner: web.AppRunner | None = None
+        self._listener = HttpListener(request_within_s=request_within_s, newcomers_max=NEWCOMERS_MAX)
         self._connections: set[WebSocketConnection] = set()
 
     @property
     def port(self) -> int:
         """The port listened on, also if 0 was asked for. Only while serving."""
-        assert self._runner is not None, "not serving"
-        return int(self._runner.addresses[0][1])
+        return self._listener.port
 
     @property
     def address(self) -> str:
@@ -207,11 +220,13 @@ class WebSocketListener(Listener):
             return await self._handle(request, handler)
 
         application = web.Application()
-        application.router.add_route("*", "/{path:.*}", handle)
+        application.router.add_route("*", "/{path:.*}", self._listener.handler(handle), expect_handler=_ignore_expectations)
         application.on_response_prepare.append(_drop_headers)
         self._runner = web.AppRunner(
             application,
             access_log=None,
+            logger=request_logger("ocppress.link"),
+            lingering_time=0,  # no request of an edge has a body to wait for
             tcp_keepalive=False,  # the edge alone probes
             shutdown_timeout=SHUTDOWN_S,
             max_line_size=HEADER_BYTES_MAX,
@@ -219,12 +234,12 @@ class WebSocketListener(Listener):
             max_headers=HEADERS_MAX,
         )
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port, ssl_context=self._ssl_context).start()
+        assert self._runner.server is not None, "it is there after the set-up"
+        await self._listener.listen(self._runner.server, self._host, self._port, self._ssl_context)
 
     async def close(self) -> None:
         if self._runner is not None:
-            for site in list(self._runner.sites):
-                await site.stop()
+            self._listener.stop()
             await asyncio.gather(*(connection.close("the cloud ends") for connection in self._connections))
             await self._runner.cleanup()
             self._runner = None
@@ -233,17 +248,20 @@ class WebSocketListener(Listener):
         websocket = web.WebSocketResponse(timeout=CLOSE_TIMEOUT_S, compress=False, max_msg_size=_MESSAGE_BYTES_MAX, writer_limit=0)
         if request.path != "/":
             return web.Response(status=HTTPStatus.NOT_FOUND)
-        if not websocket.can_prepare(request):
+        if not is_upgrade(websocket, request):
             return web.Response(status=HTTPStatus.UPGRADE_REQUIRED, headers={hdrs.UPGRADE: "websocket"})
         if len(self._connections) >= CONNECTIONS_MAX:
             return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE)
         transport = request.transport
         if transport is None:
-            return web.Response()  # gone already: nobody will see this
+            return _gone_already()
         set_link_options(transport.get_extra_info("socket"))
-        await websocket.prepare(request)
-        peer = peer_name(transport.get_extra_info("peercert"))
-        connection = WebSocketConnection(websocket, transport, peer=peer, release=_nothing)
+        try:
+            await websocket.prepare(request)
+            peer = peer_name(transport.get_extra_info("peercert"))
+            connection = WebSocketConnection(websocket, transport, peer=peer, release=_nothing)
+        except OSError:
+            return _gone_already()
         self._connections.add(connection)
         try:
             await handler(connection)
@@ -251,6 +269,15 @@ class WebSocketListener(Listener):
             await connection.close("the handler has returned")
             self._connections.discard(connection)
         return websocket
+
+
+async def _ignore_expectations(_: web.Request) -> None:
+    """An edge sends no `Expect`; aiohttp stumbles over some."""
+
+
+def _gone_already() -> web.Response:
+    """aiohttp wants an answer even where nobody will see it."""
+    return web.Response()
 
 
 async def _nothing() -> None:
@@ -287,11 +314,11 @@ def _connect_error(error: Exception) -> LinkLost | LinkRefused:
     if isinstance(error, aiohttp.WSServerHandshakeError):
         refused = error.status < HTTPStatus.INTERNAL_SERVER_ERROR
         return (LinkRefused if refused else LinkLost)(f"the upgrade was answered with status {error.status}")
-    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError) or isinstance(error.__cause__, ssl.SSLError):
-        return LinkRefused(_reason(error))
     if isinstance(error, TimeoutError):
         return LinkLost(f"no connection within {CONNECT_TIMEOUT_S:g} s")
-    return LinkLost(_reason(error))
+    refused = isinstance(error, aiohttp.ClientSSLError | ssl.SSLError) or isinstance(error.__cause__, ssl.SSLError)
+    reason = unreachable(error) if isinstance(error, aiohttp.ClientConnectorError) else _reason(error)
+    return (LinkRefused if refused else LinkLost)(reason)
 
 
 def _reason(error: BaseException) -> str:

@@ -201,7 +201,7 @@ def _session(
     interval_ms = workload.interval_s * 1000
     for tick_ms in range(interval_ms, length_ms, interval_ms):
         at_ms = begun_ms + tick_ms + random.randrange(TIMER_JITTER_MS)
-        values = meter.read(at_ms - read_ms, tick_ms * 100 // length_ms)
+        values = meter.read(at_ms - read_ms, tick_ms * 1_000_000 // length_ms)
         read_ms = at_ms
         reading = f',"meterValue":[{{"timestamp":"{_timestamp(at_ms)}","sampledValue":[{",".join(values)}]}}]'
         yield event(at_ms, "Updated", "MeterValuePeriodic", "Charging", reading)

@@ -1,7 +1,7 @@
 """Meters whose values move as real ones do, in integers: millivolts, milliamperes, milliwatts, watt-milliseconds.
 
-Voltage drifts slowly and has noise in its last digits, current holds its set point and tapers towards the end, power is their
-product before rounding, and the energy register only grows, from session to session.
+Voltage drifts slowly and has noise in its last digits, current holds its set point and tapers towards the end, power is the
+product of the two as they are shown, and the energy register only grows, from session to session.
 """
 
 from __future__ import annotations
@@ -23,10 +23,14 @@ def sampled_value(measurand: str, value: str, unit: str, *, phase: str = "", con
 
 def spelled(milli: int, decimals: int) -> str:
     """Thousandths of a unit, not negative, rounded to one to three decimals and written with all of them, as meters do: 230040, 1 → 230.0"""
-    step = 10 ** (3 - decimals)
-    rounded = (milli + step // 2) // step
-    whole, fraction = divmod(rounded, 10**decimals)
-    return f"{whole}.{fraction:0{decimals}d}"
+    whole, fraction = divmod(shown(milli, decimals), 1000)
+    return f"{whole}.{fraction // 10 ** (3 - decimals):0{decimals}d}"
+
+
+def shown(milli: int, decimals: int) -> int:
+    """Thousandths of a unit as they are shown with so many decimals: rounded, half a step up."""
+    step: int = 10 ** (3 - decimals)
+    return (milli + step // 2) // step * step
 
 
 class Meter(abc.ABC):
@@ -46,8 +50,8 @@ class Meter(abc.ABC):
         """Another vehicle starts to charge."""
 
     @abc.abstractmethod
-    def read(self, elapsed_ms: int, done_percent: int) -> list[str]:
-        """The sampled values, `elapsed_ms` after the last reading, when `done_percent` of the session has passed."""
+    def read(self, elapsed_ms: int, done_ppm: int) -> list[str]:
+        """The sampled values, `elapsed_ms` after the last reading, when `done_ppm` millionths of the session have passed."""
 
     def _add_energy(self, power_mw: int, elapsed_ms: int) -> None:
         self._register_wms += power_mw * elapsed_ms // 1000
@@ -70,15 +74,16 @@ class AcMeter(Meter):
     def begin(self) -> None:
         self._vehicle_ma = self._full_ma - self._random.randrange(self._full_ma // 4)
 
-    def read(self, elapsed_ms: int, done_percent: int) -> list[str]:
+    def read(self, elapsed_ms: int, done_ppm: int) -> list[str]:
         random = self._random
-        past = max(0, done_percent - self._taper_from_percent)
-        set_point_ma = self._vehicle_ma - (self._vehicle_ma - self._low_ma) * past // (100 - self._taper_from_percent)
+        taper_from_ppm = self._taper_from_percent * 10_000
+        past_ppm = max(0, done_ppm - taper_from_ppm)
+        set_point_ma = self._vehicle_ma - (self._vehicle_ma - self._low_ma) * past_ppm // (1_000_000 - taper_from_ppm)
         voltages_mv, currents_ma = [], []
         for phase, drift_mv in enumerate(self._drift_mv):
             self._drift_mv[phase] = max(-4_000, min(4_000, drift_mv + random.randint(-120, 120)))
-            voltages_mv.append(230_000 + self._drift_mv[phase] + random.randint(-350, 350))
-            currents_ma.append(set_point_ma + random.randint(-60, 60))
+            voltages_mv.append(shown(230_000 + self._drift_mv[phase] + random.randint(-350, 350), 1))
+            currents_ma.append(shown(set_point_ma + random.randint(-60, 60), 2))
         power_mw = sum(voltage * current for voltage, current in zip(voltages_mv, currents_ma, strict=True)) // 1000
         self._add_energy(power_mw, elapsed_ms)
         return [
@@ -101,12 +106,12 @@ class DcMeter(Meter):
     def begin(self) -> None:
         self._charge_wms = self.BATTERY_WMS * self._random.randint(250, 500) // 1000
 
-    def read(self, elapsed_ms: int, done_percent: int) -> list[str]:
+    def read(self, elapsed_ms: int, done_ppm: int) -> list[str]:
         random = self._random
         charged_permille = min(1000, self._charge_wms * 1000 // self.BATTERY_WMS)
         set_point_ma = 125_000 - 190 * max(0, charged_permille - 500)
-        voltage_mv = 365_000 + 45 * charged_permille + random.randint(-300, 300)
-        current_ma = set_point_ma + random.randint(-600, 600)
+        voltage_mv = shown(365_000 + 45 * charged_permille + random.randint(-300, 300), 1)
+        current_ma = shown(set_point_ma + random.randint(-600, 600), 1)
         power_mw = voltage_mv * current_ma // 1000
         self._add_energy(power_mw, elapsed_ms)
         self._charge_wms += power_mw * elapsed_ms // 1000

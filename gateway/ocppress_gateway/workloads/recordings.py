@@ -9,9 +9,10 @@ from __future__ import annotations
 import importlib.resources
 from typing import Final
 
+from ocppress_codecs.rpc import OcppVersion
 from ocppress_gateway.workloads.traces import TraceRecord, read_lines
 
-__all__ = ["load", "names", "station_program"]
+__all__ = ["load", "names", "station_program", "version"]
 
 _SUFFIX: Final = ".jsonl"
 _FOLDER: Final = importlib.resources.files("ocppress_gateway.workloads") / "recordings"
@@ -31,3 +32,8 @@ def load(name: str) -> list[TraceRecord]:
 def station_program(name: str) -> str:
     """Which program the recording `name` is of: `microocpp` for `sim-microocpp-1.6-offline`."""
     return name.split("-")[1]
+
+
+def version(name: str) -> OcppVersion:
+    """The version that station and CSMS had agreed on in the recording `name`: 1.6 for `sim-microocpp-1.6-offline`."""
+    return OcppVersion(name.split("-")[2])

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import enum
 import json
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +28,17 @@ from ocppress_gateway.core.limits import MESSAGE_TEXT_BYTES_MAX
 from ocppress_gateway.errors import UsageError
 from ocppress_gateway.workloads.version_words import VERSION_WORDS
 
-__all__ = ["Direction", "TraceError", "TraceRecord", "infer_version", "iso_time", "read_lines", "read_trace", "trace_line"]
+__all__ = [
+    "INFERENCE_MESSAGES",
+    "Direction",
+    "TraceError",
+    "TraceRecord",
+    "infer_version",
+    "iso_time",
+    "read_lines",
+    "read_trace",
+    "trace_line",
+]
 
 LINE_BYTES_MAX: Final = 8 * MESSAGE_TEXT_BYTES_MAX
 """A message of which each character is escaped as six, and the rest of the line."""
@@ -84,7 +95,9 @@ class _Line(msgspec.Struct):
 def read_trace(path: Path) -> Iterator[TraceRecord]:
     """The records of a `.jsonl` file, lazily; blank lines are skipped. Raises `TraceError`, or `OSError` where the file can't be read."""
     with path.open("rb") as file:
-        yield from read_lines(iter(lambda: file.readline(LINE_BYTES_MAX + 1), b""), str(path))
+        lines = iter(lambda: file.readline(LINE_BYTES_MAX + 1), b"")
+        first = next(lines, b"").removeprefix(BOM_UTF8)  # some editors put one there
+        yield from read_lines(chain([first], lines), str(path))
 
 
 def read_lines(lines: Iterable[bytes], name: str) -> Iterator[TraceRecord]:

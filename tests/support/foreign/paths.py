@@ -14,11 +14,10 @@ from ocppress_codecs.interface import CodecName
 from ocppress_gateway.cloud.program import CloudProgram
 from ocppress_gateway.core.cloud import ANY_STATION, CloudMachine, CloudSettings
 from ocppress_gateway.core.edge import EdgeMachine, EdgeSettings
-from ocppress_gateway.core.events import Effect, Event, Level, Note
-from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.edge.program import EdgeProgram
 from ocppress_gateway.transports.websocket import WebSocketConnector, WebSocketListener
 from tests.support.foreign.interface import PEER_WAIT_S
+from tests.support.watched_machine import WatchedMachine
 
 __all__ = ["PATHS", "Path", "through_ocppress"]
 
@@ -26,28 +25,6 @@ Path = Callable[[str], AbstractAsyncContextManager[str]]
 """From the CSMS's URL to the one that a station enters, both without the identity; lasts as long as the block."""
 
 _HOST: Final = "127.0.0.1"
-
-
-class _Watched:
-    """A machine whose notes are kept, to wait for one and to see that none is an error."""
-
-    def __init__(self, machine: Machine) -> None:
-        self._machine = machine
-        self.errors: list[Note] = []
-        self.link_up = asyncio.Event()
-
-    def step(self, event: Event, now: float) -> list[Effect]:
-        effects = self._machine.step(event, now)
-        for effect in effects:
-            if isinstance(effect, Note):
-                if effect.level >= Level.ERROR:
-                    self.errors.append(effect)
-                if effect.words == "link up":
-                    self.link_up.set()
-        return effects
-
-    def next_deadline(self) -> float | None:
-        return self._machine.next_deadline()
 
 
 @contextlib.asynccontextmanager
@@ -83,14 +60,14 @@ async def through_ocppress(csms_url: str, *, codec: CodecName = CodecName.CBOR_Z
         reconnect_max_s=60.0,
     )
     chance = random.SystemRandom().random
-    cloud_machine = _Watched(CloudMachine(cloud_settings, random=chance, random_bytes=os.urandom))
-    edge_machine = _Watched(EdgeMachine(edge_settings, random=chance, random_bytes=os.urandom))
+    cloud_machine = WatchedMachine(CloudMachine(cloud_settings, random=chance, random_bytes=os.urandom))
+    edge_machine = WatchedMachine(EdgeMachine(edge_settings, random=chance, random_bytes=os.urandom))
     listener = WebSocketListener(host=_HOST, port=0)
     async with CloudProgram(cloud_machine, listener, csms_url=csms_url + "/{identity}", shutdown_s=PEER_WAIT_S):
         connector = WebSocketConnector(f"ws://{_HOST}:{listener.port}/", None)
         async with EdgeProgram(edge_machine, connector, host=_HOST, port=0, shutdown_s=PEER_WAIT_S) as edge:
             async with asyncio.timeout(PEER_WAIT_S):
-                await edge_machine.link_up.wait()
+                await edge_machine.noted("link up")
             yield edge.station_url
             errors = cloud_machine.errors + edge_machine.errors
             assert not errors, f"the gateway noted errors: {errors}"

@@ -1,0 +1,272 @@
+"""Texts that nobody has foreseen, byte by byte: each bit by the mixed evidence of the bytes before it.
+
+    what the prior knows        after the last 1, 2, 3 and 4 bytes, and in this kind of text: probabilities that don't change
+    what this direction shows   after the last byte in this kind of text, after the last 2 and 4: places in the table of contexts
+    a match                     the byte that followed where the last four bytes stood before (`history`), or in the text most like this one
+
+The evidence is added up on the logistic scale with weights that learn; which weights, depends on how far back the prior knows the bytes and on the match.
+A match that has held for long is asked for the whole byte at once.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from ocppress_codecs.adaptive.coder import RATES, Coder
+from ocppress_codecs.adaptive.contexts import COUNT_BITS, COUNT_MAX, SHARED_MASK, TEXT_BASE, TEXT_MASK, mixed
+from ocppress_codecs.adaptive.history import History, Source
+from ocppress_codecs.adaptive.logistic import STRETCHED, squash
+from ocppress_codecs.errors import LimitExceeded
+
+__all__ = ["INPUTS", "SETS", "STATIC_SIZE", "CharacterModel", "first_weights", "known_as", "learned"]
+
+STATIC_SIZE: Final = 1 << 15
+_STATIC_MASK: Final = STATIC_SIZE - 1
+
+INPUTS: Final = 9
+SETS: Final = 16
+_FIRST_WEIGHT: Final = 65536 * 3 // 10
+_LEARNING: Final = 10
+"""How fast weights move."""
+
+_LONG_MATCH: Final = 12
+"""Bytes after which a match is asked for whole bytes."""
+
+_MISSES_MAX: Final = 8
+"""Misses after which a match is given up; in records of one kind a digit differs here and there."""
+
+_WEIGHT_MAX: Final = 1 << 21
+"""To where weights are brought back before each text: 32 times the evidence."""
+
+
+@final
+class CharacterModel:
+    """The statistics of one direction.
+
+    `static` is the prior's and isn't changed: for each context how likely a 1 is, on the logistic scale, 0 where nothing is known. To train it, give `trained`
+    the places that it comes from.
+    """
+
+    __slots__ = ("_kept", "history", "known", "static", "trained", "weights")
+
+    def __init__(self, known: Source, static: list[int], weights: list[list[int]]) -> None:
+        self.history: History = History()
+        self.known: Source = known
+        """The prior's text."""
+        self.static: list[int] = static
+        self.weights: list[list[int]] = weights
+        """Not changed in place but for those of a frame that isn't kept yet."""
+        self.trained: list[int] = []
+        self._kept: list[list[int]] | None = None
+
+    def keep(self) -> None:
+        """What was learned stays."""
+        self._kept = None
+        self.history.keep()
+
+    def undo(self) -> None:
+        """Forget what was learned since `keep`."""
+        if self._kept is not None:
+            self.weights = self._kept
+            self._kept = None
+        self.history.undo()
+
+    def code(self, coder: Coder, data: bytes, kind: int, hint: bytes, length: int, limit: int) -> bytes:
+        """A text without zero bytes, of up to `limit` bytes; or any `length` bytes if that isn't -1.
+
+        `kind` is a context of 32 bits for texts of this kind, `hint` a text that may be like it. Raises `LimitExceeded`.
+        """
+        if self._kept is None:
+            self._kept = self.weights
+            self.weights = [[max(-_WEIGHT_MAX, min(_WEIGHT_MAX, weight)) for weight in group] for group in self._kept]
+        states = coder.states
+        journal = coder.journal
+        writing = coder.writing
+        size = len(data)
+        out = bytearray()
+        one = two = three = four = 0
+        source = hint
+        place = 0
+        held = 4 if hint else 0
+        """How many bytes the match has held, 0 where there is none (any more)."""
+        misses = 0
+        while length != len(out):
+            done = len(out)
+            coder.check_work()
+            if done > limit:
+                raise LimitExceeded("literal_bytes", limit, done)
+            if done >= 4 and (held < 4 or misses):
+                tail = bytes(out[-4:])
+                found = self.history.own.find(tail)
+                if found:
+                    source = self.history.own.text
+                else:
+                    found = self.known.find(tail)
+                    if found:
+                        source = self.known.text
+                if found:
+                    place = found
+                    held = max(held, 4)
+                    misses = 0
+            if place >= len(source):
+                held = 0
+            byte = (data[done] if done < size else 0) if writing else 0
+            predicted = -1
+            if held or misses:
+                predicted = source[place] if place < len(source) else -1
+            if predicted >= 0 and held >= _LONG_MATCH and not misses:
+                if coder.bit(mixed(held if held < 32 else 32, 101) & SHARED_MASK, 1 if byte == predicted else 0):
+                    out.append(predicted)
+                    four, three, two, one = three, two, one, predicted
+                    held += 1
+                    place += 1
+                    if predicted == 0 and length < 0:
+                        out.pop()
+                        return bytes(out)
+                    continue
+                held = 0
+                misses = 1
+                byte = self._byte(coder, states, journal, byte, one, two, three, four, kind, -1, 0, 0)
+            else:
+                byte = self._byte(coder, states, journal, byte, one, two, three, four, kind, predicted, held, misses)
+                if predicted >= 0:
+                    if byte == predicted:
+                        held += 1
+                        if held >= 16:
+                            misses = 0
+                    else:
+                        held = 0
+                        misses += 1
+            place += 1
+            if misses > _MISSES_MAX:
+                misses = 0
+                held = 0
+                place = len(source)
+            if byte == 0 and length < 0:
+                return bytes(out)
+            out.append(byte)
+            four, three, two, one = three, two, one, byte
+        return bytes(out)
+
+    def _byte(
+        self,
+        coder: Coder,
+        states: list[int],
+        journal: list[int],
+        byte: int,
+        one: int,
+        two: int,
+        three: int,
+        four: int,
+        kind: int,
+        predicted: int,
+        held: int,
+        misses: int,
+    ) -> int:
+        static = self.static
+        sets = self.weights
+        after_one = mixed(one, 1)
+        after_two = mixed(after_one, two)
+        after_three = mixed(after_two, three)
+        after_four = mixed(after_three, four)
+        of_kind = mixed(kind, one)
+        own_kind = mixed(of_kind, 5)
+        own_two = mixed(after_two, 6)
+        own_four = mixed(after_four, 7)
+        match_context = mixed(min(held, 15), misses)
+        match_set = 0 if predicted < 0 else 1 if misses else 2 if held < 8 else 3
+        symbol = 1
+        for shift in range(7, -1, -1):
+            step = symbol * 0x9E5
+            first = after_one + step & _STATIC_MASK
+            second = after_two + step & _STATIC_MASK
+            third = after_three + step & _STATIC_MASK
+            fourth = after_four + step & _STATIC_MASK
+            of = of_kind + step & _STATIC_MASK
+            x1 = static[first]
+            x2 = static[second]
+            x3 = static[third]
+            x4 = static[fourth]
+            x5 = static[of]
+            place6 = TEXT_BASE + (own_kind + step & TEXT_MASK)
+            place7 = TEXT_BASE + (own_two + step & TEXT_MASK)
+            place8 = TEXT_BASE + (own_four + step & TEXT_MASK)
+            state6 = states[place6]
+            state7 = states[place7]
+            state8 = states[place8]
+            x6 = STRETCHED[state6 >> 10]
+            x7 = STRETCHED[state7 >> 10]
+            x8 = STRETCHED[state8 >> 10]
+            x9 = 0
+            expected = -1
+            place9 = 0
+            state9 = 0
+            if predicted >= 0 and predicted + 256 >> shift + 1 == symbol:
+                expected = predicted >> shift & 1
+                place9 = mixed(match_context, expected) & SHARED_MASK
+                state9 = states[place9]
+                x9 = STRETCHED[state9 >> 10]
+                if not expected:
+                    x9 = -x9
+            known = 12 if x4 else 8 if x3 else 4 if x2 else 0
+            weights = sets[known + match_set if expected >= 0 else known]
+            total = (
+                x1 * weights[0]
+                + x2 * weights[1]
+                + x3 * weights[2]
+                + x4 * weights[3]
+                + x5 * weights[4]
+                + x6 * weights[5]
+                + x7 * weights[6]
+                + x8 * weights[7]
+                + x9 * weights[8]
+            ) >> 16
+            probability = squash(total)
+            bit = coder.code(probability * 16 if 2 < probability < 4094 else 32 if probability <= 2 else 65504, byte >> shift & 1)
+            error = ((bit << 12) - probability) * _LEARNING
+            weights[0] += x1 * error + 0x8000 >> 16
+            weights[1] += x2 * error + 0x8000 >> 16
+            weights[2] += x3 * error + 0x8000 >> 16
+            weights[3] += x4 * error + 0x8000 >> 16
+            weights[4] += x5 * error + 0x8000 >> 16
+            weights[5] += x6 * error + 0x8000 >> 16
+            weights[6] += x7 * error + 0x8000 >> 16
+            weights[7] += x8 * error + 0x8000 >> 16
+            weights[8] += x9 * error + 0x8000 >> 16
+            journal += (place6, state6, place7, state7, place8, state8)
+            states[place6] = learned(state6, bit)
+            states[place7] = learned(state7, bit)
+            states[place8] = learned(state8, bit)
+            if expected >= 0:
+                journal += (place9, state9)
+                states[place9] = learned(state9, 1 if bit == expected else 0)
+            if self.trained:
+                for place in (first, second, third, fourth, of):
+                    self._train(place, bit)
+            symbol = symbol << 1 | bit
+        return symbol & 0xFF
+
+    def _train(self, place: int, bit: int) -> None:
+        state = self.trained[place] = learned(self.trained[place], bit)
+        self.static[place] = known_as(state >> 10)
+
+
+def learned(state: int, bit: int) -> int:
+    """A place of the table after one more decision."""
+    count = state & COUNT_MAX
+    probability = state >> COUNT_BITS
+    if bit:
+        probability += (65535 - probability) * RATES[count] >> 16
+    else:
+        probability -= probability * RATES[count] >> 16
+    return probability << COUNT_BITS | (count + 1 if count < COUNT_MAX else count)
+
+
+def known_as(probability: int) -> int:
+    """What a probability in 4096ths, which isn't unknown, is in `static`."""
+    return STRETCHED[probability] or 1
+
+
+def first_weights() -> list[list[int]]:
+    """The weights before any training."""
+    return [[_FIRST_WEIGHT] * INPUTS for _ in range(SETS)]

@@ -1,0 +1,190 @@
+"""One message: what it answers, its shape, its values."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ocppress_codecs.adaptive.coder import Coder
+from ocppress_codecs.adaptive.contexts import OWN_BASE, OWN_MASK, SHARED_MASK, mixed
+from ocppress_codecs.adaptive.first_sight import checked_skeleton, code_skeleton
+from ocppress_codecs.adaptive.forecasts import Readings
+from ocppress_codecs.adaptive.literals import ZSTD_BYTES_MIN, code_text
+from ocppress_codecs.adaptive.model import SHAPE_BYTES_MAX, Model, Shape, run_context
+from ocppress_codecs.adaptive.numerals import code_choice, code_gamma
+from ocppress_codecs.adaptive.skeletons import HOLE, filled, split
+from ocppress_codecs.adaptive.slots import Slots
+from ocppress_codecs.adaptive.successors import candidates
+from ocppress_codecs.adaptive.values import code_value
+from ocppress_codecs.carriage import REFERENCE_EXPECTED, Progress, reference, resolved, validated
+from ocppress_codecs.errors import LimitExceeded, Malformed
+from ocppress_codecs.interface import CallLog
+from ocppress_codecs.rpc import Message, MessageType
+from ocppress_codecs.scalars import Scalar, Text, token_of
+
+__all__ = ["NOTES_REACH", "TEXT_CONTEXT", "code_message"]
+
+NOTES_REACH: Final = 64
+"""How far back, from the newest CALL that the answering end has decoded, it says what kind of CALL it answers."""
+
+PLAIN_BYTES_MAX: Final = 8 * 1024
+"""Body or skeleton above which an unknown shape goes as text: it is too large to be remembered as a shape, and zstd is quicker."""
+
+NOVEL_BYTES_MAX: Final = 2048
+"""Text in one message that is new to this direction, above which a writer lets zstd carry all of it."""
+
+VALUES_MAX: Final = 512
+"""Values of one shape; what has more goes as text."""
+
+TEXT_CONTEXT: Final = 1
+"""The shape's context of a message that went as text."""
+
+_TYPES: Final = {member.value: member for member in MessageType}
+
+
+def code_message(
+    coder: Coder, model: Model, given: Message | None, as_text: bool, progress: Progress, answered: CallLog, limit: int
+) -> tuple[Message, Progress, int]:
+    """One message, the progress after it, and what it is: the context of its shape. Raises `DecodeError`.
+
+    `given` is None for a reader; `as_text` asks a writer not to look into the body. `answered` are the CALLs of the other direction, `limit` is what is left of
+    the frame's text, in bytes.
+    """
+    coder.check_work()
+    number = 0
+    is_answer = 0
+    if given is not None:
+        number = reference(given, progress)[0]
+        is_answer = _is_answer(given.type)
+    is_answer = coder.pair(OWN_BASE + (mixed(model.subject, 90) & OWN_MASK), mixed(91, model.kinds) & SHARED_MASK, is_answer)
+    near = mixed(model.subject, 95)
+    far = mixed(near, model.before)
+    call: int | None = None
+    if is_answer:
+        number = code_gamma(coder, mixed(92, 0), number)
+        call = resolved(MessageType.CALLRESULT, number, progress)[0]
+        note = 0
+        if call is not None and coder.bit(93, 1 if call >= answered.count - NOTES_REACH else 0):
+            note = answered.note(call)
+        near = mixed(mixed(note, 94), 0)
+        far = mixed(near, model.subject)
+    skeleton = ""
+    values: list[Scalar] = []
+    if given is not None and not as_text:
+        skeleton, values = split(given.type.value, given.body)
+        if _novel_bytes(model, values) > NOVEL_BYTES_MAX:
+            skeleton = ""
+    shape = _code_shape(coder, model, skeleton, near, far, is_answer, limit)
+    if shape is None:
+        kind = code_choice(coder, mixed(97, 0), 3, given.type.value if given is not None else 0)
+        body = code_text(coder, model, given.body if given is not None else "", limit)
+        context = TEXT_CONTEXT
+    else:
+        kind = shape.message_type
+        body = _code_values(coder, model, shape, values, limit)
+        context = shape.context
+    if kind not in _TYPES:
+        raise Malformed(f"message type {kind}")
+    message_type = _TYPES[kind]
+    if _is_answer(message_type) != is_answer:
+        raise Malformed("an answer that is none, or the reverse")
+    if message_type is MessageType.CALLRESULTERROR:
+        number = code_gamma(coder, mixed(98, 0), number)
+    elif not is_answer:
+        number = REFERENCE_EXPECTED
+    call, progress = resolved(message_type, number, progress)
+    if shape is None or message_type is MessageType.CALLERROR or message_type is MessageType.CALLRESULTERROR:
+        action = validated(message_type, body)
+    else:
+        action = shape.action
+    if context == model.subject:
+        model.run += 1 if model.run & 0xFFFF < 0xFFFF else 0
+    else:
+        model.run = (model.run & 0xFFFFFFFF) << 16 | 1
+    model.before = model.subject
+    model.subject = context
+    model.kinds = (model.kinds << 1 | is_answer) & 7
+    return Message(message_type, action, body, call), progress, context
+
+
+def _novel_bytes(model: Model, values: list[Scalar]) -> int:
+    """About how much text the character model would have to carry; single texts that go by zstd aside."""
+    total = 0
+    for value in values:
+        if isinstance(value, Text) and len(value.token) < ZSTD_BYTES_MIN and model.strings.find(value.token) < 0:
+            total += len(value.token)
+    return total
+
+
+def _is_answer(message_type: MessageType) -> int:
+    return 1 if message_type is MessageType.CALLRESULT or message_type is MessageType.CALLERROR else 0
+
+
+def _code_shape(coder: Coder, model: Model, skeleton: str, near: int, far: int, is_answer: int, limit: int) -> Shape | None:
+    """The shape, None where the message goes as text. A writer gives its skeleton, "" for text."""
+    shapes = model.shapes
+    wanted = shapes.find(skeleton) if skeleton else -1
+    packed_far = model.shape_following.find(far)
+    packed_near = model.shape_following.find(near)
+    row = run_context(model.run)
+    number = _follower(coder, shapes, candidates(packed_far), [], far, row, 0, wanted)
+    if number < 0:
+        number = _follower(coder, shapes, candidates(packed_near), candidates(packed_far), near, row, 1, wanted)
+    if number < 0:
+        ranked = shapes.ranked()
+        if ranked and coder.bit(mixed(112, is_answer) & SHARED_MASK, 1 if wanted >= 0 else 0):
+            rank = code_gamma(coder, mixed(113, 0), ranked.index(wanted) if wanted >= 0 else 0)
+            if rank >= len(ranked):
+                raise Malformed("a shape that isn't there")
+            number = ranked[rank]
+    if number >= 0:
+        shapes.touch(number)
+        shape = shapes.items[number]
+        assert shape is not None, "a shape that is forgotten has no number"
+    else:
+        plain = 1 if 0 < len(skeleton) <= PLAIN_BYTES_MAX and skeleton.count(HOLE) <= VALUES_MAX else 0
+        if not coder.bit(114, plain):
+            return None
+        skeleton = code_skeleton(coder, model, skeleton, near if is_answer else 0, min(limit, PLAIN_BYTES_MAX))
+        number = shapes.find(skeleton)
+        if number >= 0:
+            raise Malformed("a new shape that isn't new")
+        checked_skeleton(skeleton)
+        shape = Shape(skeleton)
+        if len(shape.plan.holes) > VALUES_MAX:
+            raise LimitExceeded("values", VALUES_MAX, len(shape.plan.holes))
+        if shape.text_bytes > SHAPE_BYTES_MAX:
+            return shape
+        number = shapes.insert(skeleton, shape, shape.text_bytes)
+    model.shape_following.follow(far, packed_far, number)
+    model.shape_following.follow(near, packed_near, number)
+    return shape
+
+
+def _follower(
+    coder: Coder, shapes: Slots[str, Shape], guesses: list[int], excluded: list[int], context: int, row: int, order: int, wanted: int
+) -> int:
+    """The shape, if it is one of those that followed before; -1 if it isn't."""
+    rank = 0
+    for number in guesses:
+        if number in excluded or number >= len(shapes.items) or shapes.items[number] is None:
+            continue
+        own = mixed(mixed(context, number), row)
+        if coder.pair(OWN_BASE + (own & OWN_MASK), mixed(mixed(111, order * 4 + rank), row) & SHARED_MASK, 1 if number == wanted else 0):
+            return number
+        rank += 1
+    return -1
+
+
+def _code_values(coder: Coder, model: Model, shape: Shape, values: list[Scalar], limit: int) -> str:
+    """The body of a message of `shape`."""
+    left = limit - shape.text_bytes
+    plan = shape.plan
+    tokens = [""] * len(plan.holes)
+    readings = Readings()
+    for place in plan.order:
+        if left < 0:
+            raise LimitExceeded("frame_text_bytes", limit, limit - left)
+        token = token_of(code_value(coder, model, shape, place, values[place] if coder.writing else None, readings, left + 1))
+        left -= len(token)
+        tokens[place] = token
+    return filled(shape.segments, tokens)

@@ -1,0 +1,267 @@
+"""All that one direction has learned, the same at both ends after each frame.
+
+    table        probabilities by context                 `contexts`, `coder`
+    shapes       skeletons seen, and what followed them   `slots`, `successors`
+    words        their parts, and what followed those
+    fields       values by what they are                  `fields`
+    strings      texts that are referred to by number
+    characters   remembered text, and weights             `characters`, `history`
+
+Everything has a bound. All changes since `keep` can be undone, at the cost of what changed.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from ocppress_codecs.adaptive.characters import CharacterModel
+from ocppress_codecs.adaptive.contexts import mixed, text_hash
+from ocppress_codecs.adaptive.fields import Field
+from ocppress_codecs.adaptive.history import Source
+from ocppress_codecs.adaptive.plans import Plan, plan_of
+from ocppress_codecs.adaptive.skeletons import HOLE
+from ocppress_codecs.adaptive.slots import Slots
+from ocppress_codecs.adaptive.successors import Successors
+from ocppress_codecs.rpc import MessageType, action_of
+
+__all__ = [
+    "FIELDS_MAX",
+    "SHAPES_BYTES_MAX",
+    "SHAPES_MAX",
+    "SHAPE_BYTES_MAX",
+    "STRINGS_BYTES_MAX",
+    "STRINGS_MAX",
+    "STRING_BYTES_MAX",
+    "WORDS_BYTES_MAX",
+    "WORDS_MAX",
+    "WORD_BYTES_MAX",
+    "Knowledge",
+    "Model",
+    "Shape",
+    "frame_context",
+    "run_context",
+]
+
+SHAPES_MAX: Final = 128
+SHAPES_BYTES_MAX: Final = 25 * 1024
+SHAPE_BYTES_MAX: Final = 6 * 1024
+"""Skeletons remembered. A station uses 10 to 60, of 2 KiB where it reports twenty values; reports above the last limit are remembered as text only."""
+
+WORDS_MAX: Final = 256
+WORDS_BYTES_MAX: Final = 4 * 1024
+WORD_BYTES_MAX: Final = 64
+"""Parts of skeletons that the prior doesn't know: vendors' own names of members."""
+
+STRINGS_MAX: Final = 128
+STRINGS_BYTES_MAX: Final = 6 * 1024
+STRING_BYTES_MAX: Final = 512
+"""Strings that are referred to by number: transactions, tokens, names. Longer ones are found in the remembered text."""
+
+FIELDS_MAX: Final = 84
+"""Values that are followed. A station with twenty measured values has about 60 in all."""
+
+_SHAPE_SETS: Final = 128
+_WORD_SETS: Final = 256
+
+
+@final
+class Knowledge:
+    """The prior: what both ends know from the start. Shared by all directions, never changed by them."""
+
+    __slots__ = ("fingerprint", "following", "known", "states", "static", "weights", "word_numbers", "words")
+
+    def __init__(
+        self,
+        states: list[int],
+        static: list[int],
+        weights: list[list[int]],
+        words: list[str],
+        following: dict[int, int],
+        text: bytes,
+        index_size: int,
+        fingerprint: bytes,
+    ) -> None:
+        self.states: Final[list[int]] = states
+        self.static: Final[list[int]] = static
+        self.weights: Final[list[list[int]]] = weights
+        self.words: Final[list[str]] = words
+        self.word_numbers: Final[dict[str, int]] = {word: number for number, word in enumerate(words)}
+        self.following: Final[dict[int, int]] = following
+        """Packed lists of successors of words, by context."""
+        self.known: Final[Source] = Source(text, index_size)
+        self.fingerprint: Final[bytes] = fingerprint
+
+
+@final
+class Shape:
+    """A skeleton with what is derived from it."""
+
+    __slots__ = ("action", "context", "message_type", "plan", "segments", "text_bytes")
+
+    def __init__(self, skeleton: str) -> None:
+        """`skeleton` must have passed `first_sight.checked_skeleton`."""
+        self.message_type: Final[int] = int(skeleton[0])
+        self.action: Final[str] = action_of(MessageType(self.message_type), skeleton[1:].replace(HOLE, "0"))
+        self.segments: Final[list[str]] = skeleton[1:].split(HOLE)
+        self.plan: Final[Plan] = plan_of(skeleton)
+        self.context: Final[int] = text_hash(skeleton)
+        self.text_bytes: Final[int] = len(skeleton.encode())
+
+
+@final
+class Model:
+    """The state of one direction."""
+
+    __slots__ = (
+        "_kept",
+        "before",
+        "characters",
+        "clock",
+        "fields",
+        "following",
+        "journal",
+        "kinds",
+        "knowledge",
+        "lengths",
+        "register_wh",
+        "run",
+        "shape_following",
+        "shapes",
+        "states",
+        "strings",
+        "subject",
+        "words",
+    )
+
+    def __init__(self, knowledge: Knowledge) -> None:
+        self.knowledge: Knowledge = knowledge
+        self.states: list[int] = knowledge.states.copy()
+        self.journal: list[int] = []
+        self.shapes: Slots[str, Shape] = Slots(SHAPES_MAX, SHAPES_BYTES_MAX)
+        self.shape_following: Successors = Successors(_SHAPE_SETS, {})
+        self.words: Slots[str, str] = Slots(WORDS_MAX, WORDS_BYTES_MAX)
+        self.following: Successors = Successors(_WORD_SETS, knowledge.following)
+        self.fields: Slots[int, Field] = Slots(FIELDS_MAX, FIELDS_MAX)
+        self.strings: Slots[str, str] = Slots(STRINGS_MAX, STRINGS_BYTES_MAX)
+        self.characters: CharacterModel = CharacterModel(knowledge.known, knowledge.static, knowledge.weights)
+        self.clock: int = 0
+        """The last timestamp of this direction, in 10**-CLOCK_DIGITS seconds."""
+        self.register_wh: int = 0
+        """The last energy register."""
+        self.subject: int = 0
+        """The context of the last message's shape."""
+        self.before: int = 0
+        """The one before it."""
+        self.kinds: int = 0
+        """Which of the last messages were answers, a bit each."""
+        self.run: int = 0
+        """How many messages of one shape came in a row: now, before, and before that, 16 bits each, the last in the low ones."""
+        self.lengths: int = 0
+        """How many messages the last two frames had, the last one in the low 16 bits."""
+        self._kept: tuple[int, ...] = self.scalars()
+
+    def scalars(self) -> tuple[int, ...]:
+        """What is a number by itself."""
+        return self.clock, self.register_wh, self.subject, self.before, self.kinds, self.run, self.lengths
+
+    def set_scalars(self, scalars: tuple[int, ...]) -> None:
+        """The reverse of `scalars`."""
+        self.clock, self.register_wh, self.subject, self.before, self.kinds, self.run, self.lengths = scalars
+
+    def keep(self) -> None:
+        """What was learned stays."""
+        self.journal.clear()
+        self.shapes.keep()
+        self.shape_following.keep()
+        self.words.keep()
+        self.following.keep()
+        self.fields.keep()
+        self.strings.keep()
+        self.characters.keep()
+        self._kept = self.scalars()
+
+    def undo(self) -> None:
+        """Forget what was learned since `keep`."""
+        states = self.states
+        journal = self.journal
+        for place in range(len(journal) - 2, -2, -2):
+            states[journal[place]] = journal[place + 1]
+        journal.clear()
+        self.shapes.undo()
+        self.shape_following.undo()
+        self.words.undo()
+        self.following.undo()
+        self.fields.undo()
+        self.strings.undo()
+        self.characters.undo()
+        self.set_scalars(self._kept)
+
+    def word(self, number: int) -> str | None:
+        """A part of skeletons by its number: those of the prior first, then those of this direction."""
+        known = self.knowledge.words
+        if number < len(known):
+            return known[number]
+        place = number - len(known)
+        return self.words.items[place] if place < len(self.words.items) else None
+
+    def word_number(self, word: str) -> int:
+        """The reverse of `word`, -1 if it has none."""
+        number = self.knowledge.word_numbers.get(word, -1)
+        if number < 0:
+            number = self.words.find(word)
+            if number >= 0:
+                number += len(self.knowledge.words)
+        return number
+
+    def remember_word(self, word: str) -> int:
+        """Give a new word a number, -1 if it is too long for one."""
+        size = len(word.encode())
+        if size > WORD_BYTES_MAX:
+            return -1
+        return len(self.knowledge.words) + self.words.insert(word, word, size)
+
+    def remember_string(self, token: str) -> int:
+        """The number of a string, new or not, that is used now; -1 if it is too long for one."""
+        number = self.strings.find(token)
+        if number >= 0:
+            self.strings.touch(number)
+            return number
+        size = len(token.encode())
+        if size > STRING_BYTES_MAX:
+            return -1
+        return self.strings.insert(token, token, size)
+
+    def string(self, number: int) -> str | None:
+        """A string by its number, None if it has been forgotten."""
+        items = self.strings.items
+        return items[number] if 0 <= number < len(items) else None
+
+    def set_field(self, key: int, field: Field) -> None:
+        """The field of `key` is now `field`."""
+        number = self.fields.find(key)
+        if number >= 0:
+            self.fields.replace(number, field)
+        else:
+            self.fields.insert(key, field, 1)
+
+    def field(self, key: int) -> Field | None:
+        """The field of `key`."""
+        number = self.fields.find(key)
+        return self.fields.items[number] if number >= 0 else None
+
+
+def run_context(run: int) -> int:
+    """How far a row of messages of one shape has come, compared with the row before the last one, which often was of the same."""
+    return _compared(run & 0xFFFF, run >> 32)
+
+
+def frame_context(lengths: int, sent: int) -> int:
+    """How far a frame with `sent` messages has come, compared with the two before it."""
+    last = lengths & 0xFFFF
+    other = lengths >> 16
+    return mixed(mixed(_compared(sent, last), _compared(sent, other)), min(sent, 3))
+
+
+def _compared(sent: int, before: int) -> int:
+    difference = sent - before
+    return max(-3, min(2, difference)) + 3

@@ -1,0 +1,128 @@
+"""The figures of a run at one moment: what the table shows and `--json` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from ocppress_gateway.cost.wire import FULL_HANDSHAKE, Conditions
+from ocppress_gateway.demo.tally import LinkLayers, Tally, network_conditions
+from ocppress_gateway.transports.base import WireCount
+from ocppress_gateway.transports.tcp import KEEPALIVE_IDLE_S
+
+__all__ = ["Figures", "StationFigures", "figures"]
+
+MB: Final = 1e6
+
+MONTH_CONDITIONS: Final = Conditions(keepalive_s=KEEPALIVE_IDLE_S, reconnect=FULL_HANDSHAKE)
+"""IPv4 without TCP timestamps, three reconnects a day, and what the edge does today: it probes that often and resumes no TLS session."""
+
+
+@dataclass(frozen=True, slots=True)
+class StationFigures:
+    """One station, both directions; a month is None where less than an hour has been played."""
+
+    station: str
+    ocpp: str
+    played_s: float
+    """The recording's time that has been played."""
+    wall_s: float
+    """How long that took."""
+    messages: int
+    left_out: int
+    json_bytes: int
+    deflate_payload_bytes: int
+    link_payload_bytes: int
+    projected_mb_month: float | None
+    plain_mb_month: float | None
+    trouble: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """All stations, and the link that they share. `link` is None where the kernel doesn't count."""
+
+    plan: str
+    elapsed_s: float
+    accepted: int
+    delivered: int
+    stations: Sequence[StationFigures]
+    link: LinkLayers | None
+    plain_ip_bytes: int
+    """As plain OCPP-J over TLS, on the network that the link has used."""
+
+    @property
+    def json_bytes(self) -> int:
+        return sum(station.json_bytes for station in self.stations)
+
+    @property
+    def deflate_payload_bytes(self) -> int:
+        return sum(station.deflate_payload_bytes for station in self.stations)
+
+    @property
+    def link_payload_bytes(self) -> int:
+        return sum(station.link_payload_bytes for station in self.stations)
+
+    @property
+    def all_delivered(self) -> bool:
+        """Whether all went as it should."""
+        return self.accepted == self.delivered and not any(station.trouble for station in self.stations)
+
+    def station(self, name: str) -> StationFigures:
+        """The station of this name."""
+        return next(station for station in self.stations if station.station == name)
+
+    def as_json(self, projected: str) -> dict[str, Any]:
+        """What `--json` prints; the month is that of the station `projected`."""
+        return {
+            "plan": self.plan,
+            "duration_s": round(self.elapsed_s, 3),
+            "messages_accepted": self.accepted,
+            "messages_delivered": self.delivered,
+            "station_json_bytes": self.json_bytes,
+            "deflate_payload_bytes": self.deflate_payload_bytes,
+            "link_payload_bytes": self.link_payload_bytes,
+            "link_ip_bytes": None if self.link is None else self.link.total,
+            "plain_ip_bytes": self.plain_ip_bytes,
+            "projected_station": projected,
+            "projected_mb_month": self.station(projected).projected_mb_month,
+            "link_layers": None if self.link is None else asdict(self.link),
+            "stations": [asdict(station) for station in self.stations],
+        }
+
+
+def figures(
+    tally: Tally, counts: Sequence[WireCount], *, plan: str, elapsed_s: float, accepted: int, delivered: int, closed: bool
+) -> Figures:
+    """The figures now; `counts` are the kernel's of the link's connections, `closed` if those have ended."""
+    network = network_conditions(counts[0]) if counts else MONTH_CONDITIONS
+    stations = []
+    for account in tally.accounts.values():
+        months = account.month_bytes(MONTH_CONDITIONS) or (None, None)
+        link_month_mb, plain_month_mb = (None if month is None else round(month / MB, 3) for month in months)
+        stations.append(
+            StationFigures(
+                station=account.name,
+                ocpp=account.version.value,
+                played_s=round(account.span_s, 3),
+                wall_s=round(account.wall_s, 3),
+                messages=account.messages,
+                left_out=account.left_out,
+                json_bytes=account.json_bytes,
+                deflate_payload_bytes=account.deflate_bytes,
+                link_payload_bytes=account.link_payload_bytes,
+                projected_mb_month=link_month_mb,
+                plain_mb_month=plain_month_mb,
+                trouble=account.trouble,
+            )
+        )
+    return Figures(
+        plan=plan,
+        elapsed_s=elapsed_s,
+        accepted=accepted,
+        delivered=delivered,
+        stations=stations,
+        link=tally.layers(counts, closed=closed),
+        plain_ip_bytes=round(sum(account.plain_ip_bytes(network) for account in tally.accounts.values())),
+    )

@@ -1,0 +1,162 @@
+"""Edge and cloud as a person runs them: two processes, on files that `ocppress ca` made."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from tests.support.background import background
+
+__all__ = ["Gateway", "Process", "free_port", "ocppress", "open_gateway", "until"]
+
+WAIT_S = 30.0
+"""How long to wait for anything; reached only when something is broken."""
+
+Change = tuple[str, str]
+"""What stands once in a configuration, and what is to stand there."""
+
+
+class Process:
+    """A running `ocppress`; `lines` is what it has said on standard error."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._changed = asyncio.Condition()
+        self.lines: list[str] = []
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def running(cls, *arguments: str | Path) -> AsyncIterator[Self]:
+        """Start it; killed when the block ends if it hasn't ended by then."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "ocppress_gateway", *map(str, arguments)),
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONASYNCIODEBUG": ""},
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        own = cls(process)
+        try:
+            async with background(own._listen(), "stderr"):
+                yield own
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    async def said(self, words: str, count: int = 1) -> str:
+        """Wait for so many lines with these words; the last of them. Fails if it ends before."""
+        async with asyncio.timeout(WAIT_S), self._changed:
+            await self._changed.wait_for(lambda: len(self._with(words)) >= count or not self.is_running)
+        assert len(self._with(words)) >= count, self.lines
+        return self._with(words)[count - 1]
+
+    async def end(self, number: signal.Signals) -> int:
+        """Send a signal and wait for the exit code."""
+        self._process.send_signal(number)
+        return await self.ended()
+
+    async def ended(self) -> int:
+        """Wait for the exit code; all has been said then."""
+        async with asyncio.timeout(WAIT_S), self._changed:
+            await self._changed.wait_for(lambda: self._process.returncode is not None)
+        assert self._process.returncode is not None
+        return self._process.returncode
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.returncode is None
+
+    @property
+    def memory_mb(self) -> float:
+        """What it has of the machine's memory now."""
+        (line,) = (line for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
+        return int(line.split()[1]) / 1000
+
+    @property
+    def open_files(self) -> int:
+        return len(os.listdir(f"/proc/{self._process.pid}/fd"))
+
+    def _with(self, words: str) -> list[str]:
+        return [line for line in self.lines if words in line]
+
+    async def _listen(self) -> None:
+        assert self._process.stderr is not None
+        while line := await self._process.stderr.readline():
+            await self._note(line.decode().removesuffix("\n"))
+        await self._process.wait()
+        await self._note(None)
+
+    async def _note(self, line: str | None) -> None:
+        async with self._changed:
+            if line is not None:
+                self.lines.append(line)
+            self._changed.notify_all()
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Both ends, linked. `url` is for stations, without the identity; `cloud_port` is that of the link."""
+
+    edge: Process
+    cloud: Process
+    url: str
+    edge_port: int
+    cloud_port: int
+
+
+async def ocppress(*arguments: str | Path) -> None:
+    """Run a command that must succeed."""
+    async with Process.running(*arguments) as process:
+        assert await process.ended() == 0, process.lines
+
+
+@contextlib.asynccontextmanager
+async def open_gateway(
+    folder: Path, csms_url: str, *, log_level: str = "info", edge_changes: Sequence[Change] = (), cloud_changes: Sequence[Change] = ()
+) -> AsyncIterator[Gateway]:
+    """Edge and cloud on the files that the README's commands make in `folder`, but for ports, log level and these changes."""
+    authority = folder / "ocppress-ca"
+    edge_port, cloud_port = await free_port(), await free_port()
+    level = ('#level = "info"', f'level = "{log_level}"')
+    await ocppress("ca", "init", "--dir", authority, "--host", "127.0.0.1", "--csms-url", csms_url)
+    cloud_file = _changed(authority / "cloud" / "cloud.toml", ("#port = 8886", f"port = {cloud_port}"), level, *cloud_changes)
+    await ocppress("ca", "issue", "site-1", "--dir", authority, "--stations", "*")
+    edge_file = authority / "edges" / "site-1" / "edge.toml"
+    _changed(edge_file, ("#port = 8887", f"port = {edge_port}"), ('#host = "0.0.0.0"', 'host = "127.0.0.1"'), level, *edge_changes)
+    async with Process.running("cloud", "--config", cloud_file) as cloud:
+        await cloud.said("listening for edges")
+        async with Process.running("edge", "--config", edge_file) as edge:
+            await edge.said("link up")
+            listening = await edge.said("listening for stations url=")
+            yield Gateway(edge, cloud, listening.partition("url=")[2].partition("/IDENTITY")[0], edge_port, cloud_port)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that nobody tells of."""
+    async with asyncio.timeout(WAIT_S):
+        while not condition():  # noqa: ASYNC110 - another process knows of no event of ours
+            await asyncio.sleep(0.05)
+
+
+async def free_port() -> int:
+    """A port that nobody listens on."""
+    async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0) as server:
+        port: int = server.sockets[0].getsockname()[1]
+    return port
+
+
+def _changed(file: Path, *changes: Change) -> Path:
+    text = file.read_text()
+    for before, after in changes:
+        assert text.count(before) == 1, f"{before!r} in {file}"
+        text = text.replace(before, after)
+    file.write_text(text)
+    return file
