@@ -106,7 +106,9 @@ def test_link_payload_is_what_the_codec_makes_of_the_recording(five_seconds: _En
 
 def test_nothing_but_the_table_and_the_story_is_said(five_seconds: _Ended) -> None:
     assert "Traceback" not in five_seconds.stderr
-    assert not [line for line in five_seconds.stderr.splitlines() if "WARNING" in line or "ERROR" in line or "Warning:" in line]
+    # Development mode reports steps that took long, which is a matter of the machine's load.
+    lines = [line for line in five_seconds.stderr.splitlines() if "WARNING asyncio Executing" not in line]
+    assert not [line for line in lines if "WARNING" in line or "ERROR" in line or "Warning:" in line]
     assert "time compressed" in five_seconds.stderr
     assert "all delivered exactly" in five_seconds.stderr
 
