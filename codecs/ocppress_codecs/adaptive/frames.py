@@ -68,8 +68,6 @@ class Direction:
             raise LimitExceeded("frame_bytes", FRAME_BYTES_MAX, len(frame))
         if len(frame) < _CHECKSUM_BYTES:
             raise Truncated("a frame without checksum")
-        if frame[:-_CHECKSUM_BYTES][-1:] == b"\0":
-            raise Malformed("zeros at the end, which go without saying")
         model = self.model
         try:
             messages, notes, progress = self._read(frame)
