@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Final, final
 
 from ocppress_codecs.adaptive.coder import Coder
-from ocppress_codecs.adaptive.contexts import GRAMMAR_BASE, GRAMMAR_MASK, SHARED_MASK, mixed, text_hash
+from ocppress_codecs.adaptive.contexts import mixed, text_hash
 from ocppress_codecs.adaptive.model import Model
 from ocppress_codecs.adaptive.numerals import code_choice, code_gamma
 from ocppress_codecs.adaptive.skeletons import HOLE, lexemes
@@ -106,7 +106,7 @@ def _token(coder: Coder, model: Model, token: str, kind: int, trail: Trail, limi
                 continue
             own = mixed(contexts[order], number)
             shared = mixed(mixed(101 + kind, order), rank * 4 + min(len(tried), 3))
-            if coder.pair(GRAMMAR_BASE + (own & GRAMMAR_MASK), shared & SHARED_MASK, 1 if number == wanted else 0):
+            if coder.grammar(own, shared, 1 if number == wanted else 0):
                 found = number
                 break
             tried.append(number)
@@ -127,7 +127,7 @@ def _token(coder: Coder, model: Model, token: str, kind: int, trail: Trail, limi
 
 def _unforeseen(coder: Coder, model: Model, token: str, wanted: int, kind: int, context: int, limit: int) -> tuple[int, str]:
     """The number, -1 if it has none, and the text of a token that wasn't guessed."""
-    if coder.pair(GRAMMAR_BASE + (context & GRAMMAR_MASK), 104 + kind, 1 if wanted >= 0 else 0):
+    if coder.grammar(context, 104 + kind, 1 if wanted >= 0 else 0):
         number = code_gamma(coder, mixed(106, kind), wanted)
         return number, _word(model, number)
     data = model.characters.code(coder, token.encode() if coder.writing else b"", 107 + kind, b"", -1, limit)

@@ -38,8 +38,8 @@ _ENERGY_SCALE_MAX: Final = 6
 _FACTOR_SCALE_MAX: Final = 4
 
 _FAST: Final = 4
-_SLOW: Final = 16
-_RUN: Final = 20
+_SLOW: Final = 64
+_RUN: Final = 28
 
 
 @final
@@ -185,7 +185,7 @@ def learn(field: NumberField, hole: Hole, readings: Readings, clock_ms: int, mad
     """The field after `value`, for which `made` was the forecast."""
     after = field.copy()
     residual = value - made.predicted
-    after.costs = updated_costs(field.costs, made.candidates, value, 5)
+    after.costs = updated_costs(field.costs, made.candidates, value)
     after.best = best_of(field.best, after.costs)
     after.delta = value - field.last
     after.last = value

@@ -15,7 +15,7 @@ from typing import Final
 import zstandard
 
 from ocppress_codecs.adaptive.coder import Coder
-from ocppress_codecs.adaptive.contexts import SHARED_MASK, mixed
+from ocppress_codecs.adaptive.contexts import mixed
 from ocppress_codecs.adaptive.model import Model
 from ocppress_codecs.adaptive.numerals import code_choice, code_gamma
 from ocppress_codecs.errors import LimitExceeded, Malformed
@@ -78,7 +78,7 @@ def code_literal(coder: Coder, model: Model, token: str, context: int, hint: str
 def code_text(coder: Coder, model: Model, text: str, limit: int) -> str:
     """Any text, such as a whole message. Raises `LimitExceeded`, `Malformed`."""
     data = text.encode() if coder.writing else b""
-    if coder.bit(mixed(24, 0) & SHARED_MASK, 1 if len(data) >= ZSTD_BYTES_MIN or 0 in data else 0):
+    if coder.bit(mixed(24, 0), 1 if len(data) >= ZSTD_BYTES_MIN or 0 in data else 0):
         data = code_packed(coder, model, data, limit)
     else:
         data = model.characters.code(coder, data, 25, b"", -1, limit)
@@ -128,7 +128,7 @@ def _code_digits(coder: Coder, token: str, context: int, limit: int) -> str:
 
 def _code_hex(coder: Coder, model: Model, token: str, upper: bool, context: int, limit: int) -> str:
     data = bytes.fromhex(token[1:-1]) if coder.writing else b""
-    if coder.bit(mixed(34, 0) & SHARED_MASK, 1 if len(data) > _IDENTIFIER_BYTES_MAX else 0):
+    if coder.bit(mixed(34, 0), 1 if len(data) > _IDENTIFIER_BYTES_MAX else 0):
         result = _code_bytes(coder, model, data, context, limit)
     else:
         count = code_gamma(coder, mixed(context, 29), len(data))
@@ -149,7 +149,7 @@ def _code_base64(coder: Coder, model: Model, token: str, context: int, limit: in
 
 def _code_bytes(coder: Coder, model: Model, data: bytes, context: int, limit: int) -> bytes:
     """Bytes, which are remembered."""
-    if coder.bit(mixed(30, 0) & SHARED_MASK, 1 if len(data) >= ZSTD_BYTES_MIN else 0):
+    if coder.bit(mixed(30, 0), 1 if len(data) >= ZSTD_BYTES_MIN else 0):
         data = code_packed(coder, model, data, limit)
     else:
         count = code_gamma(coder, mixed(context, 31), len(data))
