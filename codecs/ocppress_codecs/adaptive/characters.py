@@ -36,7 +36,7 @@ _MISSES_MAX: Final = 8
 """Misses after which a match is given up; in records of one kind a digit differs here and there."""
 
 _WEIGHT_MAX: Final = 1 << 21
-"""To where weights are brought back before each text: 32 times the evidence."""
+"""To where weights are brought back before the first text of a frame: 32 times the evidence."""
 
 
 @final

@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import Final, final
 
 from ocppress_codecs.adaptive.contexts import COUNT_BITS, COUNT_MAX, GRAMMAR_BASE, GRAMMAR_SIZE, OWN_BASE, OWN_SIZE, SHARED_SIZE
-from ocppress_codecs.errors import LimitExceeded
+from ocppress_codecs.errors import LimitExceeded, Malformed
 
 __all__ = ["RATES", "WORK_MAX", "ZERO_BYTES_MAX", "BitReader", "BitWriter", "Coder"]
 
@@ -239,7 +239,9 @@ class BitReader(Coder):
 
     def uniform(self, count: int, value: int) -> int:
         extent = self._range >> count
-        value = min(self._value // extent, (1 << count) - 1)
+        value = self._value // extent
+        if value >> count:
+            raise Malformed("bits that no writer wrote")
         self._value -= value * extent
         self._shift(extent)
         return value

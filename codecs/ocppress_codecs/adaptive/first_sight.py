@@ -28,7 +28,6 @@ _ORDERS: Final = 4
 
 _TYPES: Final = frozenset("23456")
 _WITH_ACTION: Final = frozenset("26")
-_ERRORS: Final = frozenset("45")
 
 
 def code_skeleton(coder: Coder, model: Model, skeleton: str, answered: int, limit: int) -> str:
@@ -120,8 +119,6 @@ def _token(coder: Coder, model: Model, token: str, kind: int, trail: Trail, limi
     if 0 <= found <= NUMBER_MAX:
         for order in range(_ORDERS):
             model.following.follow(contexts[order], packed[order], found)
-        if found >= len(model.knowledge.words):
-            model.words.touch(found - len(model.knowledge.words))
     return token
 
 
@@ -141,9 +138,12 @@ def _unforeseen(coder: Coder, model: Model, token: str, wanted: int, kind: int, 
 
 
 def _word(model: Model, number: int) -> str:
+    """The word of a number that is told, which uses it."""
     word = model.word(number)
     if word is None:
         raise Malformed("a part of a skeleton that isn't there")
+    if number >= len(model.knowledge.words):
+        model.words.touch(number - len(model.knowledge.words))
     return word
 
 
@@ -157,7 +157,8 @@ def checked_skeleton(skeleton: str) -> None:
     text = skeleton[1:]
     if HOLE + ":" in text or (skeleton[0] in _WITH_ACTION and text[:1] == HOLE):
         raise Malformed("a hole where only a string can stand")
-    filled = "[" + text.replace(HOLE, '""' if skeleton[0] in _ERRORS else "0") + "]"
+    # A string of no length: beside a digit or in another string it is no JSON any more.
+    filled = "[" + text.replace(HOLE, '""') + "]"
     try:
         parts = tokens(filled)
     except JsonError as error:

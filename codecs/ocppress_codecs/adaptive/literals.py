@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import functools
 import re
 from typing import Final
 
-import zstandard
-
+from ocppress_codecs import packing
 from ocppress_codecs.adaptive.coder import Coder
 from ocppress_codecs.adaptive.contexts import mixed
 from ocppress_codecs.adaptive.model import Model
@@ -27,10 +25,6 @@ ZSTD_BYTES_MIN: Final = 2048
 
 _IDENTIFIER_BYTES_MAX: Final = 32
 """Hexadecimal up to here is an identifier or a hash, of which nothing can be foreseen; what is longer may have been seen before."""
-
-_ZSTD_LEVEL: Final = 19
-_ZSTD_WINDOW_BYTES_MAX: Final = 4 * 1024 * 1024
-_ZSTD_FRAME_HEADER: Final = b"\x00"
 
 _QUOTED: Final = 0
 _UUID: Final = 1
@@ -172,44 +166,14 @@ def _from_base64(token: str) -> bytes | None:
 def code_packed(coder: Coder, model: Model, data: bytes, limit: int) -> bytes:
     """Bytes by zstd (RFC 8878), with the prior's and the remembered text as raw dictionary."""
     dictionary = model.knowledge.known.text + model.characters.history.own.text
-    packed = _compressed(data, dictionary) if coder.writing else b""
+    packed = packing.packed(data, dictionary) if coder.writing else b""
     size = code_gamma(coder, mixed(33, 0), len(packed))
     if size > limit + 1024:
         raise LimitExceeded("packed_bytes", limit + 1024, size)
     content = bytearray()
     for place in range(size):
         content.append(coder.raw(8, packed[place] if coder.writing else 0))
-    return data if coder.writing else _expanded(bytes(content), dictionary, limit)
-
-
-def _compressed(data: bytes, dictionary: bytes) -> bytes:
-    parameters = zstandard.ZstdCompressionParameters.from_level(
-        _ZSTD_LEVEL,
-        source_size=len(data),
-        dict_size=len(dictionary),
-        format=zstandard.FORMAT_ZSTD1_MAGICLESS,
-        write_content_size=False,
-        write_checksum=False,
-        write_dict_id=False,
-    )
-    return zstandard.ZstdCompressor(dict_data=_raw(dictionary), compression_params=parameters).compress(data)
-
-
-def _expanded(packed: bytes, dictionary: bytes, limit: int) -> bytes:
-    if packed[:1] != _ZSTD_FRAME_HEADER:
-        raise Malformed("a zstd frame header with other fields than the window size")
-    decompressor = zstandard.ZstdDecompressor(
-        dict_data=_raw(dictionary), max_window_size=_ZSTD_WINDOW_BYTES_MAX, format=zstandard.FORMAT_ZSTD1_MAGICLESS
-    )
-    try:
-        return decompressor.decompress(packed, max_output_size=max(limit, 1))
-    except zstandard.ZstdError as error:
-        raise Malformed(f"zstd: {error}") from None
-
-
-@functools.lru_cache(1)
-def _raw(dictionary: bytes) -> zstandard.ZstdCompressionDict:
-    return zstandard.ZstdCompressionDict(dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+    return data if coder.writing else packing.expanded(bytes(content), dictionary, limit)
 
 
 def _utf8(data: bytes) -> str:

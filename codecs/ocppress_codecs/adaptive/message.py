@@ -63,7 +63,7 @@ def code_message(
         number = code_gamma(coder, mixed(92, 0), number)
         call = resolved(MessageType.CALLRESULT, number, progress)[0]
         note = 0
-        if call is not None and coder.bit(93, 1 if call >= answered.count - NOTES_REACH else 0):
+        if call is not None and coder.bit(93, 1 if answered.count - NOTES_REACH <= call < answered.count else 0):
             note = answered.note(call)
         near = mixed(mixed(note, 94), 0)
         far = mixed(near, model.subject)

@@ -36,7 +36,7 @@ def code_value(coder: Coder, model: Model, shape: Shape, place: int, value: Scal
     if isinstance(field, NumberField):
         found = _number(coder, model, hole, field, value, readings, limit)
     elif isinstance(field, TimeField):
-        found = _time(coder, model, hole, field, value, limit)
+        found = _time(coder, model, hole, field, value, readings, limit)
     else:
         found = _text(coder, model, shape, hole, field if isinstance(field, TextField) else None, value, readings, limit)
     if isinstance(found, Time):
@@ -98,11 +98,11 @@ def _number(coder: Coder, model: Model, hole: Hole, field: NumberField, value: S
     return Number(field.quoted, scale - zeros, shorter)
 
 
-def _time(coder: Coder, model: Model, hole: Hole, field: TimeField, value: Scalar | None, limit: int) -> Scalar:
+def _time(coder: Coder, model: Model, hole: Hole, field: TimeField, value: Scalar | None, readings: Readings, limit: int) -> Scalar:
     digits = field.digits
     regular = 1 if isinstance(value, Time) and value.digits == digits and value.ending == field.ending else 0
     if not coder.pair(mixed(hole.field, 40), 44, regular):
-        return _other(coder, model, hole, None, value, None, limit)
+        return _other(coder, model, hole, None, value, readings, limit)
     clock = clocks.in_digits(model.clock, digits)
     candidates = clocks.candidates_of(field, clock)
     best = field.best
@@ -137,9 +137,7 @@ def _text(
     return _other(coder, model, hole, field, value, readings, limit)
 
 
-def _other(
-    coder: Coder, model: Model, hole: Hole, field: TextField | None, value: Scalar | None, readings: Readings | None, limit: int
-) -> Scalar:
+def _other(coder: Coder, model: Model, hole: Hole, field: TextField | None, value: Scalar | None, readings: Readings, limit: int) -> Scalar:
     """A value that its field, if it has one, doesn't foresee."""
     name = hole.name
     kind = _NUMBER if isinstance(value, Number) else _TIME if isinstance(value, Time) else _TEXT
@@ -228,10 +226,10 @@ def _first_time(coder: Coder, model: Model, hole: Hole, value: Scalar | None) ->
     return found
 
 
-def _first_number(coder: Coder, model: Model, hole: Hole, value: Scalar | None, readings: Readings | None) -> Number:
+def _first_number(coder: Coder, model: Model, hole: Hole, value: Scalar | None, readings: Readings) -> Number:
     given = value if isinstance(value, Number) else None
     name = hole.name
-    neighbour = readings.neighbours.get(hole.measure) if readings is not None and hole.measure else None
+    neighbour = readings.neighbours.get(hole.measure) if hole.measure else None
     like = 0
     if neighbour is not None:
         like = coder.bit(mixed(name, 71), 1 if given and given.quoted == neighbour.quoted and given.scale == neighbour.scale else 0)
@@ -256,9 +254,8 @@ def _first_number(coder: Coder, model: Model, hole: Hole, value: Scalar | None, 
     if not valid_number(found) or not -MANTISSA_MAX <= found.mantissa <= MANTISSA_MAX:
         raise Malformed("a number that no text stands for")
     field = NumberField(found.quoted, found.scale, found.mantissa)
-    if readings is not None:
-        forecasts.note(field, hole, readings, model.clock // 10_000, None)
-        if hole.role == ENERGY:
-            model.register_wh = readings.energy.get(hole.group, model.register_wh)
+    forecasts.note(field, hole, readings, model.clock // 10_000, None)
+    if hole.role == ENERGY:
+        model.register_wh = readings.energy.get(hole.group, model.register_wh)
     model.set_field(hole.field, field)
     return found
