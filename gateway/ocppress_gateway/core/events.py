@@ -12,17 +12,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import Any
 
-from ocppress_gateway.core.stored import (
-    DeadLetter,
-    Lane,
-    Loaded,
-    NotStored,
-    OutboxOpened,
-    PositionSaved,
-    PositionsLoaded,
-    Stored,
-    StoredMessage,
-)
+from ocppress_gateway.core.stored import DeadLetter, Lane, OutboxEvent, PositionsEvent, StoredMessage
 
 __all__ = [
     "Bury",
@@ -184,8 +174,7 @@ class CsmsClosed:
 
 
 CsmsEvent = CsmsOpened | CsmsRefused | CsmsText | CsmsClosed
-StoreEvent = OutboxOpened | Stored | NotStored | Loaded | PositionsLoaded | PositionSaved
-Event = StoreEvent | Tick | LinkOpened | LinkMessage | LinkSent | LinkClosed | Stop | StationArrived | StationText | StationGone | CsmsEvent
+Event = OutboxEvent | PositionsEvent | Tick | LinkOpened | LinkMessage | LinkSent | LinkClosed | Stop | StationArrived | StationText | StationGone | CsmsEvent
 
 
 # --- effects of both machines

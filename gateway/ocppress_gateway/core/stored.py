@@ -1,84 +1,117 @@
-"""Messages that the edge answers itself, once they are on disk; and what the stores of either end report.
+"""What the durable stores keep, and what they report to the machines: the outbox at the edge, the positions at the cloud.
 
-A message's place is its *position*: from 1 on, without gaps, in one lane of one station and one incarnation of the outbox. The cloud's message ids are made
-of that, so whoever sends a message again uses the same id.
+A store carries out what it is asked in a thread of its own; whatever it reports comes later, as one of these events. The interfaces that take
+the calls are `outbox.base` and `positions.base`; nothing here knows of them.
 """
 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 __all__ = [
     "INCARNATION_BYTES",
+    "Buried",
     "DeadLetter",
     "Lane",
     "Loaded",
+    "NotBuried",
     "NotStored",
+    "OutboxEvent",
     "OutboxOpened",
+    "OutboxTrouble",
+    "PositionNotSaved",
     "PositionSaved",
+    "PositionsEvent",
     "PositionsLoaded",
+    "PositionsOpened",
+    "PositionsTrouble",
     "StationRecord",
     "Stored",
     "StoredMessage",
 ]
 
+
 INCARNATION_BYTES: Final = 8
-"""Random, made with the store: two stores of one edge are never taken for each other."""
+"""Random, made with the outbox: two outboxes of one edge are never taken for each other."""
 
 
 class Lane(enum.IntEnum):
-    """The lanes of rule R4; each keeps its order."""
+    """The two lanes of a station (rule R4); as an index into a pair, too."""
 
     EXPRESS = 0
     ORDERED = 1
 
 
+# --- the edge's outbox
+
+
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """A CALL for the outbox. `body` is that of `ocppress_codecs.rpc.Message`; `position` 0 until it is durable."""
+    """A CALL that the edge owns. `body` is that of `ocppress_codecs.rpc.Message`: the exact text `"MeterValues",{…}`."""
 
     identity: str
     lane: Lane
     position: int
+    """From 1, without gaps, per incarnation, identity and lane; given by the outbox with `Stored`, 0 before that."""
     version: str
-    body: str
+    """A value of `OcppVersion`."""
+    body: str = field(repr=False)
     urgent: bool
     fingerprint: bytes
-    """Of a transaction message, see `repeats`; else empty."""
+    """16 bytes of `core.repeats` for a transaction message, else b""."""
     stored_at_s: float
-    """Unix seconds by the edge's own clock: for people, and for the age limit."""
+    """Unix seconds, for people only: the outbox counts a message's age by a clock that nobody can set."""
 
 
 @dataclass(frozen=True, slots=True)
 class StationRecord:
-    """What the outbox knows of a station: positions by lane (express, ordered), and how its last BootNotification was answered.
-
-    `fingerprints` are those of the transaction messages stored last, delivered or not, the newest last.
-    """
+    """What the outbox knows of a station; pairs are indexed by `Lane`."""
 
     identity: str
     version: str
+    """The OCPP version of its newest stored message, "" if it has never stored one."""
     delivered: tuple[int, int]
+    """Up to which position all was forgotten, and thus answered by the CSMS."""
     newest: tuple[int, int]
+    """The newest position given out; what lies between the two is still to be delivered."""
     accepted: bool
+    """What was remembered last: whether its BootNotification was accepted (rule R2)."""
     heartbeat_interval_s: int
-    fingerprints: list[bytes]
+    fingerprints: tuple[bytes, ...]
+    """Of its last `FINGERPRINTS_MAX` stored transaction messages, delivered or not, newest last."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxOpened:
-    """The edge's outbox is there. `fault` says what happened to an earlier one; without an `incarnation` nothing can be stored."""
+    """The outbox is open. It comes first; a second one means that the outbox was found damaged: all that was known of it is void.
+
+    `fault` says what was set aside then, None if nothing. Stores that were under way are reported after it, with positions of the new
+    incarnation.
+    """
 
     incarnation: bytes
-    stations: list[StationRecord]
-    fault: str | None
+    """8 random bytes, made with the outbox's file."""
+    stations: tuple[StationRecord, ...]
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxTrouble:
+    """The outbox is slow, full, too old or failing (`reason`, for people), or works again (None).
+
+    Until then whoever answers stations early had better not: what is offered to an outbox in trouble is refused at once, except that one
+    which is only slow still stores it.
+    """
+
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The message of this ticket is durable."""
+    """A message is on disk: from now on it is the edge's. Reported in the order of the calls, together with `NotStored`."""
 
     ticket: int
     position: int
@@ -86,7 +119,10 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class NotStored:
-    """The message of this ticket is not in the outbox, and never will be."""
+    """A message is not stored, and still the station's.
+
+    After a write that failed and the process's death right after it, the next one may find the message in the outbox nevertheless.
+    """
 
     ticket: int
     reason: str
@@ -94,24 +130,65 @@ class NotStored:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What was read from the outbox, in order of position; empty if nothing follows."""
+    """Messages in order of position, without a gap; none if there is none after the position asked for."""
 
     identity: str
     lane: Lane
-    messages: list[StoredMessage]
+    messages: tuple[StoredMessage, ...]
+
+
+OutboxEvent = OutboxOpened | OutboxTrouble | Stored | NotStored | Loaded
+
+
+# --- the cloud's positions
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A transaction message that the CSMS has refused for good (rule R6)."""
+
+    identity: str
+    message_id: str
+    """The id under which the CSMS got it."""
+    version: str
+    body: str = field(repr=False)
+    error_code: str
+    error_description: str
+    attempts: int
+    at_s: float
+    """When it was given up, in Unix seconds; for people only."""
+    key: int = 0
+    """The store's own number for it, 0 before it is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class PositionsOpened:
+    """The positions' store is open. It comes first; a second one means that it was found damaged, and that positions are forgotten.
+
+    `fault` says what was set aside then, None if nothing.
+    """
+
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PositionsTrouble:
+    """The positions' store is slow or failing (`reason`, for people), or works again (None). What was asked of it is tried again till then."""
+
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class PositionsLoaded:
-    """Up to where a station's stored messages have been answered: by incarnation, positions of the express and the ordered lane."""
+    """What was saved last for an identity: per incarnation, of which the store keeps the last few, the two lanes' positions by `Lane`."""
 
     identity: str
-    positions: dict[bytes, tuple[int, int]]
+    positions: Mapping[bytes, tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
 class PositionSaved:
-    """That position is durable."""
+    """A position is on disk. Reported once for each call, in their order per identity."""
 
     identity: str
     incarnation: bytes
@@ -120,14 +197,32 @@ class PositionSaved:
 
 
 @dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A stored message that the CSMS refused for good. `at_s` in Unix seconds, 0 until the store has set it."""
+class PositionNotSaved:
+    """A position isn't on disk yet; the store tries again by itself, and `PositionSaved` comes in the end. Reported once for each call."""
+
+    identity: str
+    incarnation: bytes
+    lane: Lane
+    position: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Buried:
+    """A dead letter is on disk, under `key`."""
 
     identity: str
     message_id: str
-    version: str
-    body: str
-    error_code: str
-    error_description: str
-    attempts: int
-    at_s: float
+    key: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotBuried:
+    """A dead letter found no room, or the disk fails: hold its lane, and try again later."""
+
+    identity: str
+    message_id: str
+    reason: str
+
+
+PositionsEvent = PositionsOpened | PositionsTrouble | PositionsLoaded | PositionSaved | PositionNotSaved | Buried | NotBuried
