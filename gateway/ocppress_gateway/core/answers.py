@@ -9,9 +9,37 @@ from typing import Final
 from ocppress_codecs.jsontext import JsonError, tokens
 from ocppress_codecs.rpc import Message, MessageType
 
-__all__ = ["EMPTY_ANSWER", "BootAnswer", "boot_answer", "csms_time_s", "heartbeat_answer", "members", "with_messages_in_queue"]
+__all__ = [
+    "EMPTY_ANSWER",
+    "FINAL_ERRORS",
+    "BootAnswer",
+    "boot_answer",
+    "content_of",
+    "csms_time_s",
+    "error_of",
+    "heartbeat_answer",
+    "members",
+    "with_messages_in_queue",
+]
 
 EMPTY_ANSWER: Final = Message(MessageType.CALLRESULT, "", "{}")
+
+FINAL_ERRORS: Final = frozenset(
+    {
+        "NotImplemented",
+        "NotSupported",
+        "FormatViolation",
+        "FormationViolation",
+        "PropertyConstraintViolation",
+        "OccurrenceConstraintViolation",
+        "OccurenceConstraintViolation",
+        "TypeConstraintViolation",
+        "SecurityError",
+        "ProtocolError",
+        "MessageTypeNotSupported",
+    }
+)
+"""Error codes (1.6-J 4.2.3; 2.x Part 4, 4.3) after which the same text will be refused again; with both spellings that editions have."""
 
 INTERVAL_S_MAX: Final = 7 * 24 * 3600
 """Of a BootNotification's answer; OCPP wants a Heartbeat a day at least (G02.FR.07), so what is longer is a mistake."""
@@ -68,6 +96,27 @@ def heartbeat_answer(unix_s: float) -> Message:
     """The answer to a Heartbeat at this time, without the fraction that OCPP recommends to leave out (2.x Part 2, 3.1)."""
     moment = datetime.fromtimestamp(int(unix_s), UTC)
     return Message(MessageType.CALLRESULT, "", f'{{"currentTime":"{moment:%Y-%m-%dT%H:%M:%SZ}"}}')
+
+
+CONTENT: Final = frozenset({"totalCost", "chargingPriority", "updatedPersonalMessage", "updatedPersonalMessageExtra", "transactionLimit"})
+"""Members of a TransactionEventResponse that the station would act on (2.x Part 2, 1.84.2)."""
+
+
+def content_of(answer: Message) -> list[str]:
+    """What an answer says that its station would act on, by member; unknown members and a stray `status` don't count."""
+    if answer.body == "{}":
+        return []
+    found = members(answer.body)
+    names = sorted(CONTENT & found.keys())
+    if "idTokenInfo" in found and members(found["idTokenInfo"]).get("status") != '"Accepted"':
+        names.append("idTokenInfo")
+    return names
+
+
+def error_of(answer: Message) -> tuple[str, str]:
+    """Code and description of a CALLERROR."""
+    parts = [str(json.loads(token)) for token in tokens(f"[{answer.body}]")[1:4:2] if token[0] == '"']
+    return parts[0], parts[1] if len(parts) > 1 else ""
 
 
 def with_messages_in_queue(answer: Message) -> Message:

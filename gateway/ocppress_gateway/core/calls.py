@@ -149,7 +149,7 @@ class OutgoingCalls:
         self._late: OrderedDict[str, OutgoingCall] = OrderedDict()
         self._answered: OrderedDict[int, str] = OrderedDict()
         self.held = False
-        """Nothing may be put now: what was answered last is being made durable."""
+        """No stored CALL may be put now: that the last one was answered is being made durable."""
 
     def add(self, call: OutgoingCall) -> bool:
         """Put a CALL at the end of its lane; False if too many wait."""
@@ -163,8 +163,8 @@ class OutgoingCalls:
     def next(self, now: float) -> tuple[str, OutgoingCall] | None:
         """What may be sent now, with its new id; None while a CALL is outstanding or nothing waits. Expired ones must have been taken
         out."""
-        lane = next((lane for lane in (self._express, self._ordered) if lane and not _waits(lane[0], now)), None)
-        if lane is None or self.held or (self._current is not None and lane[0].message.type is MessageType.CALL):
+        lane = next((lane for lane in (self._express, self._ordered) if lane and not self._waits(lane[0], now)), None)
+        if lane is None or (self._current is not None and lane[0].message.type is MessageType.CALL):
             return None
         call = lane.popleft()
         if call.stored is None:
@@ -176,6 +176,9 @@ class OutgoingCalls:
         if call.message.type is MessageType.CALL:
             self._current = (message_id, call, now + self._answer_timeout_s)
         return message_id, call
+
+    def _waits(self, call: OutgoingCall, now: float) -> bool:
+        return call.stored is not None and (self.held or call.stored.wait_until > now)
 
     def answer(self, message_id: str) -> OutgoingCall | None:
         """The CALL that the peer's answer belongs to, late ones included; None if no such CALL is open on this socket."""
@@ -270,10 +273,6 @@ class OutgoingCalls:
         self.held = False
         self._express.clear()
         self._ordered.clear()
-
-
-def _waits(call: OutgoingCall, now: float) -> bool:
-    return call.stored is not None and call.stored.wait_until > now
 
 
 def _put_bounded(entries: OrderedDict[Key, Value], key: Key, value: Value, maximum: int) -> None:

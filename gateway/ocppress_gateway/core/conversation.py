@@ -168,7 +168,7 @@ class Conversation(abc.ABC):
             out.append(self._note(Level.INFO, "repeated while unanswered", action=message.action))
             return
         self.counters.calls_taken += 1
-        relay = Relay(self.socket, message_id, now + self._call_life_s, message.action)
+        relay = Relay(self.socket, message_id, now + self._call_life_s, action=message.action)
         self.incoming.begin(relay)
         if self._take_call(relay, message, now, out):
             self.lanes.add(Outgoing(message, relay.expires_at, relay), express=self._express(message))
@@ -238,9 +238,12 @@ class Conversation(abc.ABC):
             self._over_time(call.message, out)
             self._call_dropped(call)
         while (turn := self.outgoing.next(now)) is not None:
-            message_id, call = turn
-            self.counters.calls_put += 1
-            out.append(self._send(render(message_id, call.message)))
+            self._put(*turn, now, out)
+
+    def _put(self, message_id: str, call: OutgoingCall, now: float, out: list[Effect]) -> None:
+        """It is this CALL's turn."""
+        self.counters.calls_put += 1
+        out.append(self._send(render(message_id, call.message)))
 
     # --- time and loss
 

@@ -25,7 +25,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, render
-from ocppress_gateway.core.answers import EMPTY_ANSWER, boot_answer, csms_time_s, heartbeat_answer, with_messages_in_queue
+from ocppress_gateway.core.answers import (
+    EMPTY_ANSWER,
+    FINAL_ERRORS,
+    boot_answer,
+    csms_time_s,
+    error_of,
+    heartbeat_answer,
+    with_messages_in_queue,
+)
 from ocppress_gateway.core.calls import OutgoingCall
 from ocppress_gateway.core.conversation import Conversation, Counters
 from ocppress_gateway.core.events import (
@@ -33,19 +41,17 @@ from ocppress_gateway.core.events import (
     ForgetStored,
     Level,
     LoadStored,
-    NotStored,
     PauseStation,
     RememberStation,
     ResumeStation,
     SendStation,
-    Stored,
     StoreMessage,
 )
 from ocppress_gateway.core.lanes import Outgoing, Relay, Storing
-from ocppress_gateway.core.limits import CALLS_OPEN_MAX, STORED_IN_MEMORY_TEXT_MAX
+from ocppress_gateway.core.limits import CALLS_OPEN_MAX, REPEAT_MEMORY_S, STORED_IN_MEMORY_TEXT_MAX
 from ocppress_gateway.core.policy import MessageClass, Overrides, class_of, is_express, is_transaction, is_urgent
 from ocppress_gateway.core.repeats import RefusedMemory, RepeatMemory, fingerprint
-from ocppress_gateway.core.stored import Lane, Loaded, StationRecord, StoredMessage
+from ocppress_gateway.core.stored import Lane, Loaded, NotStored, StationRecord, Stored, StoredMessage
 
 __all__ = ["TRANSITIONS", "EarlyAnswers", "EdgeStation", "StationEvent", "StationState"]
 
@@ -111,6 +117,8 @@ class EarlyAnswers:
     """Is told each CALL of the CSMS that a station has accepted, for the plan's sake."""
     ready: bool = False
     """Whether there is an outbox."""
+    troubled: bool = False
+    """The outbox has said that it is slow, full or failing."""
     failed_until: float = 0.0
     tickets: int = 0
 
@@ -205,7 +213,8 @@ class EdgeStation(Conversation):
 
     def remembered(self, record: StationRecord, now: float) -> None:
         """What the outbox knows from before this program began."""
-        self.version = OcppVersion(record.version)
+        if record.version:
+            self.version = OcppVersion(record.version)
         self.accepted = record.accepted
         self.heartbeat_s = record.heartbeat_interval_s
         for lane in Lane:
@@ -214,6 +223,23 @@ class EdgeStation(Conversation):
             self.lanes.begin_at(lane, record.delivered[lane], record.newest[lane])
         for known in record.fingerprints:
             self._repeats.answered(known, EMPTY_ANSWER, now)
+
+    def record(self) -> StationRecord:
+        """What `remembered` needs; the outbox has the rest."""
+        lanes = self.lanes
+        delivered = lanes.delivered[Lane.EXPRESS], lanes.delivered[Lane.ORDERED]
+        newest = self.newest[Lane.EXPRESS], self.newest[Lane.ORDERED]
+        return StationRecord(self.identity, self.version.value, delivered, newest, self.accepted, self.heartbeat_s, self._repeats.keys())
+
+    @property
+    def is_storing(self) -> bool:
+        """Whether the outbox has yet to report."""
+        return bool(self._storing)
+
+    def outbox_lost(self, now: float) -> None:
+        """The outbox is another, empty one."""
+        self.newest = dict.fromkeys(Lane, 0)
+        self.lanes.begin_anew(now + REPEAT_MEMORY_S)
 
     def begin_at(self, received: tuple[int, int], out: list[Effect]) -> None:
         """In a new epoch the cloud says what it has of the outbox; the rest is to be sent."""
@@ -290,7 +316,9 @@ class EdgeStation(Conversation):
     def _take_call(self, relay: Relay, message: Message, now: float, out: list[Effect]) -> bool:
         if is_transaction(self.version, message):
             relay.fingerprint = fingerprint(message)
-            answer = self._repeats.answer(relay.fingerprint, now) or self._refused.answer(relay.fingerprint, now)
+            answer = self._repeats.answer(relay.fingerprint, now)
+            if answer is None and self._early.delay_s(self.identity, now) is not None:
+                answer = self._refused.answer(relay.fingerprint, now)
             if answer is not None:
                 self.counters.repeats += 1
                 level = Level.INFO if answer.type is MessageType.CALLRESULT else Level.WARNING
@@ -318,7 +346,7 @@ class EdgeStation(Conversation):
             self.counters.answered_early += 1
             self._answer(relay, heartbeat_answer(unix_s + now - at), out)
             return True
-        if not early.ready or now < early.failed_until:
+        if not early.ready or early.troubled or now < early.failed_until:
             return False
         urgent = is_urgent(message)
         lane = Lane.EXPRESS if self._express(message) else Lane.ORDERED
@@ -327,12 +355,8 @@ class EdgeStation(Conversation):
         ticket = early.new_ticket()
         self._storing[ticket] = outgoing
         self.lanes.add(outgoing, express=lane is Lane.EXPRESS)
-        known = relay.fingerprint or b""
-        out.append(
-            StoreMessage(
-                ticket, StoredMessage(self.identity, lane, 0, self.version.value, message.body, urgent, known, early.wall_s())
-            )
-        )
+        version, known = self.version.value, relay.fingerprint or b""
+        out.append(StoreMessage(ticket, StoredMessage(self.identity, lane, 0, version, message.body, urgent, known, early.wall_s())))
         return True
 
     def _answer(self, relay: Relay, answer: Message, out: list[Effect]) -> None:
@@ -349,7 +373,7 @@ class EdgeStation(Conversation):
         if relay.fingerprint is not None:
             if answer.type is MessageType.CALLRESULT:
                 self._repeats.answered(relay.fingerprint, answer, now)
-            else:
+            elif error_of(answer)[0] in FINAL_ERRORS:
                 self._refused.refused(relay.fingerprint, answer, now)
         if relay.action == "BootNotification":
             self.accepted, interval_s = boot_answer(answer)

@@ -15,14 +15,8 @@ from typing import Any
 from ocppress_gateway.core.stored import DeadLetter, Lane, OutboxEvent, PositionsEvent, StoredMessage
 
 __all__ = [
-    "Bury",
-    "SavePosition",
-    "LoadPositions",
-    "RememberStation",
-    "ForgetStored",
-    "LoadStored",
-    "StoreMessage",
     "AdmitStation",
+    "Bury",
     "CloseCsms",
     "CloseLink",
     "CloseStation",
@@ -33,17 +27,22 @@ __all__ = [
     "CsmsText",
     "Effect",
     "Event",
+    "ForgetStored",
     "Level",
     "LinkClosed",
     "LinkMessage",
     "LinkOpened",
     "LinkSent",
+    "LoadPositions",
+    "LoadStored",
     "Note",
     "OpenCsms",
     "OpenLink",
     "PauseStation",
     "RefuseStation",
+    "RememberStation",
     "ResumeStation",
+    "SavePosition",
     "SendCsms",
     "SendLink",
     "SendStation",
@@ -51,6 +50,7 @@ __all__ = [
     "StationGone",
     "StationText",
     "Stop",
+    "StoreMessage",
     "Tick",
 ]
 
@@ -174,7 +174,20 @@ class CsmsClosed:
 
 
 CsmsEvent = CsmsOpened | CsmsRefused | CsmsText | CsmsClosed
-Event = OutboxEvent | PositionsEvent | Tick | LinkOpened | LinkMessage | LinkSent | LinkClosed | Stop | StationArrived | StationText | StationGone | CsmsEvent
+Event = (
+    OutboxEvent
+    | PositionsEvent
+    | Tick
+    | LinkOpened
+    | LinkMessage
+    | LinkSent
+    | LinkClosed
+    | Stop
+    | StationArrived
+    | StationText
+    | StationGone
+    | CsmsEvent
+)
 
 
 # --- effects of both machines

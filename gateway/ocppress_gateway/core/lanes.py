@@ -41,10 +41,10 @@ class Relay:
     socket: int
     message_id: str
     expires_at: float
-    action: str = ""
     fingerprint: bytes | None = None
     number: int | None = None
     """The CALL's number on the link, once it has left."""
+    action: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -267,6 +267,20 @@ class Lanes:
                 self._forget_size(head)
                 entries.popleft()
 
+    def begin_anew(self, expires_at: float) -> None:
+        """The outbox is another, empty one: what is in memory goes like a relayed one that nobody waits for, what was only on disk is gone."""
+        for lane, entries in self._lanes.items():
+            self.sent[lane] = self.delivered[lane] = 0
+            self._in_flight[lane].clear()
+            kept = [entry for entry in entries if isinstance(entry, Outgoing)]
+            for entry in kept:
+                if entry.stored is not None and entry.stored.position:
+                    entry.stored = None
+                    entry.expires_at = expires_at
+            entries.clear()
+            entries.extend(kept)
+        self._count_anew()
+
     def wanted(self) -> list[tuple[Lane, int]]:
         """Lanes whose turn it is to be read from disk, with the position before the first wanted; each is named once."""
         found: list[tuple[Lane, int]] = []
@@ -335,6 +349,9 @@ class Lanes:
             kept = [entry for entry in entries if isinstance(entry, _OnDisk) or wanted(entry)]
             entries.clear()
             entries.extend(kept)
+        self._count_anew()
+
+    def _count_anew(self) -> None:
         everything = [entry for entries in self._lanes.values() for entry in entries if isinstance(entry, Outgoing)]
         self._relayed = sum(entry.stored is None for entry in everything)
         self._relayed_text = sum(len(entry.message.body) for entry in everything if entry.stored is None)

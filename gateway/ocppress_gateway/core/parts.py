@@ -31,9 +31,9 @@ __all__ = [
     "REASON_CHARACTERS_MAX",
     "Ack",
     "Attach",
+    "Control",
     "CsmsTime",
     "Delivered",
-    "Control",
     "Detach",
     "Eject",
     "EjectCode",
@@ -140,8 +140,8 @@ class Hello(_Control, frozen=True):
     protocol: Count
     edge: Word
     codecs: Annotated[list[tuple[Word, bytes]], msgspec.Meta(max_length=16)]
-    incarnation: Annotated[bytes, msgspec.Meta(max_length=INCARNATION_BYTES)]
     stations: Annotated[list[KnownStation], msgspec.Meta(max_length=STATIONS_PER_EDGE_MAX)]
+    incarnation: Annotated[bytes, msgspec.Meta(max_length=INCARNATION_BYTES)] = b""
 
 
 class StationWelcome(_Control, frozen=True):
@@ -178,8 +178,8 @@ class Attach(_Control, frozen=True):
     subprotocols: Words
     authorization: Authorization | None
     epoch: Count
-    sent: Positions
-    heartbeat_s: Count
+    sent: Positions = (0, 0)
+    heartbeat_s: Count = 0
 
     def __repr__(self) -> str:
         return f"Attach(slot={self.slot}, attachment={self.attachment}, identity={self.identity!r})"
@@ -196,8 +196,8 @@ class Verdict(_Control, frozen=True):
     status: Annotated[int, msgspec.Meta(ge=100, le=599)]
     version: Word
     epoch: Count
-    received: Positions
     reason: Reason
+    received: Positions = (0, 0)
 
 
 class Detach(_Control, frozen=True):

@@ -35,7 +35,9 @@ class MessageClass(enum.StrEnum):
 SENT_BY_CSMS: Final = frozenset({"UpdateFirmware", "CostUpdated", "NotifyWebPaymentStarted"})
 """Actions with an empty answer that travel towards the station: one that comes from a station is a mistake, for the CSMS to refuse."""
 
-URGENT_ACTIONS: Final = frozenset({"StatusNotification", "SecurityEventNotification", "NotifyEvent", "NotifyDERAlarm", "NotifyDERStartStop"})
+URGENT_ACTIONS: Final = frozenset(
+    {"StatusNotification", "SecurityEventNotification", "NotifyEvent", "NotifyDERAlarm", "NotifyDERStartStop"}
+)
 """Actions that somebody may be waiting for (rule R5): a status, an alarm."""
 
 _PERIODIC_TRIGGERS: Final = frozenset({"MeterValuePeriodic", "MeterValueClock", "ChargingStateChanged"})

@@ -67,6 +67,10 @@ class RepeatMemory:
     def _is_full(self) -> bool:
         return len(self._known) > REPEATS_REMEMBERED_MAX or self._text > REPEATS_TEXT_MAX
 
+    def keys(self) -> tuple[Fingerprint, ...]:
+        """What is remembered, the newest last."""
+        return tuple(self._known)
+
     def _forget(self, key: Fingerprint) -> None:
         known = self._known.pop(key, None)
         if known is not None:
