@@ -55,7 +55,7 @@ def make_traffic(world: World, station: Station, csms: Csms, messages: int, span
             world.at(moment, partial(csms.command, station.identity, "RemoteStartTransaction", f'{{"c":{number}}}'))
 
 
-def check(station: Station, csms: Csms) -> None:
+def check(station: Station, csms: Csms, incarnation: str) -> None:
     heard = csms.heard.get(station.identity, [])
     ids = csms.ids_heard.get(station.identity, [])
     made = {sent.payload: sent for sent in station.made}
@@ -75,7 +75,10 @@ def check(station: Station, csms: Csms) -> None:
             assert not early or sent.action in EARLY
         if sent.transaction:
             assert sent.answers, f"a transaction message repeated to the end is answered: {sent}"
-        assert len({message_id for _, message_id in came}) <= 1 or not early, f"sent twice, under two ids: {sent} {came}"
+        stored_ids = {message_id for _, message_id in came if message_id.startswith(incarnation)}
+        assert len(stored_ids) <= 1, f"sent twice, under two ids: {sent} {came}"
+        sockets = [item.socket for item, _ in came]
+        assert len(set(sockets)) == len(sockets), f"delivered twice on one CSMS socket: {sent} {came}"
         for item, _ in came:
             latest = max(at for at, _ in sent.tries if at <= item.at)
             assert early or item.at - latest <= EDGE_STATION_TIMEOUT_S, "delivered after its sender gave it up"
@@ -139,7 +142,7 @@ def run(
             world.at(world.random.uniform(3.0, span_s), fault)
     world.run(span_s + 1500.0)
     for station in connected:
-        check(station, csms)
+        check(station, csms, world.outbox.incarnation.hex())
         assert len(station.made) == messages
     assert isinstance(world.edge, EdgeMachine)
     assert isinstance(world.cloud, CloudMachine)

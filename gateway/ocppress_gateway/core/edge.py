@@ -519,7 +519,7 @@ class EdgeMachine:
                 self._verdict(part, now, out)
             case Eject():
                 station = self._slot(part.slot)
-                if station.attachment == part.attachment and station.socket_open:
+                if station.attachment == part.attachment and (station.socket_open or station.state is StationState.LEAVING):
                     self._leave(station, part.code, part.reason, now, out)
             case RenewedClock():
                 self._session.clock_renewed(now)
@@ -576,7 +576,9 @@ class EdgeMachine:
                 resumed += 1
             else:
                 channel.renew(answer.epoch, partial(open_endpoint, self._codec, channel.version, Side.EDGE), answer.received)
-            if station.state is StationState.ADMITTED and not (answer.attached and station.channel is not None):
+            if station.state is StationState.LEAVING and not (answer.attached and station.channel is not None):
+                self._forget(station)
+            elif station.state is StationState.ADMITTED and not (answer.attached and station.channel is not None):
                 station.moved(StationEvent.ASKED_AGAIN)
                 self._ask(station, now)
         self._greeted = []
@@ -620,7 +622,7 @@ class EdgeMachine:
 
 def _known(station: EdgeStation) -> KnownStation:
     channel = station.channel
-    attachment = station.attachment if station.socket_open else 0
+    attachment = station.attachment if station.socket_open or station.state is StationState.LEAVING else 0
     if channel is None:
         return KnownStation(station.slot, station.identity, attachment, 0, False, 0, 0)
     return KnownStation(station.slot, station.identity, attachment, channel.epoch, channel.intact, channel.sent, channel.received)
