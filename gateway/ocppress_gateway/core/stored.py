@@ -13,6 +13,7 @@ from typing import Final
 
 __all__ = [
     "INCARNATION_BYTES",
+    "POSITION_MAX",
     "Buried",
     "DeadLetter",
     "Lane",
@@ -32,6 +33,9 @@ __all__ = [
     "Stored",
     "StoredMessage",
 ]
+
+POSITION_MAX: Final = 2**40 - 1
+"""The largest position: at a thousand messages a second an outbox gets there in 35 years. What the far end claims beyond it isn't true."""
 
 
 INCARNATION_BYTES: Final = 8
@@ -86,10 +90,10 @@ class StationRecord:
 
 @dataclass(frozen=True, slots=True)
 class OutboxOpened:
-    """The outbox is open. It comes first; a second one means that the outbox was found damaged: all that was known of it is void.
+    """The outbox is open; comes once, before everything but `OutboxTrouble` and `NotStored`.
 
-    `fault` says what was set aside then, None if nothing. Stores that were under way are reported after it, with positions of the new
-    incarnation.
+    `fault` says what has happened if the outbox was found damaged, None if it wasn't: its file was set aside, and what could still be read was
+    taken over into a new incarnation, with new positions. Damage that is found later ends the program; the next one finds it so.
     """
 
     incarnation: bytes
@@ -100,10 +104,10 @@ class OutboxOpened:
 
 @dataclass(frozen=True, slots=True)
 class OutboxTrouble:
-    """The outbox is slow, full, too old or failing (`reason`, for people), or works again (None).
+    """The outbox is slow, failing, full, or has messages that are too old (`reason`, for people), or works again (None).
 
-    Until then whoever answers stations early had better not: what is offered to an outbox in trouble is refused at once, except that one
-    which is only slow still stores it.
+    Until then whoever answers stations early had better not: what is offered meanwhile is refused, and only what was under way may still be
+    stored. Messages can be loaded and forgotten as ever, as far as the disk allows.
     """
 
     reason: str | None
@@ -163,9 +167,10 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class PositionsOpened:
-    """The positions' store is open. It comes first; a second one means that it was found damaged, and that positions are forgotten.
+    """The positions' store is open; comes once, before everything but `PositionsTrouble`, `PositionNotSaved` and `NotBuried`.
 
-    `fault` says what was set aside then, None if nothing.
+    `fault` says what was set aside if the store was found damaged: its positions are forgotten, and what edges still have comes again. None if
+    it wasn't. Damage that is found later ends the program; the next one finds it so.
     """
 
     fault: str | None = None

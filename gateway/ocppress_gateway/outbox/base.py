@@ -64,8 +64,9 @@ class OutboxMeasure:
     trouble: str | None
     """The reason of the last `OutboxTrouble`."""
     messages: int
-    """Messages to be delivered, and what they count against `bytes_max`."""
+    """Messages that are there; one that was forgotten within the last minute may be among them."""
     message_bytes: int
+    """What they count against `bytes_max`."""
     oldest_stored_at_s: float | None
     """Unix seconds of the oldest message, as the clock stood then; None without messages."""
     oldest_age_s: float | None
@@ -85,7 +86,7 @@ class Outbox(abc.ABC):
 
     @abc.abstractmethod
     def open(self) -> None:
-        """Begin: `OutboxOpened`, at once or, with `OutboxTrouble` before, when the disk allows. Until then nothing is stored."""
+        """Begin, once: `OutboxOpened` soon, or, with `OutboxTrouble` before it, when the disk allows. Until then nothing is stored."""
 
     @abc.abstractmethod
     def store(self, ticket: int, message: StoredMessage) -> None:
@@ -109,5 +110,5 @@ class Outbox(abc.ABC):
         """The CSMS has answered a BootNotification, with Accepted or not. On disk with one of the next commits."""
 
     @abc.abstractmethod
-    def measure(self, report: Callable[[OutboxMeasure], None]) -> None:
-        """Call `report` with how the outbox stands, also while it is in trouble."""
+    def measure(self) -> OutboxMeasure:
+        """How the outbox stood after its last commit; at once, also while the disk hangs."""

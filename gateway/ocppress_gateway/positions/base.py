@@ -17,7 +17,9 @@ __all__ = [
     "COMMIT_PAUSE_S",
     "DEAD_BYTES_MAX",
     "DEAD_LETTERS_MAX",
+    "DEAD_TEXT_MAX",
     "INCARNATIONS_MAX",
+    "PAIRS_MAX",
     "SLOW_COMMIT_S",
     "Positions",
     "PositionsLimits",
@@ -33,6 +35,12 @@ DEAD_LETTERS_MAX: Final = 10_000
 
 DEAD_BYTES_MAX: Final = 64 * 1024 * 1024
 
+DEAD_TEXT_MAX: Final = 4 * 1024 * 1024
+"""Characters of bodies after which a list of dead letters ends, whatever its limit; it has one at least."""
+
+PAIRS_MAX: Final = 400_000
+"""Pairs of identity and incarnation, for a hundred thousand stations that have had four each. Further stations hold their lanes."""
+
 COMMIT_PAUSE_S: Final = 0.01
 """Commits begin at least this far apart, so that stations share them. A position that finds the store idle doesn't wait."""
 
@@ -45,8 +53,9 @@ Report = Callable[[PositionsEvent], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionsLimits:
-    """When no further dead letter is taken."""
+    """When nothing more is taken."""
 
+    pairs_max: int = PAIRS_MAX
     dead_letters_max: int = DEAD_LETTERS_MAX
     dead_bytes_max: int = DEAD_BYTES_MAX
 
@@ -57,8 +66,8 @@ class PositionsMeasure:
 
     trouble: str | None
     """The reason of the last `PositionsTrouble`."""
-    positions: int
-    """Pairs of identity and incarnation."""
+    pairs: int
+    """Pairs of identity and incarnation whose positions are there."""
     dead_letters: int
     dead_bytes: int
     file_bytes: int
@@ -76,7 +85,7 @@ class Positions(abc.ABC):
 
     @abc.abstractmethod
     def open(self) -> None:
-        """Begin: `PositionsOpened`, at once or, with `PositionsTrouble` before, when the disk allows. Calls wait for it."""
+        """Begin, once: `PositionsOpened` soon, or, with `PositionsTrouble` before it, when the disk allows. Calls wait for it."""
 
     @abc.abstractmethod
     def load(self, identity: str) -> None:
@@ -84,15 +93,15 @@ class Positions(abc.ABC):
 
     @abc.abstractmethod
     def save(self, identity: str, incarnation: bytes, lane: Lane, position: int) -> None:
-        """Save a position: `PositionSaved`, after `PositionNotSaved` if the disk fails first. A position never goes back."""
+        """Save a position of at most `POSITION_MAX`: `PositionSaved`, after `PositionNotSaved` if the disk fails first. It never goes back."""
 
     @abc.abstractmethod
     def bury(self, letter: DeadLetter) -> None:
-        """Keep a dead letter: `Buried` or `NotBuried`."""
+        """Keep a dead letter: `Buried` or `NotBuried`. One that is there already, by identity and message id, stays as it is."""
 
     @abc.abstractmethod
     def dead(self, identity: str | None, limit: int, report: Callable[[Sequence[DeadLetter]], None]) -> None:
-        """Call `report` with the oldest dead letters of an identity, or of all."""
+        """Call `report` with the oldest dead letters of an identity, or of all: at most `limit`, or `DEAD_TEXT_MAX`."""
 
     @abc.abstractmethod
     def dead_letter(self, key: int, report: Callable[[DeadLetter | None], None]) -> None:
@@ -103,5 +112,5 @@ class Positions(abc.ABC):
         """Drop a dead letter, and call `report` once that is on disk, with whether there was one."""
 
     @abc.abstractmethod
-    def measure(self, report: Callable[[PositionsMeasure], None]) -> None:
-        """Call `report` with how the store stands, also while it is in trouble."""
+    def measure(self) -> PositionsMeasure:
+        """How the store stood after its last commit; at once, also while the disk hangs."""
