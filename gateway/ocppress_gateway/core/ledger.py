@@ -42,7 +42,7 @@ _STATE_KEY: Final = "ledger"
 _MONTHS_ALARMED_MAX: Final = 4
 """A clock that jumps back into the month before shall not repeat its alarms."""
 
-Count = Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ class Ledger:
     # --- keeping
 
     def changes(self) -> dict[str, bytes | None]:
-        """What has changed since the last call, to be saved all at once; None deletes a key."""
+        """What has changed since the last call, to be saved all at once; None deletes a key, if it is there."""
         changed: dict[str, bytes | None] = {f"{_DAY_KEY}{day.isoformat()}": None for day in self._gone}
         changed |= {f"{_DAY_KEY}{day.isoformat()}": self._days[day].encoded() for day in self._changed}
         state = _State(STATE_VERSION, self._reading, self._began, self._clock.believed, self._alarmed, self._clock.held())

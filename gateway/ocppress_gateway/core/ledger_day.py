@@ -54,7 +54,7 @@ _LAYERS: Final = tuple(Layer)
 _WAYS: Final = tuple(Way)
 _CELLS: Final = len(_LAYERS) * len(_WAYS)
 
-Bytes = Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+Bytes = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 BothWays = Annotated[list[Bytes], msgspec.Meta(min_length=2, max_length=2)]
 Names = dict[Annotated[str, msgspec.Meta(max_length=NAME_CHARACTERS_MAX)], BothWays]
 

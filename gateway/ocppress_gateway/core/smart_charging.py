@@ -19,7 +19,7 @@ from typing import Final
 
 import msgspec
 
-from ocppress_codecs.rpc import Message, MessageType, action_of, payload_text
+from ocppress_codecs.rpc import Message, MessageType, payload_text
 
 __all__ = ["steers"]
 
