@@ -74,8 +74,8 @@ FINER_WAIT_S: Final = DAY_S
 """How long the bucket has to be healthy before a finer step."""
 
 FINER_WAIT_DAYS_MAX: Final = 8
-"""A finer step that couldn't be kept up for as long as it was waited for doubles the wait, up to this: so a step that the budget isn't
-enough for is tried every eight days rather than every other."""
+"""A finer step that couldn't be kept up for as long as it was waited for doubles the wait for it, up to this: so a step that the budget
+isn't enough for is tried every eight days rather than every other."""
 
 STEERED_S: Final = 3600.0
 """How long after a SetChargingProfile a station counts as steered: load managements repeat theirs within minutes."""
@@ -125,14 +125,17 @@ class PlanView:
 
 
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
+LevelDays = Annotated[float, msgspec.Meta(ge=-DEBT_DAYS_MAX, le=SAVED_DAYS_MAX)]
 
 
 class _Snapshot(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
     version: int
     step: PlanName
     reason: Annotated[str, msgspec.Meta(max_length=200)]
-    level_days: Annotated[float, msgspec.Meta(ge=-DEBT_DAYS_MAX, le=SAVED_DAYS_MAX)]
-    wait_days: Annotated[int, msgspec.Meta(ge=1, le=FINER_WAIT_DAYS_MAX)]
+    level_days: LevelDays
+    changed_level_days: LevelDays
+    wait_days: Annotated[list[Annotated[int, msgspec.Meta(ge=1, le=FINER_WAIT_DAYS_MAX)]], msgspec.Meta(min_length=4, max_length=4)]
+    """By step: how long the bucket has to be healthy before that one is tried."""
     changed_s: Seconds
     """How long ago, like the next two."""
     healthy_s: Seconds | None
@@ -153,8 +156,9 @@ class Plan:
         self._level_days = FIRST_DAYS
         self._filled_at = now
         self._changed_at = now
+        self._changed_level_days = SAVED_DAYS_MAX
         self._healthy_since: float | None = None
-        self._wait_days = 1
+        self._wait_days = [1] * len(STEPS)
         self._tried_at: float | None = None
         """When the step was made finer, until that has proved itself or was taken back."""
         self._impossible = False
@@ -217,6 +221,7 @@ class Plan:
                 step=self._step,
                 reason=self._reason,
                 level_days=self._level_days,
+                changed_level_days=self._changed_level_days,
                 wait_days=self._wait_days,
                 changed_s=now - self._changed_at,
                 healthy_s=None if self._healthy_since is None else now - self._healthy_since,
@@ -238,6 +243,7 @@ class Plan:
             self._reason = former.reason
             self._wait_days = former.wait_days
             self._changed_at = now - former.changed_s
+            self._changed_level_days = former.changed_level_days
             self._healthy_since = None if former.healthy_s is None else now - former.healthy_s
             self._tried_at = None if former.tried_s is None else now - former.tried_s
 
@@ -254,13 +260,14 @@ class Plan:
             self._healthy_since = None
         elif self._healthy_since is None:
             self._healthy_since = now
-        wait_s = self._wait_days * FINER_WAIT_S
-        if self._tried_at is not None and now - self._tried_at >= wait_s:
+        if self._tried_at is not None and now - self._tried_at >= self._wait_days[index] * FINER_WAIT_S:
             self._tried_at = None
-            self._wait_days = 1
-        elif (in_reserve or self._level_days < LOW_DAYS) and index + 1 < len(STEPS) and now - self._changed_at >= COARSER_WAIT_S:
+            self._wait_days[index] = 1
+        # Low but rising is low because of what was before: the present step will do.
+        low = in_reserve or self._level_days < min(LOW_DAYS, self._changed_level_days)
+        if low and index + 1 < len(STEPS) and now - self._changed_at >= COARSER_WAIT_S:
             if self._tried_at is not None:
-                self._wait_days = min(2 * self._wait_days, FINER_WAIT_DAYS_MAX)
+                self._wait_days[index] = min(2 * self._wait_days[index], FINER_WAIT_DAYS_MAX)
                 self._tried_at = None
             reason = (
                 f"{month.percent:.0f} % of the month's budget are used"
@@ -268,9 +275,12 @@ class Plan:
                 else f"the bucket has {self._level_days:.2f} of a day's share left"
             )
             self._change(STEPS[index + 1], reason, now, notes)
-        elif index > 0 and self._healthy_since is not None and now - self._healthy_since >= wait_s:
-            self._change(STEPS[index - 1], f"the bucket has had a day's share or more for {self._wait_days} d", now, notes)
-            self._tried_at = now
+        elif index > 0 and self._healthy_since is not None:
+            wait_days = self._wait_days[index - 1]
+            if now - self._healthy_since >= wait_days * FINER_WAIT_S:
+                days = "a day" if wait_days == 1 else f"{wait_days} days"
+                self._change(STEPS[index - 1], f"the bucket has had a day's share or more for {days}", now, notes)
+                self._tried_at = now
 
     def _change(self, step: PlanName, reason: str, now: float, notes: list[Note]) -> None:
         fields = {"before": self._step.value, "after": step.value, "reason": reason, "bucket_days": round(self._level_days, 2)}
@@ -278,6 +288,7 @@ class Plan:
         self._step = step
         self._reason = reason
         self._changed_at = now
+        self._changed_level_days = self._level_days
         self._healthy_since = None
         self._pace_from = None
 
