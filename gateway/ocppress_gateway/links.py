@@ -10,10 +10,11 @@ from collections import deque
 from typing import Final
 
 from ocppress_gateway.core.events import LinkClosed, LinkMessage, LinkOpened, LinkSent
+from ocppress_gateway.core.wire_count import WireCount
 from ocppress_gateway.deadline import Deadline
 from ocppress_gateway.driver import Driver
 from ocppress_gateway.errors import LinkError, LinkLost
-from ocppress_gateway.transports.base import Connection, Connector, WireCount
+from ocppress_gateway.transports.base import Connection, Connector
 
 __all__ = ["Links"]
 

@@ -9,12 +9,13 @@ from rich.console import Console
 
 from ocppress_codecs.rpc import OcppVersion
 from ocppress_gateway.core.parts import Ack, Attach, FramePart, Piece, Welcome, write_parts
+from ocppress_gateway.core.wire_count import WireCount
 from ocppress_gateway.cost.wire import Conditions
 from ocppress_gateway.demo.figures import figures
 from ocppress_gateway.demo.table import story, table
 from ocppress_gateway.demo.tally import Account, Tally, connection_ip_bytes
-from ocppress_gateway.transports.base import WireCount
 from ocppress_gateway.workloads.traces import Direction
+from tests.support.wire_counts import wire_count
 
 UP, DOWN = Direction.UP, Direction.DOWN
 
@@ -27,9 +28,7 @@ def _tally() -> tuple[Tally, Account]:
 @pytest.mark.parametrize(("header_bytes", "syn_bytes"), [(40, 52), (52, 60), (60, 72), (72, 80)])
 def test_ip_bytes_of_a_connection(header_bytes: int, syn_bytes: int) -> None:
     # SYN, SYN-ACK, ACK, then 100 bytes up and 50 down, each with a bare ACK.
-    count = WireCount(
-        sent_segments=4, received_segments=3, sent_bytes=100, received_bytes=50, retransmitted_segments=0, header_bytes=header_bytes
-    )
+    count = wire_count(sent_segments=4, received_segments=3, sent_bytes=100, received_bytes=50, header_bytes=header_bytes)
     assert connection_ip_bytes(count, closed=False) == 2 * syn_bytes + 5 * header_bytes + 150
     assert connection_ip_bytes(count, closed=True) == 2 * syn_bytes + (5 + 4) * header_bytes + 150
 
@@ -44,7 +43,7 @@ def test_frames_are_counted_by_station_and_the_rest_as_framing() -> None:
         tally.link_message(direction, data)
     assert account.link_payload_bytes == 5 + 4000 + 10
     message_bytes = len(attach) + len(small) + len(begun) + len(ended)
-    layers = tally.layers([WireCount(9, 9, 3000, 3000, 0, 40)], closed=False)
+    layers = tally.layers([wire_count(sent_segments=9, received_segments=9, sent_bytes=3000, received_bytes=3000)], closed=False)
     assert layers is not None
     assert layers.payload == 4015
     assert layers.framing == message_bytes - 4015
@@ -85,7 +84,7 @@ def test_there_is_no_month_of_less_than_an_hour() -> None:
 def test_all_is_well_only_if_all_was_delivered() -> None:
     tally, account = _tally()
     _an_hourly_message(account, 2)
-    counted = [WireCount(9, 9, 3000, 3000, 0, 40)]
+    counted = [wire_count(sent_segments=9, received_segments=9, sent_bytes=3000, received_bytes=3000)]
 
     def all_delivered(accepted: int, delivered: int) -> bool:
         return figures(tally, counted, plan="transparent", elapsed_s=1.0, accepted=accepted, delivered=delivered, closed=True).all_delivered
@@ -96,7 +95,9 @@ def test_all_is_well_only_if_all_was_delivered() -> None:
     assert not all_delivered(3, 3)
 
 
-@pytest.mark.parametrize("counts", [[], [WireCount(9, 9, 3000, 3000, 0, 40)]], ids=["unknown", "counted"])
+@pytest.mark.parametrize(
+    "counts", [[], [wire_count(sent_segments=9, received_segments=9, sent_bytes=3000, received_bytes=3000)]], ids=["unknown", "counted"]
+)
 def test_the_table_fits_in_80_columns(counts: list[WireCount]) -> None:
     tally, account = _tally()
     account.name = "a-recording-with-quite-a-long-name"

@@ -32,6 +32,8 @@ def test_counts_are_those_of_what_was_sent() -> None:
         after = tap.read()
         assert after is not None
         assert (after.sent_bytes, after.received_bytes) == (100, 30)
+        assert (after.sent_data_segments, after.received_data_segments) == (1, 1)
+        assert (after.retransmitted_segments, after.retransmitted_bytes) == (0, 0)
         assert after.sent_segments >= 3
         assert after.received_segments >= 2
         tap.close()

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from ocppress_gateway.core.wire_count import WireCount
 from ocppress_gateway.cost.wire import FULL_HANDSHAKE, Conditions
 from ocppress_gateway.demo.tally import LinkLayers, Tally, network_conditions
-from ocppress_gateway.transports.base import WireCount
 from ocppress_gateway.transports.tcp import KEEPALIVE_IDLE_S
 
 __all__ = ["Figures", "StationFigures", "figures"]

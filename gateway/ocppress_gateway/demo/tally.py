@@ -17,10 +17,10 @@ from typing import Final
 
 from ocppress_codecs.rpc import OcppVersion
 from ocppress_gateway.core.parts import Attach, FramePart, Piece, Welcome, read_parts
+from ocppress_gateway.core.wire_count import WireCount
 from ocppress_gateway.cost.deflate import DeflateStream
 from ocppress_gateway.cost.month import link_messages, project_month, project_plain_month
 from ocppress_gateway.cost.wire import DAY_S, PLAIN_HANDSHAKE, ByteCount, Conditions, WireMessage, handshake_bytes, messages_ip_bytes
-from ocppress_gateway.transports.base import WireCount
 from ocppress_gateway.workloads.traces import Direction
 
 __all__ = ["Account", "LinkLayers", "Tally", "connection_ip_bytes", "network_conditions"]

@@ -25,6 +25,7 @@ from ocppress_gateway.cloud.program import CloudProgram, cloud_settings
 from ocppress_gateway.config import EdgeConfig, LinkTls, load_cloud, load_edge
 from ocppress_gateway.core.cloud import ANY_STATION, CloudMachine
 from ocppress_gateway.core.edge import EdgeMachine
+from ocppress_gateway.core.wire_count import WireCount
 from ocppress_gateway.demo.csms import Csms
 from ocppress_gateway.demo.ends import End
 from ocppress_gateway.demo.station import open_station
@@ -33,7 +34,6 @@ from ocppress_gateway.demo.tapped import TappedConnector
 from ocppress_gateway.edge.program import EdgeProgram, edge_settings
 from ocppress_gateway.errors import GatewayError
 from ocppress_gateway.provisioning.folder import make_authority_folder, make_edge_folder
-from ocppress_gateway.transports.base import WireCount
 from ocppress_gateway.transports.tls import link_client_context, link_server_context
 from ocppress_gateway.transports.websocket import WebSocketConnector, WebSocketListener
 

@@ -23,11 +23,12 @@ from aiohttp import hdrs, web
 from aiohttp.http import WebSocketWriter
 
 from ocppress_gateway.core.limits import LINK_MESSAGE_BYTES_MAX
+from ocppress_gateway.core.wire_count import WireCount
 from ocppress_gateway.errors import LinkLost, LinkRefused
 from ocppress_gateway.http_client import ClientSocket, client_session, unreachable
 from ocppress_gateway.http_listener import HttpListener
 from ocppress_gateway.http_requests import is_upgrade, request_logger
-from ocppress_gateway.transports.base import Connection, ConnectionHandler, Connector, Listener, WireCount, check_message
+from ocppress_gateway.transports.base import Connection, ConnectionHandler, Connector, Listener, check_message
 from ocppress_gateway.transports.tcp import Wiretap, set_edge_options, set_link_options
 from ocppress_gateway.transports.tls import peer_name
 
