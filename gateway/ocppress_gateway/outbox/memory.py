@@ -10,8 +10,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from ocppress_gateway.core.stored import Lane
-from ocppress_gateway.outbox.base import INCARNATION_BYTES, SLOW_COMMIT_S, OutboxLimits, Report
+from ocppress_gateway.core.stored import INCARNATION_BYTES, Lane
+from ocppress_gateway.outbox.base import SLOW_COMMIT_S, OutboxLimits, Report
 from ocppress_gateway.outbox.calls import OutboxCalls
 from ocppress_gateway.outbox.contents import Contents, Row, Station
 from ocppress_gateway.outbox.store import OutboxStore
