@@ -12,7 +12,6 @@ from typing import Final
 import pytest
 
 from ocppress_codecs.interface import CodecName
-from ocppress_codecs.rpc import Message
 from ocppress_gateway.core.cloud import CloudMachine
 from ocppress_gateway.core.edge import EdgeMachine
 from ocppress_gateway.core.stored import Lane
@@ -32,7 +31,7 @@ class Fixed:
     def delay_s(self, identity: str, now: float) -> float | None:
         return self._delay_s
 
-    def commanded(self, identity: str, command: Message, now: float) -> None:
+    def smart_charging(self, identity: str, now: float) -> None:
         """Nothing follows."""
 
 

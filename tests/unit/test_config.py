@@ -10,6 +10,7 @@ import pytest
 
 from ocppress_codecs.interface import CodecName
 from ocppress_gateway.config import cloud_from, edge_from, effective_json, load_cloud, load_edge
+from ocppress_gateway.core.plan import PlanName
 from ocppress_gateway.errors import ConfigError
 
 EDGE: Mapping[str, Any] = {"link": {"url": "ws://localhost:8886/", "edge": "dev"}}
@@ -36,7 +37,7 @@ def test_reads_toml(tmp_path: Path) -> None:
     [
         ({"prot": 1}, "", "unknown field `prot`"),
         ({"stations": {"prot": 1}}, "$.stations", "unknown field `prot`"),
-        ({"plan": "auto"}, "$.plan", "Invalid enum value 'auto'"),
+        ({"plan": "fast"}, "$.plan", "Invalid enum value 'fast'"),
         ({"state_dir": "state"}, "", "unknown field `state_dir`"),
         ({"stations": {"tls": {"certificate_file": "", "key_file": "x"}}}, "$.stations.tls.certificate_file", "name of a file"),
         ({"stations": {"tls": {"certificate_file": 1, "key_file": "x"}}}, "$.stations.tls.certificate_file", "name of a file"),
@@ -144,7 +145,7 @@ def test_effective_configuration_can_be_read_again(tmp_path: Path) -> None:
 def test_is_frozen(tmp_path: Path) -> None:
     config = edge_from(EDGE, tmp_path / "edge.toml")
     with pytest.raises(AttributeError):
-        msgspec.structs.replace(config).plan = "transparent"  # type: ignore[misc]  # what is tested
+        msgspec.structs.replace(config).plan = PlanName.LIVE  # type: ignore[misc]  # what is tested
 
 
 def _without_nulls(value: Any) -> Any:

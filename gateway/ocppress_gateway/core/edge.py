@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 from ocppress_codecs.errors import DecodeError, LimitExceeded
 from ocppress_codecs.interface import CodecName, Side
 from ocppress_codecs.registry import offers, open_endpoint
-from ocppress_codecs.rpc import Message, OcppVersion
+from ocppress_codecs.rpc import OcppVersion
 from ocppress_gateway.core.channel import Channel
 from ocppress_gateway.core.clock import LinkClock
 from ocppress_gateway.core.conversation import Conversation, Counters
@@ -110,8 +110,8 @@ class Freshness(Protocol):
     def delay_s(self, identity: str, now: float) -> float | None:
         """How long a batched message of this station may wait, None where nothing is answered early."""
 
-    def commanded(self, identity: str, command: Message, now: float) -> None:
-        """A station has accepted this CALL of the CSMS."""
+    def smart_charging(self, identity: str, now: float) -> None:
+        """A station has accepted a charging profile that steers it."""
 
 
 class Transparent:
@@ -120,7 +120,7 @@ class Transparent:
     def delay_s(self, identity: str, now: float) -> float | None:
         return None
 
-    def commanded(self, identity: str, command: Message, now: float) -> None:
+    def smart_charging(self, identity: str, now: float) -> None:
         """Nothing follows from it."""
 
 
@@ -160,7 +160,7 @@ class EdgeMachine:
     _left: bool = False
 
     def __post_init__(self) -> None:
-        self._early = EarlyAnswers(self.settings.overrides, self.freshness.delay_s, self.wall_s, self.freshness.commanded)
+        self._early = EarlyAnswers(self.settings.overrides, self.freshness.delay_s, self.wall_s, self.freshness.smart_charging)
         self._outbox_open = not self.settings.outbox
 
     # --- the machine's two faces

@@ -51,6 +51,7 @@ from ocppress_gateway.core.lanes import Outgoing, Relay, Storing
 from ocppress_gateway.core.limits import CALLS_OPEN_MAX, REPEAT_MEMORY_S, STORED_IN_MEMORY_TEXT_MAX
 from ocppress_gateway.core.policy import MessageClass, Overrides, class_of, is_express, is_transaction, is_urgent
 from ocppress_gateway.core.repeats import RefusedMemory, RepeatMemory, fingerprint
+from ocppress_gateway.core.smart_charging import steers
 from ocppress_gateway.core.stored import Lane, Loaded, NotStored, StationRecord, Stored, StoredMessage
 
 __all__ = ["TRANSITIONS", "EarlyAnswers", "EdgeStation", "StationEvent", "StationState"]
@@ -113,8 +114,8 @@ class EarlyAnswers:
     """How long a batched message of this station may wait from now on, None where nothing is answered early."""
     wall_s: Callable[[], float]
     """Unix seconds, for people."""
-    on_command: Callable[[str, Message, float], None]
-    """Is told each CALL of the CSMS that a station has accepted, for the plan's sake."""
+    smart_charging: Callable[[str, float], None]
+    """Is told when a station accepts a charging profile that steers it."""
     ready: bool = False
     """Whether there is an outbox."""
     troubled: bool = False
@@ -388,7 +389,8 @@ class EdgeStation(Conversation):
     def _answer_taken(self, call: OutgoingCall, answer: Message, now: float, out: list[Effect]) -> None:
         if answer.type is not MessageType.CALLRESULT:
             return
-        self._early.on_command(self.identity, call.message, now)
+        if steers(call.message):
+            self._early.smart_charging(self.identity, now)
         if call.message.action == "TriggerMessage":
             self._triggered_until = now + TRIGGERED_S
 
