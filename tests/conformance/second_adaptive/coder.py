@@ -1,0 +1,203 @@
+"""Hashes, the table's places, the range coder's reader, numerals (SPEC.md, 5.2 to 5.4).
+
+All learned numbers are in plain lists and dictionaries of `State`; whoever decodes works on a copy.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+
+MASK = 0xFFFFFFFF
+
+
+class Refused(Exception):
+    """A frame that SPEC.md has refused; `code` is one of section 1.5."""
+
+    def __init__(self, code: str, what: str) -> None:
+        super().__init__(f"{code}: {what}")
+        self.code = code
+
+
+def mix(context: int, *values: int) -> int:
+    for value in values:
+        x = (context * 0x2F0B4C47 + value + 0x1E3779B9) % 2**32
+        context = x ^ (x >> 15)
+    return context
+
+
+def text_hash(text: str) -> int:
+    return zlib.crc32(text.encode("utf-8"))
+
+
+def bits_of(number: int) -> int:
+    return len(f"{abs(number):b}") if number else 0
+
+
+def clamp(number: int, low: int, high: int) -> int:
+    return max(low, min(high, number))
+
+
+def shared(context: int) -> int:
+    return context % 8192
+
+
+def grammar(context: int) -> int:
+    return 8192 + context % 2048
+
+
+def own(context: int) -> int:
+    return 10240 + context % 4096
+
+
+def characters(context: int) -> int:
+    return 14336 + context % 4096
+
+
+def learned(place: tuple[int, int], bit: int) -> tuple[int, int]:
+    p, n = place
+    rate = 655360 // (10 * n + 16)
+    p += ((65535 - p) * rate) >> 16 if bit else -((p * rate) >> 16)
+    return p, min(n + 1, 63)
+
+
+class Reader:
+    """The decisions of one frame. `trace`, if given, is told of each: how it was made, and what came of it."""
+
+    def __init__(self, data: bytes, table: list[tuple[int, int]], trace: Callable[..., None] | None = None) -> None:
+        self.data = data
+        self.table = table
+        self.trace = trace
+        self.taken = 0
+        self.value = 0
+        self.range = 2**32 - 1
+        self.work = 0
+        for _ in range(4):
+            self.value = self.value * 256 + self.next_byte()
+        if self.value == self.range:
+            raise Refused("malformed", "four bytes ff")
+
+    def next_byte(self) -> int:
+        self.taken += 1
+        if self.taken <= len(self.data):
+            return self.data[self.taken - 1]
+        if self.taken > len(self.data) + 64:
+            raise Refused("limit", "zero_bytes")
+        return 0
+
+    def normalise(self) -> None:
+        while self.range < 2**24:
+            self.range *= 256
+            self.value = self.value * 256 + self.next_byte()
+        assert self.value < self.range
+
+    def decide(self, q: int) -> int:
+        assert 32 <= q <= 65504
+        likely = int(q >= 32768)
+        bound = (self.range >> 16) * (q if likely else 65536 - q)
+        if self.value < bound:
+            bit = likely
+            self.range = bound
+        else:
+            bit = 1 - likely
+            self.value -= bound
+            self.range -= bound
+        self.normalise()
+        return bit
+
+    def bit(self, place: int) -> int:
+        self.work += 2
+        p, _ = self.table[place]
+        q = clamp(p, 32, 65504)
+        bit = self.decide(q)
+        self.table[place] = learned(self.table[place], bit)
+        if self.trace:
+            self.trace("bit", q, bit, place)
+        return bit
+
+    def pair(self, first: int, second: int) -> int:
+        self.work += 4
+        (p, n), (p2, n2) = self.table[first], self.table[second]
+        w, w2 = 2 * n + 2, n2 + 3
+        q = clamp((p * w + p2 * w2) // (w + w2), 32, 65504)
+        bit = self.decide(q)
+        self.table[first] = learned((p, n), bit)
+        self.table[second] = learned((p2, n2), bit)
+        if self.trace:
+            self.trace("pair", q, bit, first, second)
+        return bit
+
+    def raw(self, count: int) -> int:
+        result = 0
+        left = count
+        while left:
+            k = min(left, 16)
+            unit = self.range >> k
+            value = self.value // unit
+            if value >= 2**k:
+                raise Refused("malformed", "raw bits that no writer writes")
+            self.value -= value * unit
+            self.range = unit
+            self.normalise()
+            result = result << k | value
+            left -= k
+        if self.trace:
+            self.trace("raw", count, result)
+        return result
+
+    def check_work(self) -> None:
+        if self.work > 2_097_152:
+            raise Refused("limit", "work")
+
+    def choice(self, k: int, context: int) -> int:
+        r = 1
+        for _ in range(k):
+            r = 2 * r + self.bit(shared(context + 0x61 * r))
+        return r - 2**k
+
+    def gamma(self, context: int) -> int:
+        n = 0
+        while self.bit(shared(context + 0x47 * n)):
+            n += 1
+            if n == 49:
+                raise Refused("malformed", "gamma")
+        r = 1
+        context = mix(context, n)
+        m = min(n, 3)
+        for _ in range(m):
+            r = 2 * r + self.bit(shared(context + 0x61 * r))
+        if n > m:
+            r = r * 2 ** (n - m) + self.raw(n - m)
+        return r - 1
+
+    def residual(self, of_own: int, of_shared: int, expected: int, lean: int) -> int:
+        a = of_own + 0x3B5 * expected
+        b = of_shared + 0x3B5 * expected
+        if expected <= 1:
+            a += 0x1D3 * lean
+            b += 0x1D3 * lean
+        n = expected
+        if self.pair(own(a), shared(b)):
+            n += 1
+            while self.pair(own(a + 0x25 * n), shared(b + 0x25 * n)):
+                n += 1
+                if n == 63:
+                    raise Refused("malformed", "residual")
+        else:
+            while n > 0 and not self.pair(own(a - 0x29 * n), shared(b - 0x29 * n)):
+                n -= 1
+        if n == 0:
+            return 0
+        if n <= 2:
+            negative = self.pair(own(of_own + 0x1F1 + 0x1D3 * lean), shared(of_shared + 0x1F1 + 0x1D3 * lean))
+        else:
+            negative = self.pair(own(of_own + 0x1F1 + 0x95 * n), shared(of_shared + 0x1F1))
+        r = 1
+        if n > 1:
+            of_own, of_shared = mix(of_own, n), mix(of_shared, n)
+            m = min(n - 1, 3)
+            for _ in range(m):
+                r = 2 * r + self.pair(own(of_own + 0x61 * r), shared(of_shared + 0x61 * r))
+            if n - 1 > m:
+                r = r * 2 ** (n - 1 - m) + self.raw(n - 1 - m)
+        return -r if negative else r
