@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import zstandard
 
 from ocppress_codecs.adaptive.coder import BitWriter
-from ocppress_codecs.adaptive.contexts import GRAMMAR_BASE, GRAMMAR_MASK, OWN_BASE, OWN_MASK, SHARED_MASK, mixed
+from ocppress_codecs.adaptive.contexts import mixed
 from ocppress_codecs.adaptive.fields import NumberField, expected_length
 from ocppress_codecs.adaptive.first_sight import code_skeleton
 from ocppress_codecs.adaptive.forecasts import EVEN, Readings
@@ -67,12 +67,12 @@ class _Forger:
     def answer(self, bit: int) -> None:
         """Whether it is one."""
         model = self.model
-        self.writer.pair(OWN_BASE + (mixed(model.subject, 90) & OWN_MASK), mixed(91, model.kinds) & SHARED_MASK, bit)
+        self.writer.pair(mixed(model.subject, 90), mixed(91, model.kinds), bit)
 
     def known(self, rank: int) -> None:
         """A CALL with a known shape; what was said before must not have been said twice."""
         self.answer(0)
-        self.writer.bit(mixed(112, 0) & SHARED_MASK, 1)
+        self.writer.bit(mixed(112, 0), 1)
         code_gamma(self.writer, mixed(113, 0), rank)
 
     def unknown(self, plain: int, answer: int = 0) -> None:
@@ -81,7 +81,7 @@ class _Forger:
         if answer:
             code_gamma(self.writer, mixed(92, 0), 1)
         if self.model.shapes.numbers:
-            self.writer.bit(mixed(112, answer) & SHARED_MASK, 0)
+            self.writer.bit(mixed(112, answer), 0)
         self.writer.bit(114, plain)
 
     def skeleton(self, skeleton: str, answer: int = 0) -> None:
@@ -103,10 +103,10 @@ class _Forger:
     def literal(self, kind: int) -> int:
         """The beginning of a literal in the hole of `SKELETON`; the hash of the member's name."""
         name = Shape(SKELETON).plan.holes[0].name
-        self.writer.pair(mixed(name, 70) & SHARED_MASK, 54, 1)
-        self.writer.pair(mixed(name, 57) & SHARED_MASK, 58, 0)
+        self.writer.pair(mixed(name, 70), 54, 1)
+        self.writer.pair(mixed(name, 57), 58, 0)
         if self.model.strings.numbers:
-            self.writer.pair(mixed(name, 59) & SHARED_MASK, 60, 0)
+            self.writer.pair(mixed(name, 59), 60, 0)
         code_choice(self.writer, mixed(name, 21), 3, kind)
         return name
 
@@ -120,7 +120,7 @@ class _Forger:
     def more(self, sent: int) -> None:
         """One more message follows."""
         context = frame_context(self.model.lengths, sent)
-        self.writer.pair(OWN_BASE + (mixed(context, self.model.subject) & OWN_MASK), mixed(context, 120) & SHARED_MASK, 1)
+        self.writer.pair(mixed(context, self.model.subject), mixed(context, 120), 1)
 
 
 def _forged(after: list[str], write: Callable[[_Forger], object]) -> bytes:
@@ -140,7 +140,9 @@ def forgeries() -> Iterator[Forgery]:
 def _whole_frames() -> Iterator[Forgery]:
     forger = _Forger([])
     batch = [parse(HEARTBEAT)[1]]
-    first = forger.direction.write(numbered(batch, forger.direction.progress), covered(numbered(batch, forger.direction.progress)), False)[0]
+    first = forger.direction.write(numbered(batch, forger.direction.progress), covered(numbered(batch, forger.direction.progress)), False)[
+        0
+    ]
     yield Forgery("empty", [], b"", "truncated")
     yield Forgery("half a checksum", [], b"\0", "truncated")
     yield Forgery("wrong checksum", [], first[:-1] + bytes((first[-1] ^ 1,)), "integrity")
@@ -152,7 +154,6 @@ def _whole_frames() -> Iterator[Forgery]:
     yield Forgery("nothing but a checksum, at first", [], bytes(2), "malformed")
     yield Forgery("four bytes ff", [], b"\xff" * 6, "malformed")
     yield Forgery("zeros that are left out", [], _zeros(), "limit")
-    yield Forgery("more than a frame has", [], bytes(FRAME_TEXT_BYTES_MAX + 1025), "limit")
     long = _Forger([])
     text = '"DataTransfer",{"data":"%s"}' % ("x" * 5000)
     message = Message(MessageType.CALL, "DataTransfer", text, 0)
@@ -169,17 +170,13 @@ def _zeros() -> bytes:
 
 
 def _worked() -> bytes:
-    """A hundred thousand empty answers."""
+    """Thousands of empty answers in some bytes."""
     forger = _Forger([])
-    model = forger.model
     progress = forger.direction.progress
     answer = Message(MessageType.CALLRESULT, "", "{}", None)
-    sent = 0
-    with contextlib.suppress(DecodeError):
-        while True:
-            _, progress, _ = code_message(forger.writer, model, answer, False, progress, CallLog(), LIMIT)
-            sent += 1
-            forger.more(sent)
+    for sent in range(15_000):
+        _, progress, _ = code_message(forger.writer, forger.model, answer, False, progress, CallLog(), LIMIT)
+        forger.more(sent + 1)
     return forger.frame()
 
 
@@ -210,7 +207,7 @@ def _messages() -> Iterator[_Case]:
 def _not_utf8(forger: _Forger) -> None:
     forger.unknown(0)
     code_choice(forger.writer, mixed(97, 0), 3, 2)
-    forger.writer.bit(mixed(24, 0) & SHARED_MASK, 0)
+    forger.writer.bit(mixed(24, 0), 0)
     forger.model.characters.code(forger.writer, b'"\xff",{}', 25, b"", -1, LIMIT)
 
 
@@ -275,11 +272,11 @@ def _word(forger: _Forger) -> None:
             number = (packed >> 39) - 1
             packed = packed << 13 & (1 << 52) - 1
             if number not in tried:
-                shared = mixed(mixed(101, order), rank * 4 + min(len(tried), 3)) & SHARED_MASK
-                forger.writer.pair(GRAMMAR_BASE + (mixed(context, number) & GRAMMAR_MASK), shared, 0)
+                shared = mixed(mixed(101, order), rank * 4 + min(len(tried), 3))
+                forger.writer.grammar(mixed(context, number), shared, 0)
                 tried.append(number)
                 rank += 1
-    forger.writer.pair(GRAMMAR_BASE + (mixed(start, 103) & GRAMMAR_MASK), 104, 1)
+    forger.writer.grammar(mixed(start, 103), 104, 1)
     code_gamma(forger.writer, mixed(106, 0), len(model.knowledge.words))
 
 
@@ -312,15 +309,15 @@ def _field(forger: _Forger) -> tuple[int, NumberField]:
 
 def _beyond(forger: _Forger, residual: int = 1 << 48) -> None:
     key, field = _field(forger)
-    forger.writer.pair(OWN_BASE + (mixed(key, 40) & OWN_MASK), 41, 1)
+    forger.writer.pair(mixed(key, 40), 41, 1)
     with contextlib.suppress(DecodeError):
-        code_residual(forger.writer, mixed(key, 0), mixed(42, 0), expected_length(field.size), EVEN, residual)
+        code_residual(forger.writer, mixed(key, 46), mixed(42, 0), expected_length(field.size), EVEN, residual)
 
 
 def _too_fine(forger: _Forger) -> None:
     key, _ = _field(forger)
-    forger.writer.pair(OWN_BASE + (mixed(key, 40) & OWN_MASK), 41, 0)
-    forger.writer.pair(OWN_BASE + (mixed(key, 40) + 1 & OWN_MASK), 64, 1)
+    forger.writer.pair(mixed(key, 40), 41, 0)
+    forger.writer.pair(mixed(key, 40) + 1, 64, 1)
     code_gamma(forger.writer, mixed(65, 0), 14)
 
 
@@ -330,9 +327,9 @@ def _string(forger: _Forger) -> None:
     shape = Shape(skeleton)
     code_value(forger.writer, forger.model, shape, 0, Text('"b"'), Readings(), LIMIT)
     name = shape.plan.holes[1].name
-    forger.writer.pair(mixed(name, 70) & SHARED_MASK, 54, 1)
-    forger.writer.pair(mixed(name, 57) & SHARED_MASK, 58, 0)
-    forger.writer.pair(mixed(name, 59) & SHARED_MASK, 60, 1)
+    forger.writer.pair(mixed(name, 70), 54, 1)
+    forger.writer.pair(mixed(name, 57), 58, 0)
+    forger.writer.pair(mixed(name, 59), 60, 1)
     code_gamma(forger.writer, mixed(61, 0), 1)
 
 
@@ -341,9 +338,9 @@ def _recent(forger: _Forger) -> None:
     skeleton = f'2"DataTransfer",{{"data":[{HOLE},{HOLE}]}}'
     hole = Shape(skeleton).plan.holes[0]
     own = mixed(hole.field, Shape(skeleton).context)
-    forger.writer.pair(OWN_BASE + (own & OWN_MASK), mixed(hole.field, 53) & SHARED_MASK, 0)
-    forger.writer.pair(mixed(hole.name, 70) & SHARED_MASK, 54, 1)
-    forger.writer.pair(OWN_BASE + (mixed(hole.field, 66) & OWN_MASK), 56, 1)
+    forger.writer.pair(own, mixed(hole.field, 53), 0)
+    forger.writer.pair(mixed(hole.name, 70), 54, 1)
+    forger.writer.pair(mixed(hole.field, 66), 56, 1)
     code_gamma(forger.writer, mixed(67, 0), 1)
 
 
@@ -396,14 +393,14 @@ def _digit(forger: _Forger) -> None:
 def _identifier(forger: _Forger) -> None:
     forger.skeleton(SKELETON)
     name = forger.literal(2)
-    forger.writer.bit(mixed(34, 0) & SHARED_MASK, 0)
+    forger.writer.bit(mixed(34, 0), 0)
     code_gamma(forger.writer, mixed(name, 29), 33)
 
 
 def _many_bytes(forger: _Forger) -> None:
     forger.skeleton(SKELETON)
     name = forger.literal(5)
-    forger.writer.bit(mixed(30, 0) & SHARED_MASK, 0)
+    forger.writer.bit(mixed(30, 0), 0)
     code_gamma(forger.writer, mixed(name, 31), LIMIT)
 
 

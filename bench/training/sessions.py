@@ -61,9 +61,7 @@ _METER: Final = (
     '[2,"a","MeterValues",{"connectorId":1,"transactionId":%d,"meterValue":[{"timestamp":"%s","sampledValue":['
     '{"value":"%s","measurand":"Energy.Active.Import.Register","unit":"Wh"},{"value":"%s","measurand":"Voltage","phase":"L1","unit":"V"}]}]}]'
 )
-_VOLTAGE: Final = (
-    '[2,"a","MeterValues",{"connectorId":1,"meterValue":[{"timestamp":"%s","sampledValue":[{"value":"%s","measurand":"Voltage","unit":"V"}]}]}]'
-)
+_VOLTAGE: Final = '[2,"a","MeterValues",{"connectorId":1,"meterValue":[{"timestamp":"%s","sampledValue":[{"value":"%s","measurand":"Voltage","unit":"V"}]}]}]'
 _EVENT: Final = (
     '[2,"a","TransactionEvent",{"eventType":"Updated","timestamp":"%s","triggerReason":"MeterValuePeriodic","seqNo":%d,"transactionInfo":'
     '{"transactionId":"%s"},"evse":{"id":1},"meterValue":[{"timestamp":"%s","sampledValue":[{"value":%s,"measurand":"Power.Active.Import"}]}]}]'
@@ -142,7 +140,7 @@ def for_adaptive() -> Iterator[Session]:
     yield _recorded("sim-microocpp-2.0.1", 900.0)
     yield _recorded("sim-vcp-2.1", 60.0)
     yield _transfers("many small shapes, words and strings", 160, keys=(3, 10), texts=(2, 8))
-    yield _transfers("few large shapes, words and strings", 40, keys=(30, 40), texts=(6, 300))
+    yield _transfers("few large shapes, words and strings", 44, keys=(14, 44), texts=(3, 300))
     yield _reports()
     yield _literals()
     yield _packed()
@@ -310,8 +308,10 @@ def _numbers() -> Session:
     large = str(2**48 - 1)
     for number in range(120):
         first = source.choice(["230.1", "230.10", "230", "229.95", "-0.50", "0.000", f"{number}.25", large, "-" + large, "1e3", "0"])
-        second = source.choice([str(number), str(-7 * number), '"12.5"', '"12"', "9" * 15, "0." + "0" * 17 + "1", "1." + "5" * (number % 19 or 1)])
-        third = 3 * number if number % 40 < 30 else source.randrange(10**source.randrange(1, 15))
+        second = source.choice(
+            [str(number), str(-7 * number), '"12.5"', '"12"', "9" * 15, "0." + "0" * 17 + "1", "1." + "5" * (number % 19 or 1)]
+        )
+        third = 3 * number if number % 40 < 30 else source.randrange(10 ** source.randrange(1, 15))
         value = f'{{"value":"{first}","measurand":"{source.choice(["Voltage", "Frequency"])}"}}'
         found.say(
             UP,
@@ -328,7 +328,7 @@ def _fallback() -> Session:
     found.say(UP, _transfer({"data": list(range(600))}))
     found.say(UP, _transfer({_letters(source, 20): number for number in range(500)}))
     found.say(UP, _transfer({_letters(source, 20): number for number in range(300)}))
-    found.say(UP, ('[4,"a","Vendor.Own","%s",["any",1.50]]' % _letters(source, 30), 3), ('[4,"a","GenericError","",{"a":1}]', 4))
-    found.say(UP, ('[5,"a","RpcFrameworkError","%s"]' % _letters(source, 30), 3), _STREAM)
+    found.say(UP, (f'[4,"a","Vendor.Own","{_letters(source, 30)}",["any",1.50]]', 3), ('[4,"a","GenericError","",{"a":1}]', 4))
+    found.say(UP, (f'[5,"a","RpcFrameworkError","{_letters(source, 30)}"]', 3), _STREAM)
     found.say(UP, _transfer({"data": {"a": [[[{"b": {}}]], True, None]}}))
     return found

@@ -1,4 +1,4 @@
-"""Pieces of the codec `adaptive` for those who build it: values of its functions, messages taken apart, a state taken apart, and frames decision by decision."""
+"""Pieces of the codec `adaptive` for those who build it: values of functions, messages and a state taken apart, frames decision by decision."""
 
 from __future__ import annotations
 
@@ -9,7 +9,17 @@ from typing import Any, Final
 
 from bench.training.sessions import Session, for_all
 from ocppress_codecs.adaptive.coder import RATES, BitReader, BitWriter, Coder
-from ocppress_codecs.adaptive.contexts import OWN_BASE, OWN_MASK, SHARED_MASK, TABLE_SIZE, UNKNOWN, mixed, text_hash
+from ocppress_codecs.adaptive.contexts import (
+    GRAMMAR_BASE,
+    GRAMMAR_SIZE,
+    OWN_BASE,
+    OWN_SIZE,
+    SHARED_SIZE,
+    TABLE_SIZE,
+    UNKNOWN,
+    mixed,
+    text_hash,
+)
 from ocppress_codecs.adaptive.fields import cost_of
 from ocppress_codecs.adaptive.frames import Direction as Side
 from ocppress_codecs.adaptive.history import History
@@ -36,16 +46,22 @@ _BODIES: Final = (
     '[4,"","NotSupported","no \\"such\\" action",{"code":1.50}]',
     '[2,"","StatusNotification",{"connectorId":1,"errorCode":"NoError","status":"Available","timestamp":"2026-03-02T08:00:00.000Z"}]',
     '[2,"","StatusNotification",{"connectorId":12,"errorCode":"NoError","info":"","status":"Charging","vendorErrorCode":"Vendor.Own"}]',
-    '[2,"","MeterValues",{"connectorId":1,"transactionId":7,"meterValue":[{"timestamp":"2026-03-02T08:00:00Z","sampledValue":['
-    '{"value":"1000","context":"Sample.Periodic","unit":"kWh"},{"value":"230.1","measurand":"Voltage","phase":"L1-N","unit":"V"},'
-    '{"value":"7.2","measurand":"Power.Active.Import","unit":"kW"},{"value":"16","measurand":"Current.Import","phase":"L2"},'
-    '{"value":"0.98","measurand":"Power.Factor"},{"value":"55","measurand":"SoC","location":"EV","unit":"Percent"}]},'
-    '{"timestamp":"2026-03-02T08:01:00Z","sampledValue":[{"value":"230.2","measurand":"Voltage","phase":"L1-N","unit":"V"}]}]}]',
-    '[2,"","TransactionEvent",{"eventType":"Updated","timestamp":"2026-03-02T08:00:00Z","seqNo":100,"evse":{"id":2,"connectorId":1},"meterValue":['
-    '{"timestamp":"2026-03-02T08:00:00Z","sampledValue":[{"value":11.25,"measurand":"Power.Active.Import",'
-    '"unitOfMeasure":{"unit":"kW","multiplier":0}}]}]}]',
-    '[2,"","DataTransfer",{"vendorId":"x","numbers":[-0,2e+01,1.00,281474976710655,281474976710656,-0.50],"strings":["12","12.5",'
-    '"2026-02-30T08:00:00Z","2026-03-02T08:00:00.12345678Z"],"value":["12",{"value":"0"}],"mixed":[true,false,null,{},[],[[]]]}]',
+    (
+        '[2,"","MeterValues",{"connectorId":1,"transactionId":7,"meterValue":[{"timestamp":"2026-03-02T08:00:00Z","sampledValue":['
+        '{"value":"1000","context":"Sample.Periodic","unit":"kWh"},{"value":"230.1","measurand":"Voltage","phase":"L1-N","unit":"V"},'
+        '{"value":"7.2","measurand":"Power.Active.Import","unit":"kW"},{"value":"16","measurand":"Current.Import","phase":"L2"},'
+        '{"value":"0.98","measurand":"Power.Factor"},{"value":"55","measurand":"SoC","location":"EV","unit":"Percent"}]},'
+        '{"timestamp":"2026-03-02T08:01:00Z","sampledValue":[{"value":"230.2","measurand":"Voltage","phase":"L1-N","unit":"V"}]}]}]'
+    ),
+    (
+        '[2,"","TransactionEvent",{"eventType":"Updated","timestamp":"2026-03-02T08:00:00Z","seqNo":100,"evse":{"id":2,"connectorId":1},"meterValue":['
+        '{"timestamp":"2026-03-02T08:00:00Z","sampledValue":[{"value":11.25,"measurand":"Power.Active.Import",'
+        '"unitOfMeasure":{"unit":"kW","multiplier":0}}]}]}]'
+    ),
+    (
+        '[2,"","DataTransfer",{"vendorId":"x","numbers":[-0,2e+01,1.00,281474976710655,281474976710656,-0.50],"strings":["12","12.5",'
+        '"2026-02-30T08:00:00Z","2026-03-02T08:00:00.12345678Z"],"value":["12",{"value":"0"}],"mixed":[true,false,null,{},[],[[]]]}]'
+    ),
 )
 
 
@@ -58,9 +74,12 @@ def parts() -> dict[str, Any]:
         "mix": [[context, value, mixed(context, value)] for context in contexts for value in contexts],
         "hash": {text: f"{text_hash(text):08x}" for text in ("", "123456789", '"Heartbeat"', '"value"', "é", '2"Heartbeat",{}')},
         "rates": RATES,
-        "cost": {str(error): cost_of(error) for error in (0, 1, -1, 2, 3, 7, 100, 255, 256, 511, 512, 65_535, 65_536, -(1 << 40))},
-        "squash": {str(x): squash(x) for x in (-3000, -2047, -1000, -129, -128, -127, -1, 0, 1, 64, 500, 2047, 3000)},
-        "stretch": {str(p): STRETCHED[p] for p in (0, 1, 2, 100, 1000, 2046, 2047, 2048, 2049, 3000, 4000, 4093, 4094, 4095)},
+        "cost": {
+            "0 to 255": [cost_of(error) for error in range(256)],
+            "others": [[error, cost_of(error)] for error in (-1, -255, 256, 511, 512, 65_535, 65_536, -(1 << 40))],
+        },
+        "squash": [[x, squash(x)] for x in (-3000, -2047, -1000, -129, -128, -127, -1, 0, 1, 64, 500, 2047, 3000)],
+        "stretch": STRETCHED,
         "decisions": list(_decisions()),
         "numerals": list(_numerals()),
         "skeletons": [_taken_apart(body) for body in _BODIES],
@@ -96,7 +115,17 @@ def _numerals() -> Iterator[dict[str, Any]]:
         steps.append(["gamma", 1000, value])
         code_choice(writer, 2000, 3, value % 8)
         steps.append(["choice", 2000, 3, value % 8])
-    for expected, lean, value in ((0, 4, 0), (1, 2, -1), (1, 2, 1), (3, 4, 0), (3, 4, -7), (3, 4, 1000), (24, 4, -(1 << 61)), (9, 4, 3), (0, 7, 3)):
+    for expected, lean, value in (
+        (0, 4, 0),
+        (1, 2, -1),
+        (1, 2, 1),
+        (3, 4, 0),
+        (3, 4, -7),
+        (3, 4, 1000),
+        (24, 4, -(1 << 61)),
+        (9, 4, 3),
+        (0, 7, 3),
+    ):
         code_residual(writer, 3000, 4000, expected, lean, value)
         steps.append(["residual", 3000, 4000, expected, lean, value])
     yield {"steps": steps, "frame": writer.finish().hex(), "table": _digest(b"".join(state.to_bytes(3, "big") for state in states))}
@@ -219,7 +248,7 @@ def _decided(side: Side, frame: bytes) -> list[list[Any]]:
     tracer = _Tracer(model.states, model.journal, frame[:-2])
     code_message(tracer, model, None, False, side.progress, side.answered, FRAME_TEXT_BYTES_MAX)
     context = frame_context(model.lengths, 1)
-    tracer.pair(OWN_BASE + (mixed(context, model.subject) & OWN_MASK), mixed(context, 120) & SHARED_MASK, 0)
+    tracer.pair(mixed(context, model.subject), mixed(context, 120), 0)
     model.lengths = (model.lengths & 0xFFFF) << 16 | 1
     return tracer.decisions
 
@@ -233,13 +262,17 @@ class _Tracer(Coder):
         self.decisions: list[list[Any]] = []
         self._how: list[Any] = ["character"]
 
-    def bit(self, place: int, bit: int) -> int:
-        self._how = ["bit", place]
-        return super().bit(place, bit)
+    def bit(self, context: int, bit: int) -> int:
+        self._how = ["bit", context % SHARED_SIZE]
+        return super().bit(context, bit)
 
     def pair(self, own: int, shared: int, bit: int) -> int:
-        self._how = ["pair", own, shared]
+        self._how = ["pair", OWN_BASE + own % OWN_SIZE, shared % SHARED_SIZE]
         return super().pair(own, shared, bit)
+
+    def grammar(self, own: int, shared: int, bit: int) -> int:
+        self._how = ["pair", GRAMMAR_BASE + own % GRAMMAR_SIZE, shared % SHARED_SIZE]
+        return super().grammar(own, shared, bit)
 
     def code(self, probability: int, bit: int) -> int:
         bit = self.reader.code(probability, bit)

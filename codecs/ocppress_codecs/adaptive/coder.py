@@ -220,6 +220,9 @@ class BitReader(Coder):
         self._position = 4
         self._value = int.from_bytes((data[:4] + b"\0\0\0\0")[:4], "big")
         self._range = _ALL
+        if self._value == _ALL:
+            # So the value is always below the range, here as in implementations with 32 bits for each.
+            raise Malformed("a number that no writer wrote")
 
     def code(self, probability: int, bit: int) -> int:
         likely = 1 if probability >= 0x8000 else 0

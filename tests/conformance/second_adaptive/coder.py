@@ -21,7 +21,7 @@ class Refused(Exception):
 
 def mix(context: int, *values: int) -> int:
     for value in values:
-        x = (context * 0x2F0B4C47 + value + 0x1E3779B9) % 2**32
+        x = (context * 0x2F0B4C47 + value + 0x2545F491) % 2**32
         context = x ^ (x >> 15)
     return context
 
@@ -38,20 +38,8 @@ def clamp(number: int, low: int, high: int) -> int:
     return max(low, min(high, number))
 
 
-def shared(context: int) -> int:
-    return context % 8192
-
-
-def grammar(context: int) -> int:
-    return 8192 + context % 2048
-
-
-def own(context: int) -> int:
-    return 10240 + context % 4096
-
-
-def characters(context: int) -> int:
-    return 14336 + context % 4096
+SHARED, GRAMMAR, OWN, TEXT = 0, 6144, 8192, 14336
+"""Where the parts of the table begin."""
 
 
 def learned(place: tuple[int, int], bit: int) -> tuple[int, int]:
@@ -72,6 +60,7 @@ class Reader:
         self.value = 0
         self.range = 2**32 - 1
         self.work = 0
+        self.work_allowed = min(2_097_152, 131_072 + 128 * len(data))
         for _ in range(4):
             self.value = self.value * 256 + self.next_byte()
         if self.value == self.range:
@@ -105,7 +94,8 @@ class Reader:
         self.normalise()
         return bit
 
-    def bit(self, place: int) -> int:
+    def bit(self, context: int) -> int:
+        place = SHARED + context % 6144
         self.work += 2
         p, _ = self.table[place]
         q = clamp(p, 32, 65504)
@@ -115,7 +105,13 @@ class Reader:
             self.trace("bit", q, bit, place)
         return bit
 
-    def pair(self, first: int, second: int) -> int:
+    def pair(self, own: int, shared: int) -> int:
+        return self._two(OWN + own % 6144, SHARED + shared % 6144)
+
+    def grammar(self, own: int, shared: int) -> int:
+        return self._two(GRAMMAR + own % 2048, SHARED + shared % 6144)
+
+    def _two(self, first: int, second: int) -> int:
         self.work += 4
         (p, n), (p2, n2) = self.table[first], self.table[second]
         w, w2 = 2 * n + 2, n2 + 3
@@ -146,18 +142,18 @@ class Reader:
         return result
 
     def check_work(self) -> None:
-        if self.work > 2_097_152:
+        if self.work > self.work_allowed:
             raise Refused("limit", "work")
 
     def choice(self, k: int, context: int) -> int:
         r = 1
         for _ in range(k):
-            r = 2 * r + self.bit(shared(context + 0x61 * r))
+            r = 2 * r + self.bit(context + 0x61 * r)
         return r - 2**k
 
     def gamma(self, context: int) -> int:
         n = 0
-        while self.bit(shared(context + 0x47 * n)):
+        while self.bit(context + 0x47 * n):
             n += 1
             if n == 49:
                 raise Refused("malformed", "gamma")
@@ -165,7 +161,7 @@ class Reader:
         context = mix(context, n)
         m = min(n, 3)
         for _ in range(m):
-            r = 2 * r + self.bit(shared(context + 0x61 * r))
+            r = 2 * r + self.bit(context + 0x61 * r)
         if n > m:
             r = r * 2 ** (n - m) + self.raw(n - m)
         return r - 1
@@ -177,27 +173,25 @@ class Reader:
             a += 0x1D3 * lean
             b += 0x1D3 * lean
         n = expected
-        if self.pair(own(a), shared(b)):
+        if self.pair(a, b):
             n += 1
-            while self.pair(own(a + 0x25 * n), shared(b + 0x25 * n)):
+            while self.pair(a + 0x25 * n, b + 0x25 * n):
                 n += 1
                 if n == 63:
                     raise Refused("malformed", "residual")
         else:
-            while n > 0 and not self.pair(own(a - 0x29 * n), shared(b - 0x29 * n)):
+            while n > 0 and not self.pair(a + 0x25 * n, b + 0x25 * n):
                 n -= 1
         if n == 0:
             return 0
-        if n <= 2:
-            negative = self.pair(own(of_own + 0x1F1 + 0x1D3 * lean), shared(of_shared + 0x1F1 + 0x1D3 * lean))
-        else:
-            negative = self.pair(own(of_own + 0x1F1 + 0x95 * n), shared(of_shared + 0x1F1))
+        signs = (0x1D3 * lean, 0x1D3 * lean) if n <= 2 else (0x95 * n, 0)
+        negative = self.pair(of_own + 0x1F1 + signs[0], of_shared + 0x1F1 + signs[1])
         r = 1
         if n > 1:
             of_own, of_shared = mix(of_own, n), mix(of_shared, n)
             m = min(n - 1, 3)
             for _ in range(m):
-                r = 2 * r + self.pair(own(of_own + 0x61 * r), shared(of_shared + 0x61 * r))
+                r = 2 * r + self.pair(of_own + 0x61 * r, of_shared + 0x61 * r)
             if n - 1 > m:
                 r = r * 2 ** (n - 1 - m) + self.raw(n - 1 - m)
         return -r if negative else r

@@ -12,7 +12,7 @@ from typing import Any
 
 import zstandard
 
-from tests.conformance.second_adaptive.coder import Reader, Refused, clamp, mix, own, shared
+from tests.conformance.second_adaptive.coder import Reader, Refused, clamp, mix
 from tests.conformance.second_adaptive.skeletons import Shape, Slots, Successors, Words, check_body, check_skeleton
 from tests.conformance.second_adaptive.texts import STRETCH, Text, Texts
 from tests.conformance.second_adaptive.values import NumberField, TextField, TimeField, Values
@@ -31,7 +31,7 @@ class Prior:
         self.words = self._block().decode().split("\n")[:-1]
         self.word_numbers = {word: number for number, word in enumerate(self.words)}
         self.text = Text(self._block(), 32768)
-        self.table = [(p, n) for p, n in (self._unpack(">HB") for _ in range(10240))]
+        self.table = [(p, n) for p, n in (self._unpack(">HB") for _ in range(8192))]
         self.static = [0 if p == 0 else STRETCH[p] or 1 for p in self._unpack(">32768H")]
         self.weights = [list(self._unpack(">9i")) for _ in range(16)]
         self.successors: dict[int, list[int]] = {}
@@ -70,7 +70,7 @@ class State:
 
     def __init__(self, prior: Prior) -> None:
         self.prior = prior
-        self.table = prior.table + [(32768, 0)] * 8192
+        self.table = prior.table + [(32768, 0)] * 10240
         self.subject = self.before = self.kinds = self.row = self.row1 = self.row2 = 0
         self.last = self.last2 = self.clock = self.register = 0
         self.shapes = Slots(128, 25600)
@@ -111,14 +111,14 @@ class Frame:
                 raise Refused("limit", "frame_text_bytes")
             sent = len(found)
             c = mix(compare(sent, state.last), compare(sent, state.last2), min(sent, 3))
-            if not reader.pair(own(mix(c, state.subject)), shared(mix(c, 120))):
+            if not reader.pair(mix(c, state.subject), mix(c, 120)):
                 state.last2, state.last = state.last, min(sent, 65535)
                 return found
 
     def message(self) -> Message:
         state, reader = self.state, self.reader
         reader.check_work()
-        answer = reader.pair(own(mix(state.subject, 90)), shared(mix(91, state.kinds)))
+        answer = reader.pair(mix(state.subject, 90), mix(91, state.kinds))
         near = mix(state.subject, 95)
         far = mix(near, state.before)
         reference = 0
@@ -175,7 +175,7 @@ class Frame:
         state, reader = self.state, self.reader
         lists = [state.shape_successors.following(far), state.shape_successors.following(near)]
         number = self.followed(lists, [far, near])
-        if number is None and state.shapes.slots and reader.bit(shared(mix(112, answer))):
+        if number is None and state.shapes.slots and reader.bit(mix(112, answer)):
             number = state.shapes.of_rank(reader.gamma(mix(113, 0)))
         if number is not None:
             state.shapes.use(number)
@@ -205,7 +205,7 @@ class Frame:
             for number in lists[order]:
                 if number not in state.shapes.slots or (order == 1 and number in lists[0]):
                     continue
-                if self.reader.pair(own(mix(contexts[order], number, row)), shared(mix(111, 4 * order + rank, row))):
+                if self.reader.pair(mix(contexts[order], number, row), mix(111, 4 * order + rank, row)):
                     return number
                 rank += 1
         return None
@@ -281,9 +281,9 @@ class SecondDecoder:
         row = state.row | state.row1 << 16 | state.row2 << 32
         scalars = (state.clock, state.register, state.subject, state.before, state.kinds, row, state.last | state.last2 << 16)
         parts.append(struct.pack(">7Q", *scalars))
-        parts.append(struct.pack(">4I", state.shapes.clock, state.words.slots.clock, state.fields.clock, state.strings.clock))
-        for number, (stamp, key, content, _) in sorted(state.fields.slots.items()):
-            parts.append(struct.pack(">HII", number, key, stamp) + field_bytes(content))
+        for number in reversed(state.fields.ranked()):
+            _, key, content, _ = state.fields.slots[number]
+            parts.append(struct.pack(">HI", number, key) + field_bytes(content))
         return b"".join(parts)
 
     def text_bytes(self) -> bytes:
@@ -291,9 +291,9 @@ class SecondDecoder:
         parts = []
         for slots in (state.shapes, state.words.slots, state.strings):
             parts.append(struct.pack(">H", len(slots.slots)))
-            for number, (stamp, key, _, _) in sorted(slots.slots.items()):
-                data = key.encode()
-                parts.append(struct.pack(">HIH", number, stamp, len(data)) + data)
+            for number in reversed(slots.ranked()):
+                data = slots.slots[number][1].encode()
+                parts.append(struct.pack(">HH", number, len(data)) + data)
         return b"".join([*parts, state.texts.remembered.data])
 
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.conformance.second_adaptive.coder import Reader, Refused, grammar, mix, shared, text_hash
+from tests.conformance.second_adaptive.coder import Reader, Refused, mix, text_hash
 
 HOLE = "\x01"
 OTHER, VOLTAGE, CURRENT, POWER, ENERGY, FACTOR, SOC = range(7)
@@ -101,13 +101,16 @@ class Words:
         other.slots, other.successors = self.slots.copy(), self.successors.copy()
         return other
 
-    def token_of(self, number: int) -> str:
+    def told(self, number: int) -> str:
+        """The token of this number, which is used."""
         known = self.prior.words
         if number < len(known):
             return str(known[number])
-        if number - len(known) not in self.slots.slots:
+        number -= len(known)
+        if number not in self.slots.slots:
             raise Refused("malformed", "a word that isn't there")
-        return str(self.slots.slots[number - len(known)][2])
+        self.slots.use(number)
+        return str(self.slots.slots[number][2])
 
     def number_of(self, token: str) -> int | None:
         number = self.prior.word_numbers.get(token)
@@ -153,9 +156,9 @@ class Words:
         lists = [self.successors.following(context) for context in contexts]
         number = self.foreseen(reader, kind, contexts, lists)
         if number is None:
-            if reader.pair(grammar(mix(start, 103)), 104 + kind):
+            if reader.grammar(mix(start, 103), 104 + kind):
                 number = reader.gamma(mix(106, kind))
-                token = self.token_of(number)
+                token = self.told(number)
             else:
                 data = texts.characters(reader, 107 + kind, limit)
                 try:
@@ -167,12 +170,10 @@ class Words:
                 if number is None and len(data) <= 64:
                     number = len(self.prior.words) + self.slots.insert(token, token, len(data))
         else:
-            token = self.token_of(number)
+            token = self.told(number)
         if number is not None:
             for context, numbers in zip(contexts, lists, strict=True):
                 self.successors.follow(context, numbers, number)
-            if number >= len(self.prior.words):
-                self.slots.use(number - len(self.prior.words))
         return token
 
     @staticmethod
@@ -183,8 +184,8 @@ class Words:
             for number in lists[i]:
                 if number in tried:
                     continue
-                place = shared(mix(101 + kind, i, 4 * rank + min(len(tried), 3)))
-                if reader.pair(grammar(mix(contexts[i], number)), place):
+                place = mix(101 + kind, i, 4 * rank + min(len(tried), 3))
+                if reader.grammar(mix(contexts[i], number), place):
                     return number
                 tried.append(number)
                 rank += 1

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.conformance.second_adaptive.coder import Reader, Refused, bits_of, mix, own, shared
+from tests.conformance.second_adaptive.coder import Reader, Refused, bits_of, mix
 from tests.conformance.second_adaptive.skeletons import CURRENT, ENERGY, FACTOR, POWER, SOC, VOLTAGE, Hole, Shape
 
 MAX = 2**48 - 1
@@ -39,9 +39,9 @@ class Predicting:
         new = [cost(value - candidate) for candidate in candidates]
         limit = min(new) + 64
         residual = value - candidates[self.best]
-        self.costs = [old - (old >> 5) + min(one, limit) for old, one in zip(self.costs, new, strict=True)]
+        self.costs = [old - (old >> 6) + min(one, limit) for old, one in zip(self.costs, new, strict=True)]
         least = min(self.costs)
-        if self.costs[self.best] > least + 48:
+        if self.costs[self.best] > least + 32:
             self.best = self.costs.index(least)
         self.size = self.size - (self.size >> 3) + min(bits_of(residual), (self.size >> 3) + 4)
 
@@ -93,7 +93,7 @@ class TimeField(Predicting):
         e = 64 * v - was.anchor - was.period
         tolerance = max(was.period >> 3, 64)
         if was.period > 0 and abs(e) <= tolerance:
-            now.steps = min(was.steps + 1, 48)
+            now.steps = min(was.steps + 1, 96)
             now.anchor = was.anchor + was.period + e // now.steps
             e = 64 * v - was.runner - was.pace
             if abs(e) > 4 * tolerance:
@@ -173,10 +173,11 @@ class Values:
             return self.number(hole, known, limit)
         if isinstance(known, TimeField):
             return self.time(hole, known, limit)
-        if isinstance(known, TextField) and known.recent and known.recent[0] in self.state.strings.slots:
-            if self.reader.pair(own(mix(hole.field, shape.context)), shared(mix(hole.field, 53))):
-                self.state.strings.use(known.recent[0])
-                return str(self.state.strings.slots[known.recent[0]][1])
+        strings = self.state.strings
+        last = known.recent[0] if isinstance(known, TextField) and known.recent else None
+        if last in strings.slots and self.reader.pair(mix(hole.field, shape.context), mix(hole.field, 53)):
+            strings.use(last)
+            return str(strings.slots[last][1])
         return self.new(hole, known, limit)
 
     def set(self, hole: Hole, content: Any) -> None:
@@ -188,9 +189,9 @@ class Values:
 
     def new(self, hole: Hole, known: TextField | None, limit: int) -> str:
         c = mix(hole.name, 70)
-        if self.reader.pair(shared(c), 54):
+        if self.reader.pair(c, 54):
             return self.text(hole, known.recent if known else [], limit)
-        if self.reader.pair(shared(c + 1), 55):
+        if self.reader.pair(c + 1, 55):
             return self.new_time(hole)
         return self.new_number(hole)
 
@@ -198,17 +199,17 @@ class Values:
 
     def number(self, hole: Hole, known: NumberField, limit: int) -> str:
         c = mix(hole.field, 40)
-        if not self.reader.pair(own(c), 41):
-            if not self.reader.pair(own(c + 1), 64):
+        if not self.reader.pair(c, 41):
+            if not self.reader.pair(c + 1, 64):
                 return self.new(hole, None, limit)
             known = known.finer(self.reader.gamma(mix(65, 0)) + 1)
         candidates, lean = self.foreseen(hole, known)
         best = known.best
-        v = candidates[best] + self.reader.residual(mix(hole.field, best), mix(42 + hole.role, best), known.expected, lean)
+        v = candidates[best] + self.reader.residual(mix(hole.field, 46), mix(42 + hole.role, best), known.expected, lean)
         if abs(v) > MAX:
             raise Refused("malformed", "a number of more than 48 bits")
         z, m = 0, v
-        while z < known.scale and m % 10 == 0 and self.reader.pair(own(c + 0x11 + min(z, 3)), 43):
+        while z < known.scale and m % 10 == 0 and self.reader.pair(c + 0x11 + min(z, 3), 43):
             m //= 10
             z += 1
         self.learn(hole, known, candidates, v)
@@ -268,7 +269,7 @@ class Values:
         now.judge(candidates, v)
         now.delta, now.last = v - was.last, v
         if bits_of(v - candidates[was.best]) <= was.expected + 2:
-            now.steps = min(was.steps + 1, 16)
+            now.steps = min(was.steps + 1, 64)
             now.slow = was.slow + (256 * v - was.slow) // now.steps
             now.fast = was.fast + (256 * v - was.fast) // min(now.steps, 4)
         else:
@@ -278,7 +279,7 @@ class Values:
         if bits_of(e) > 50 or (was.run > 1 and bits_of(e) > was.expected + 10):
             now.run, now.trend, now.slope = 1, 256 * v, 0
         else:
-            run = now.run = min(was.run + 1, 20)
+            run = now.run = min(was.run + 1, 28)
             now.trend = was.trend + was.slope + (e * 2 * (2 * run - 1)) // (run * (run + 1))
             now.slope = was.slope + (e * 6) // (run * (run + 1))
         self.note(hole, now, was)
@@ -350,14 +351,14 @@ class Values:
     def new_number(self, hole: Hole) -> str:
         h, reader = hole.name, self.reader
         neighbour = self.readings.neighbour.get(hole.measure) if hole.measure else None
-        if neighbour and reader.bit(shared(mix(h, 71))):
+        if neighbour and reader.bit(mix(h, 71)):
             quoted, scale = neighbour.quoted, neighbour.scale
             v = neighbour.last + reader.residual(mix(72, hole.role), mix(73, 0), 5, 4)
         else:
-            quoted = reader.pair(shared(mix(h, 74)), 62)
+            quoted = reader.pair(mix(h, 74), 62)
             scale = reader.gamma(mix(h, 76))
             register = self.state.register
-            if not hole.measure and scale == 0 and register and reader.bit(shared(mix(h, 75))):
+            if not hole.measure and scale == 0 and register and reader.bit(mix(h, 75)):
                 v = register + reader.residual(mix(77, 0), mix(77, 1), 4, 4)
             else:
                 negative = reader.bit(63)
@@ -376,13 +377,11 @@ class Values:
         return int(self.state.clock // 10 ** (7 - digits))
 
     def time(self, hole: Hole, known: TimeField, limit: int) -> str:
-        if not self.reader.pair(own(mix(hole.field, 40)), 44):
+        if not self.reader.pair(mix(hole.field, 40), 44):
             return self.new(hole, None, limit)
         t = self.clock_in(known.digits)
         predicted = known.candidates(t)[known.best]
-        v = predicted + self.reader.residual(
-            mix(hole.field, known.best), mix(45 + known.digits, known.best), known.expected, 4
-        )
+        v = predicted + self.reader.residual(mix(hole.field, 46), mix(45 + known.digits, known.best), known.expected, 4)
         token = self.time_token(known.digits, known.ending, v)
         self.set(hole, known.learned(t, v))
         return token
@@ -390,7 +389,7 @@ class Values:
     def new_time(self, hole: Hole) -> str:
         digits = self.reader.choice(3, mix(80, 0))
         ending = "Z"
-        if not self.reader.bit(shared(mix(81, digits))):
+        if not self.reader.bit(mix(81, digits)):
             ending = self.state.texts.characters(self.reader, 82, 16).decode("latin-1")
         t = self.clock_in(digits)
         lead = self.reader.residual(mix(83, digits), mix(84, 0), 24 if self.state.clock == 0 else 6, 4)
@@ -413,14 +412,14 @@ class Values:
 
     def text(self, hole: Hole, recent: list[int], limit: int) -> str:
         h, reader, strings = hole.name, self.reader, self.state.strings
-        if len(recent) > 1 and reader.pair(own(mix(hole.field, 66)), 56):
+        if len(recent) > 1 and reader.pair(mix(hole.field, 66), 56):
             i = reader.gamma(mix(67, 0)) + 1
             if i >= len(recent) or recent[i] not in strings.slots:
                 raise Refused("malformed", "one of the recent that isn't there")
             token = strings.slots[recent[i]][1]
-        elif reader.pair(shared(mix(h, 57)), 58):
+        elif reader.pair(mix(h, 57), 58):
             token = '""'
-        elif strings.slots and reader.pair(shared(mix(h, 59)), 60):
+        elif strings.slots and reader.pair(mix(h, 59), 60):
             token = strings.slots[strings.of_rank(reader.gamma(mix(61, 0)))][1]
         else:
             hint = strings.slots[recent[0]][1] if recent and recent[0] in strings.slots else ""
