@@ -157,7 +157,7 @@ def checked(messages: Sequence[Message], received: bytes, progress: Progress) ->
     if len(received) != len(expected):
         raise Malformed(f"a checksum of {len(received)} bytes instead of {len(expected)}")
     if received != expected:
-        raise IntegrityError("the checksum differs")
+        raise IntegrityError("the checksum differs", expected)
     return progress
 
 
