@@ -166,5 +166,5 @@ def checked_skeleton(skeleton: str) -> None:
         raise Malformed("a skeleton with white space")
     try:
         parse(f'[{skeleton[0]},"",{filled[1:-1]}]')
-    except NotOcppJ as error:
-        raise Malformed(f"a skeleton that is not OCPP-J: {error.reason}") from None
+    except NotOcppJ as refusal:  # not `error`: compiled, a name has one type in a function
+        raise Malformed(f"a skeleton that is not OCPP-J: {refusal.reason}") from None
