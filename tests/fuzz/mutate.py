@@ -29,7 +29,7 @@ from tests.fuzz.reproducers import Reproducer, save, smallest
 from tests.fuzz.rounds import Found, Tally, play_round
 from tests.fuzz.sessions import NAMES, session
 
-__all__ = ["Limits", "Report", "main", "run"]
+__all__ = ["Report", "main", "run"]
 
 HANG_S: Final = 300
 """Without a word from a worker for so long, the frame it is at counts as one that never ends."""
@@ -62,7 +62,9 @@ class Report:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz.mutate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.fuzz.mutate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--count", type=int, default=100_000, help="frames for each codec (default: %(default)s)")
     parser.add_argument("--seed", default="1", help="what the frames follow from (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default: %(default)s)")
@@ -197,9 +199,7 @@ def summary_of(codec: CodecName, reports: Sequence[Report], elapsed_s: float) ->
         "found": sum(len(report.found) for report in reports),
         "elapsed_s": round(elapsed_s, 1),
         "outcomes": dict(sorted(tally.outcomes.items())),
-        "slowest": [
-            {"bytes": slow.size, "ms": round(slow.spent_ms, 2), "where": slow.where} for _, slow in sorted(tally.slowest.items())
-        ],
+        "slowest": [{"bytes": slow.size, "ms": round(slow.spent_ms, 2), "where": slow.where} for _, slow in sorted(tally.slowest.items())],
         "peak_memory_mib": max(report.peak_bytes for report in reports) >> 20,
         "memory_growth_mib": max(report.peak_bytes - report.first_bytes if report.first_bytes else 0 for report in reports) >> 20,
         "digest": tally.digest.hex()[:16],

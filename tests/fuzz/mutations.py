@@ -14,7 +14,19 @@ MUTATED_BYTES_MAX: Final = 4 * 1024 * 1024
 _ZEROS_MAX: Final = 160
 """More than a reader takes in past the end of a frame."""
 
-_INTERESTING: Final = (b"\0", b"\x7f", b"\x80", b"\xff", b"\xfd", b"\xfe", b"\xff\xff\xff\xff", bytes(8), b"\x1b" + b"\xff" * 8, b"\x9f", b"\xa0")
+_INTERESTING: Final = (
+    b"\0",
+    b"\x7f",
+    b"\x80",
+    b"\xff",
+    b"\xfd",
+    b"\xfe",
+    b"\xff\xff\xff\xff",
+    bytes(8),
+    b"\x1b" + b"\xff" * 8,
+    b"\x9f",
+    b"\xa0",
+)
 
 
 def mutated(data: bytes, others: Sequence[bytes], source: Random) -> bytes:

@@ -215,7 +215,16 @@ def changed_state(saved: bytes, source: Random) -> bytes:
         begin = 0 if source.random() < 0.2 else size * 2 // 3
         place = source.randrange(begin, size)
         piece = source.choice(
-            (source.randbytes(1), source.randbytes(8), b"\x7f" + b"\xff" * 7, b"\x80" + bytes(7), b"\xff" * 8, bytes(8), bytes(2), b"\xff\xff")
+            (
+                source.randbytes(1),
+                source.randbytes(8),
+                b"\x7f" + b"\xff" * 7,
+                b"\x80" + bytes(7),
+                b"\xff" * 8,
+                bytes(8),
+                bytes(2),
+                b"\xff\xff",
+            )
         )
         way = source.randrange(8)
         if way == 0:

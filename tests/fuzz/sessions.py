@@ -1,9 +1,9 @@
 """Sessions to disturb: the frames of one station's traffic, both directions, as an encoder made them.
 
-    recording sim-microocpp-1.6, 900 s     what station programs said, each message alone or batched
-    workload home, 0 s                     the first hours of a generated day
-    schemas 2.1, 3                         valid messages of any action, some as long as allowed
-    odd 2.0.1, 5                           JSON that only an attacker writes
+recording sim-microocpp-1.6, 900 s     what station programs said, each message alone or batched
+workload home, 0 s                     the first hours of a generated day
+schemas 2.1, 3                         valid messages of any action, some as long as allowed
+odd 2.0.1, 5                           JSON that only an attacker writes
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ocppress_codecs.errors import DecodeError, IntegrityError, LimitExceeded
-from ocppress_codecs.interface import FRAME_TEXT_BYTES_MAX, CallLog, CodecName, Decoder, Encoder, Side
+from ocppress_codecs.interface import FRAME_TEXT_BYTES_MAX, CallLog, CodecName, Encoder, Endpoint, Side
 from ocppress_codecs.registry import open_endpoint
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, parse, render
 from ocppress_gateway.workloads.traces import Direction
@@ -154,7 +154,7 @@ class Subject:
             setattr(encoder, _STATE[self.codec], getattr(decoder, _STATE[self.codec]))
         return encoder
 
-    def _open(self, side: Side, logs: dict[Direction, CallLog]) -> Any:
+    def _open(self, side: Side, logs: dict[Direction, CallLog]) -> Endpoint:
         up, down = logs[Direction.UP], logs[Direction.DOWN]
         sent, received = (up, down) if side is Side.EDGE else (down, up)
         return open_endpoint(self.codec, self.version, side, sent, received)

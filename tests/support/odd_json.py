@@ -14,10 +14,42 @@ from ocppress_codecs.jsontext import DEPTH_MAX
 __all__ = ["odd_message", "odd_value"]
 
 _ACTIONS: Final = ["DataTransfer", "MeterValues", "StatusNotification", "Vendor.Own", "", "\\u0048eartbeat", 'a\\"b', "漢🔌"]
-_KEYS: Final = ["value", "timestamp", "transactionId", "connectorId", "id", "measurand", "unit", "sampledValue", "", "x", "\\u0041", "a\\/b", "é"]
+_KEYS: Final = [
+    "value",
+    "timestamp",
+    "transactionId",
+    "connectorId",
+    "id",
+    "measurand",
+    "unit",
+    "sampledValue",
+    "",
+    "x",
+    "\\u0041",
+    "a\\/b",
+    "é",
+]
 _ENDINGS: Final = ["Z", "", "+01:00", "-23:59", "+99:99", ".000Z", ".1234567Z", ".12345678Z", "z", " "]
 _FRACTIONS: Final = ["", ".5", ".120", ".0000000", ".9999999"]
-_PIECES: Final = ["\\ud83d", "\\ude00", "\\u0000", "\\u001f", "\\/", '\\"', "\\\\", "\\n", "é", "漢", "🔌", "\x7f", "\u2028", "a", "Z", "0", " "]
+_PIECES: Final = [
+    "\\ud83d",
+    "\\ude00",
+    "\\u0000",
+    "\\u001f",
+    "\\/",
+    '\\"',
+    "\\\\",
+    "\\n",
+    "é",
+    "漢",
+    "🔌",
+    "\x7f",
+    "\u2028",
+    "a",
+    "Z",
+    "0",
+    " ",
+]
 
 
 def odd_message(source: random.Random) -> str:

@@ -18,13 +18,17 @@ from typing import Final, final
 from ocppress_codecs.adaptive.contexts import COUNT_BITS, COUNT_MAX
 from ocppress_codecs.errors import LimitExceeded
 
-__all__ = ["RATES", "WORK_MAX", "ZERO_BYTES_MAX", "BitReader", "BitWriter", "Coder"]
+__all__ = ["RATES", "WORK_A_BYTE", "WORK_BASE", "WORK_MAX", "ZERO_BYTES_MAX", "BitReader", "BitWriter", "Coder"]
 
 ZERO_BYTES_MAX: Final = 64
 """Bytes of zeros that a reader takes past the end of a frame; a writer leaves out no more. It bounds what a frame of nothing can stand for."""
 
 WORK_MAX: Final = 1 << 21
 """Entries in the journal of one frame: about half a million decisions, a second of work here. What needs more goes as text, by zstd."""
+
+WORK_BASE: Final = 1 << 17
+WORK_A_BYTE: Final = 128
+"""Entries that a frame may cause by itself, and for each of its bytes: twice what was ever seen, so that a few bytes can't ask for the work of thousands."""
 
 _TOP: Final = 1 << 24
 _RAW_BITS: Final = 16
@@ -46,8 +50,10 @@ _SHARED_WEIGHTS: Final = [count + 3 for count in range(COUNT_MAX + 1)]
 class Coder:
     """What the model sees of a writer or reader. `states` is the table of contexts, `journal` what it takes to undo: place, old, place, old, …"""
 
-    def __init__(self, states: list[int], journal: list[int], *, writing: bool) -> None:
+    def __init__(self, states: list[int], journal: list[int], *, writing: bool, work_max: int) -> None:
         self.writing: Final[bool] = writing
+        self.work_max: Final[int] = work_max
+        self.charged: int = 0
         self.states: Final[list[int]] = states
         self.journal: Final[list[int]] = journal
 
@@ -106,10 +112,15 @@ class Coder:
         states[shared] = second << COUNT_BITS | (second_count + 1 if second_count < COUNT_MAX else second_count)
         return bit
 
+    def charge(self, work: int) -> None:
+        """Count work that leaves no entries in the journal."""
+        self.charged += work
+
     def check_work(self) -> None:
-        """Raise `LimitExceeded` if too much has been learned from this frame; to be called in every loop."""
-        if len(self.journal) > WORK_MAX:
-            raise LimitExceeded("work", WORK_MAX, len(self.journal))
+        """Raise `LimitExceeded` if the frame has caused too much work; to be called in every loop."""
+        work = len(self.journal) + self.charged
+        if work > self.work_max:
+            raise LimitExceeded("work", self.work_max, work)
 
     def raw(self, count: int, value: int) -> int:
         """`count` bits of even odds, the highest first."""
@@ -129,7 +140,7 @@ class BitWriter(Coder):
     """Writes a frame."""
 
     def __init__(self, states: list[int], journal: list[int]) -> None:
-        super().__init__(states, journal, writing=True)
+        super().__init__(states, journal, writing=True, work_max=WORK_MAX)
         self._low = 0
         self._range = _ALL
         self._out = bytearray()
@@ -207,7 +218,7 @@ class BitReader(Coder):
     """Reads a frame. Every step may raise `LimitExceeded` at its end."""
 
     def __init__(self, states: list[int], journal: list[int], data: bytes) -> None:
-        super().__init__(states, journal, writing=False)
+        super().__init__(states, journal, writing=False, work_max=min(WORK_MAX, WORK_BASE + WORK_A_BYTE * len(data)))
         self._data = data
         self._position = 4
         self._value = int.from_bytes((data[:4] + b"\0\0\0\0")[:4], "big")
