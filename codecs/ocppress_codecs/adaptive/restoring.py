@@ -76,8 +76,8 @@ _NUMBER_RANGES: Final[tuple[_Range, ...]] = (
     (-4 * _EXACT_MAX, 4 * _EXACT_MAX),  # trend
     (-8 * _EXACT_MAX, 8 * _EXACT_MAX),  # slope
     (-(2**43), 2**43),  # part
-    (0, 64),  # run
-    (0, 64),  # steps
+    (0, 255),  # run
+    (0, 255),  # steps
     (0, CANDIDATES - 1),  # best
     *((0, 64 * COST_MAX) for _ in range(CANDIDATES)),
     (0, _SIZE_MAX),
@@ -95,7 +95,7 @@ _TIME_RANGES: Final[tuple[_Range, ...]] = (
     (0, 2**46),  # period
     (-(2**50), _TICKS_MAX << 6),  # runner
     (-(2**50), 2**50),  # pace
-    (0, 64),  # steps
+    (0, 255),  # steps
     (0, TIME_CANDIDATES - 1),  # best
     *((0, 64 * COST_MAX) for _ in range(TIME_CANDIDATES)),
     (0, _SIZE_MAX),
