@@ -28,8 +28,12 @@ PLACES: Final = 8
 
 FRAMES_A_PLACE: Final = 250
 
+STATES_SHARE: Final = 0.1
 STATES_A_PLACE: Final = 4
-"""Saved states that are changed at a place where that is tried."""
+"""At how many of the places, and how often, saved states are changed."""
+
+FORGED_SHARE: Final = 0.02
+"""Of the frames that were refused for their checksum alone; to look at what they have done takes as long as a hundred others."""
 
 _FORGED_IN_A_ROW_MAX: Final = 12
 """Frames with right checksums that one decoder is told before its state is put back."""
@@ -123,7 +127,7 @@ class _Place:
     def disturb(self) -> None:
         try:
             self._tell_many()
-            if self._played.codec is CodecName.ADAPTIVE and self._source.random() < 0.25:
+            if self._played.codec is CodecName.ADAPTIVE and self._source.random() < STATES_SHARE:
                 self._restore_many()
         except Exception as error:  # whatever it is, it is what this is for
             raise Found(self._reproducer(repr(error))) from error
@@ -144,7 +148,7 @@ class _Place:
                 self._check_and_put_back(before)
             elif forging:
                 right = forged(self._played.codec, frame, tried.error)
-                if right is not None and source.random() < 0.1:
+                if right is not None and source.random() < FORGED_SHARE:
                     self._check_unchanged(before)
                     self._forge_on(right)
                     self._check_and_put_back(before)
