@@ -116,7 +116,8 @@ class Direction:
         text = covered(messages)
         received = frame[-_CHECKSUM_BYTES:]
         if len(text) > SHORT_TEXT_BYTES_MAX:
-            received += reader.raw(_MORE_BITS, 0).to_bytes(2, "big")
+            more: int = reader.raw(_MORE_BITS, 0)
+            received += more.to_bytes(2, "big")
         if not reader.read_all:
             raise Malformed("bytes after the last message")
         return messages, notes, checked_text(text, received, progress)

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from array import array
 from typing import Final, final
 
 from ocppress_codecs.adaptive.characters import INPUTS, SETS
-from ocppress_codecs.adaptive.contexts import COUNT_BITS, COUNT_MAX, TABLE_SIZE
+from ocppress_codecs.adaptive.contexts import COUNT_BITS, COUNT_MAX, TABLE_SIZE, table_of
 from ocppress_codecs.adaptive.fields import CANDIDATES, TIME_CANDIDATES, Field, NumberField, TextField, TimeField
 from ocppress_codecs.adaptive.model import Knowledge, Model, Shape
 from ocppress_codecs.adaptive.slots import Slots
@@ -144,7 +145,7 @@ def _texts(slots: Slots[str, str] | Slots[str, Shape]) -> list[bytes]:
     return parts
 
 
-def _packed_counts(states: list[int]) -> bytes:
+def _packed_counts(states: array[int]) -> bytes:
     """Counts, four in three bytes."""
     parts = bytearray()
     for place in range(0, TABLE_SIZE, 4):
@@ -209,7 +210,7 @@ def _read_model(model: Model, reader: _Reader) -> None:
     for place in range(0, len(packed), 3):
         four = int.from_bytes(packed[place : place + 3], "big")
         counts += [four >> shift & COUNT_MAX for shift in (18, 12, 6, 0)]
-    model.states = [probability << COUNT_BITS | count for probability, count in zip(probabilities, counts, strict=True)]
+    model.states = table_of([probability << COUNT_BITS | count for probability, count in zip(probabilities, counts, strict=True)])
     weights = reader.unpack(struct.Struct(f">{INPUTS * SETS}i"))
     model.characters.weights = [list(weights[place : place + INPUTS]) for place in range(0, len(weights), INPUTS)]
     model.shape_following.sets = list(reader.unpack(struct.Struct(f">{len(model.shape_following.sets)}Q")))
