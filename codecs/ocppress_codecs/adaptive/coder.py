@@ -16,7 +16,16 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING, Final, final
 
-from ocppress_codecs.adaptive.contexts import COUNT_BITS, COUNT_MAX, STATE_BITS
+from ocppress_codecs.adaptive.contexts import (
+    COUNT_BITS,
+    COUNT_MAX,
+    GRAMMAR_BASE,
+    GRAMMAR_SIZE,
+    OWN_BASE,
+    OWN_SIZE,
+    SHARED_SIZE,
+    STATE_BITS,
+)
 from ocppress_codecs.errors import LimitExceeded, Malformed
 
 if TYPE_CHECKING:
@@ -58,8 +67,9 @@ class Coder:
         """One decision that is 1 with `probability` 65536ths, 32 to 65504."""
         raise NotImplementedError
 
-    def bit(self, place: i64, bit: i64) -> i64:
-        """One decision by the statistics at `place`, which learn from it."""
+    def bit(self, context: i64, bit: i64) -> i64:
+        """One decision by the statistics that all stations share, which learn from it."""
+        place = context % SHARED_SIZE
         states = self.states
         state: i64 = states[place]
         self.journal.append(place << STATE_BITS | state)
@@ -76,7 +86,14 @@ class Coder:
         return bit
 
     def pair(self, own: i64, shared: i64, bit: i64) -> i64:
-        """One decision by two contexts, each weighed by how much it has seen; both learn. The own one, which is nearer, soon outweighs the shared one."""
+        """One decision by a context of the station's own and one that all share, each weighed by how much it has seen; both learn."""
+        return self._pair(OWN_BASE + own % OWN_SIZE, shared % SHARED_SIZE, bit)
+
+    def grammar(self, own: i64, shared: i64, bit: i64) -> i64:
+        """The same with a context of the grammar of skeletons in place of the station's own."""
+        return self._pair(GRAMMAR_BASE + own % GRAMMAR_SIZE, shared % SHARED_SIZE, bit)
+
+    def _pair(self, own: i64, shared: i64, bit: i64) -> i64:
         states = self.states
         state: i64 = states[own]
         other: i64 = states[shared]
@@ -241,8 +258,7 @@ class BitReader(Coder):
         extent = self._range >> count
         value = self._value // extent
         if value >> count:
-            # Where the range isn't a multiple, nothing stands for what is left over; a writer never gets there.
-            raise Malformed("a number outside of the range")
+            raise Malformed("bits that no writer wrote")
         self._value -= value * extent
         self._shift(extent)
         return value

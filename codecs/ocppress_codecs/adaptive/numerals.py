@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ocppress_codecs.adaptive.coder import Coder
-from ocppress_codecs.adaptive.contexts import OWN_BASE, OWN_MASK, SHARED_MASK, mixed
+from ocppress_codecs.adaptive.contexts import mixed
 from ocppress_codecs.errors import Malformed
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def code_choice(coder: Coder, context: i64, bits: i64, value: i64) -> int:
     shift = bits
     while shift:
         shift -= 1
-        node = node << 1 | coder.bit(context + node * 0x61 & SHARED_MASK, value >> shift & 1)
+        node = node << 1 | coder.bit(context + node * 0x61, value >> shift & 1)
     return node - (1 << bits)
 
 
@@ -36,7 +36,7 @@ def code_gamma(coder: Coder, context: i64, value: int) -> int:
     number = value + 1
     wanted: i64 = number.bit_length() - 1
     length: i64 = 0
-    while coder.bit(context + length * 0x47 & SHARED_MASK, 1 if length < wanted else 0):
+    while coder.bit(context + length * 0x47, 1 if length < wanted else 0):
         length += 1
         if length >= GAMMA_BITS_MAX:
             raise Malformed("a number without end")
@@ -45,7 +45,7 @@ def code_gamma(coder: Coder, context: i64, value: int) -> int:
     rest = length
     while rest and length - rest < _LEARNED_BITS:
         rest -= 1
-        result = result << 1 | coder.bit(context + result * 0x61 & SHARED_MASK, number >> rest & 1)
+        result = result << 1 | coder.bit(context + result * 0x61, number >> rest & 1)
     if rest:
         result = result << rest | coder.raw(rest, number)
     return result - 1
@@ -65,24 +65,20 @@ def code_residual(coder: Coder, own: i64, shared: i64, expected: i64, lean: i64,
         own_lengths += lean * 0x1D3
         shared_lengths += lean * 0x1D3
     length = expected
-    if coder.pair(OWN_BASE + (own_lengths & OWN_MASK), shared_lengths & SHARED_MASK, 1 if wanted > expected else 0):
+    if coder.pair(own_lengths, shared_lengths, 1 if wanted > expected else 0):
         length += 1
-        while coder.pair(
-            OWN_BASE + (own_lengths + length * 0x25 & OWN_MASK), shared_lengths + length * 0x25 & SHARED_MASK, 1 if wanted > length else 0
-        ):
+        while coder.pair(own_lengths + length * 0x25, shared_lengths + length * 0x25, 1 if wanted > length else 0):
             length += 1
             if length > RESIDUAL_BITS_MAX:
                 raise Malformed("a number without end")
     else:
-        while length and not coder.pair(
-            OWN_BASE + (own_lengths - length * 0x29 & OWN_MASK), shared_lengths - length * 0x29 & SHARED_MASK, 1 if wanted == length else 0
-        ):
+        while length and not coder.pair(own_lengths + length * 0x25, shared_lengths + length * 0x25, 1 if wanted == length else 0):
             length -= 1
     if length == 0:
         return 0
     own_signs = own + 0x1F1 + (lean * 0x1D3 if length <= 2 else length * 0x95)
     shared_signs = shared + 0x1F1 + (lean * 0x1D3 if length <= 2 else 0)
-    negative = coder.pair(OWN_BASE + (own_signs & OWN_MASK), shared_signs & SHARED_MASK, 1 if value < 0 else 0)
+    negative = coder.pair(own_signs, shared_signs, 1 if value < 0 else 0)
     result: i64 = 1
     if length > 1:
         own = mixed(own, length)
@@ -91,7 +87,7 @@ def code_residual(coder: Coder, own: i64, shared: i64, expected: i64, lean: i64,
         while rest and length - 1 - rest < _LEARNED_BITS:
             rest -= 1
             step = result * 0x61
-            result = result << 1 | coder.pair(OWN_BASE + (own + step & OWN_MASK), shared + step & SHARED_MASK, magnitude >> rest & 1)
+            result = result << 1 | coder.pair(own + step, shared + step, magnitude >> rest & 1)
         if rest:
             result = result << rest | coder.raw(rest, magnitude)
     return -result if negative else result
