@@ -254,13 +254,8 @@ def test_more_messages_than_zeros_can_say() -> None:
     assert len(cloud.decoder.decode(frame)) == 3000
 
 
-def test_limits_are_named() -> None:
-    edge, cloud = pair()
-    cloud.decoder.decode(edge.encoder.encode([HEARTBEAT] * 3000))
-    frame = edge.encoder.encode([HEARTBEAT] * 3000)
-    without_zeros = frame[:-2].rstrip(b"\0") + frame[-2:]
-    for bad, limit in ((bytes(FRAME_BYTES_MAX + 1), "frame_bytes"), (without_zeros, "zero_bytes")):
-        with pytest.raises(LimitExceeded) as caught:
-            cloud.decoder.decode(bad)
-        assert caught.value.limit == limit
-    assert len(cloud.decoder.decode(frame)) == 3000
+def test_a_limit_is_named() -> None:
+    _, cloud = pair()
+    with pytest.raises(LimitExceeded) as caught:
+        cloud.decoder.decode(bytes(FRAME_BYTES_MAX + 1))
+    assert caught.value.limit == "frame_bytes"
