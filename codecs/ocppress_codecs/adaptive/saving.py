@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from array import array
 from typing import Final
 
 from ocppress_codecs.adaptive.characters import INPUTS, SETS
@@ -129,7 +130,7 @@ def _texts(slots: Slots[str, str] | Slots[str, Shape]) -> list[bytes]:
     return parts
 
 
-def _packed_counts(states: list[int]) -> bytes:
+def _packed_counts(states: array[int]) -> bytes:
     """Counts, four in three bytes."""
     parts = bytearray()
     for place in range(0, TABLE_SIZE, 4):
