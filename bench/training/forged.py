@@ -93,7 +93,7 @@ class _Forger:
         """A message as text."""
         self.unknown(0, answer)
         code_choice(self.writer, mixed(97, 0), 3, kind)
-        code_text(self.writer, self.model, body, LIMIT)
+        code_text(self.writer, self.model, body, False, LIMIT)
 
     def value(self, value: Scalar) -> None:
         """What stands in the hole of `SKELETON`, as far as a writer comes."""

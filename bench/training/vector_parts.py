@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from array import array
 from collections.abc import Iterator
 from typing import Any, Final
 
 from bench.training.sessions import Session, for_all
-from ocppress_codecs.adaptive.coder import RATES, BitReader, BitWriter, Coder
+from ocppress_codecs.adaptive.coder import RATES, WORK_MAX, BitReader, BitWriter, Coder
 from ocppress_codecs.adaptive.contexts import (
     GRAMMAR_BASE,
     GRAMMAR_SIZE,
@@ -18,6 +19,7 @@ from ocppress_codecs.adaptive.contexts import (
     TABLE_SIZE,
     UNKNOWN,
     mixed,
+    table_of,
     text_hash,
 )
 from ocppress_codecs.adaptive.fields import cost_of
@@ -93,21 +95,21 @@ def _decisions() -> Iterator[dict[str, Any]]:
     """Sequences of decisions with given probabilities of a 1, or raw bits, and what a writer makes of them."""
     some = [(32768, 1), (65504, 1), (32, 0), (40000, 0), (32, 1), (32767, 0), (12345, 1)]
     for decisions in ([], [(65504, 1)] * 1000, [(65504, 0)], some, some * 20, [(65504, 1)] * 600 + [(65504, 0)], [(32768, 0)] * 24):
-        writer = BitWriter([UNKNOWN] * TABLE_SIZE, [])
+        writer = BitWriter(table_of([UNKNOWN] * TABLE_SIZE), [])
         for probability, bit in decisions:
             writer.code(probability, bit)
         yield {"decisions": [[probability, bit, len(list(group))] for (probability, bit), group in itertools.groupby(decisions)]} | {
             "frame": writer.finish().hex()
         }
-    for count, value in ((8, 0), (16, 0xABCD), (12, 0xFFF), (62, 0x123456789ABCDEF), (48, (1 << 48) - 1), (1024, 0)):
-        writer = BitWriter([UNKNOWN] * TABLE_SIZE, [])
+    for count, value in ((8, 0), (16, 0xABCD), (12, 0xFFF), (62, 0x123456789ABCDEF), (48, (1 << 48) - 1), (62, 0)):
+        writer = BitWriter(table_of([UNKNOWN] * TABLE_SIZE), [])
         writer.raw(count, value)
         yield {"raw": [count, value], "frame": writer.finish().hex()}
 
 
 def _numerals() -> Iterator[dict[str, Any]]:
     """Numerals, one after the other in one table that begins at even odds."""
-    states = [UNKNOWN] * TABLE_SIZE
+    states = table_of([UNKNOWN] * TABLE_SIZE)
     writer = BitWriter(states, [])
     steps: list[list[Any]] = []
     for value in (0, 1, 5, 6, 7, 200, 1 << 40, 0, 0, 0):
@@ -256,8 +258,8 @@ def _decided(side: Side, frame: bytes) -> list[list[Any]]:
 class _Tracer(Coder):
     """A reader that writes down what it decides."""
 
-    def __init__(self, states: list[int], journal: list[int], data: bytes) -> None:
-        super().__init__(states, journal, writing=False)
+    def __init__(self, states: array[int], journal: list[int], data: bytes) -> None:
+        super().__init__(states, journal, writing=False, work_max=WORK_MAX)
         self.reader: BitReader = BitReader(states, journal, data)
         self.decisions: list[list[Any]] = []
         self._how: list[Any] = ["character"]

@@ -60,7 +60,7 @@ class Reader:
         self.value = 0
         self.range = 2**32 - 1
         self.work = 0
-        self.work_allowed = min(2_097_152, 131_072 + 128 * len(data))
+        self.work_allowed = min(1_048_576, 65_536 + 64 * len(data))
         for _ in range(4):
             self.value = self.value * 256 + self.next_byte()
         if self.value == self.range:
@@ -96,7 +96,7 @@ class Reader:
 
     def bit(self, context: int) -> int:
         place = SHARED + context % 6144
-        self.work += 2
+        self.work += 1
         p, _ = self.table[place]
         q = clamp(p, 32, 65504)
         bit = self.decide(q)
@@ -112,7 +112,7 @@ class Reader:
         return self._two(GRAMMAR + own % 2048, SHARED + shared % 6144)
 
     def _two(self, first: int, second: int) -> int:
-        self.work += 4
+        self.work += 2
         (p, n), (p2, n2) = self.table[first], self.table[second]
         w, w2 = 2 * n + 2, n2 + 3
         q = clamp((p * w + p2 * w2) // (w + w2), 32, 65504)

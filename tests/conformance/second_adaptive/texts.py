@@ -161,7 +161,7 @@ class Texts:
             bit = reader.decide(clamp(16 * q, 32, 65504))
             if reader.trace:
                 reader.trace("character", clamp(16 * q, 32, 65504), bit)
-            reader.work += 8 if agrees else 6
+            reader.work += 4 if agrees else 3
             e = (4096 * bit - q) * 10
             for i, one in enumerate(x):
                 w[i] += (one * e + 32768) >> 16
@@ -173,7 +173,7 @@ class Texts:
         return r - 256
 
     def packed(self, reader: Reader, limit: int) -> bytes:
-        reader.work += 256
+        reader.work += 128
         size = reader.gamma(mix(33, 0))
         if size > limit + 1024:
             raise Refused("limit", "packed_bytes")
