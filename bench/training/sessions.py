@@ -85,10 +85,10 @@ def for_all() -> Iterator[Session]:
         found.say(UP, _HEARTBEAT)
     yield found
     found = Session("worked example", OcppVersion.V16)
-    found.say(UP, _VOLTAGE % ("2026-03-02T08:00:00Z", "230.1"))
-    found.say(DOWN, ('[3,"a",{}]', 0))
     found.say(UP, _HEARTBEAT)
-    found.say(DOWN, ('[3,"a",{"currentTime":"2026-03-02T08:00:31Z"}]', 1))
+    found.say(DOWN, ('[3,"a",{"currentTime":"2026-03-02T07:59:31Z"}]', 0))
+    found.say(UP, _VOLTAGE % ("2026-03-02T08:00:00Z", "230.1"))
+    found.say(DOWN, ('[3,"a",{}]', 1))
     found.say(UP, _VOLTAGE % ("2026-03-02T08:01:00Z", "229.9"))
     found.say(DOWN, ('[3,"a",{}]', 2))
     yield found
@@ -140,7 +140,7 @@ def for_adaptive() -> Iterator[Session]:
     yield _recorded("sim-microocpp-2.0.1", 900.0)
     yield _recorded("sim-vcp-2.1", 60.0)
     yield _transfers("many small shapes, words and strings", 160, keys=(3, 10), texts=(2, 8))
-    yield _transfers("few large shapes, words and strings", 44, keys=(14, 44), texts=(3, 300))
+    yield _transfers("few large shapes, words and strings", 36, keys=(14, 44), texts=(1, 300))
     yield _reports()
     yield _literals()
     yield _packed()

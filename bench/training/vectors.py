@@ -7,7 +7,8 @@ with which error, and that it goes on as if nothing had been.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,14 +24,21 @@ from ocppress_codecs.registry import fingerprint, open_endpoint
 from ocppress_codecs.rpc import Message, OcppVersion, parse
 from ocppress_gateway.workloads.traces import Direction
 
-__all__ = ["PARTS", "TRACE", "VECTORS_FOLDER", "main", "text_of", "vectors_text"]
+__all__ = ["PARTS", "SPECIFICATION", "TRACE", "VECTORS_FOLDER", "main", "text_of", "vectors_text", "with_trace"]
 
 VECTORS_FOLDER: Final = Path(__file__).parents[2] / "codecs/vectors"
 
 PARTS: Final = "adaptive-parts"
 TRACE: Final = "adaptive-trace"
 
+SPECIFICATION: Final = VECTORS_FOLDER.parent / "SPEC.md"
+
 _STATE_BYTES: Final = 16
+
+_TRACED_LINE: Final = re.compile(
+    r"^    (?:frame (?P<place>\d+): [0-9a-f]*|(?P<told>(?:5\.\d|   ).{53})(?:bit|pair|raw|character) .*)$", re.MULTILINE
+)
+"""A frame, or one of its decisions behind 56 characters that say what it is."""
 
 _HEARTBEAT: Final = '[2,"a","Heartbeat",{}]'
 
@@ -75,7 +83,9 @@ def main() -> None:
     for name in CodecName:
         (VECTORS_FOLDER / f"{name}.json").write_text(vectors_text(name))
     (VECTORS_FOLDER / f"{PARTS}.json").write_text(text_of(parts()))
-    (VECTORS_FOLDER / f"{TRACE}.json").write_text(text_of(trace()))
+    traced = trace()
+    (VECTORS_FOLDER / f"{TRACE}.json").write_text(text_of(traced))
+    SPECIFICATION.write_text(with_trace(SPECIFICATION.read_text(), traced))
 
 
 def vectors_text(name: CodecName) -> str:
@@ -88,6 +98,25 @@ def vectors_text(name: CodecName) -> str:
             "rejections": list(_REJECTIONS[name]()),
         }
     )
+
+
+def with_trace(specification: str, traced: dict[str, Any]) -> str:
+    """The specification with the frames and decisions of its example as they are; what it says of them stays."""
+    decisions: Iterator[list[Any]] = iter(())
+
+    def refreshed(line: re.Match[str]) -> str:
+        nonlocal decisions
+        if line["place"]:
+            assert next(decisions, None) is None, f"more decisions than told before {line[0]}"
+            frame = traced["frames"][int(line["place"])]
+            decisions = iter(frame["decisions"])
+            return f"    frame {line['place']}: {frame['frame']}"
+        kind, what, value, *places = next(decisions)
+        return f"    {line['told']}{kind:<5}{''.join(f'{place:>6}' for place in places):<13}{what:>6} {value}"
+
+    found = _TRACED_LINE.sub(refreshed, specification)
+    assert next(decisions, None) is None, "more decisions than told"
+    return found
 
 
 def text_of(content: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from bench.training import vectors
-from bench.training.vectors import PARTS, TRACE, VECTORS_FOLDER
+from bench.training.vectors import PARTS, SPECIFICATION, TRACE, VECTORS_FOLDER
 from ocppress_codecs.adaptive.coder import Coder
 from ocppress_codecs.dictionary import Dictionary, shipped
 from ocppress_codecs.errors import DecodeError
@@ -157,3 +157,9 @@ def test_parts_come_out_again() -> None:
 )
 def test_the_trace_comes_out_again() -> None:
     assert (VECTORS_FOLDER / f"{TRACE}.json").read_text() == vectors.text_of(vectors.trace())
+
+
+def test_the_example_of_the_specification_is_that_of_the_trace() -> None:
+    text = SPECIFICATION.read_text()
+    assert text.count("\n    frame ") == 4
+    assert vectors.with_trace(text, load(TRACE)) == text
