@@ -1,7 +1,7 @@
 """One round: a session is played, and at a few of its places its decoder is told thousands of changed frames.
 
-Everything follows from the seed, the round's number and the codec; so two builds of the codec, pure and compiled, must come to the same outcomes, which
-`Tally.digest` tells in one word.
+Everything follows from the seed, the round's number and the codec; so two builds of the codec, pure and compiled, must come to the same outcomes, and from
+hostile frames to the same states, which `Tally.digest` tells in one word.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Tally:
     slowest: dict[int, Slowest] = field(default_factory=dict)
     """By the frame's size, as the number of bits of its length."""
     digest: bytes = b""
-    """Of all outcomes in their order."""
+    """Of all outcomes, and of the states that forged frames led to, in their order."""
 
     def count(self, kind: str, tried: Tried, frame: bytes, where: str) -> None:
         """One more frame."""
@@ -174,8 +174,11 @@ class _Place:
 
     def _check_and_put_back(self, before: object) -> None:
         """What hostile frames have made of the state can be gone on with; then the session's state is back."""
-        self._subject.check_heir(self._step.direction, self._step.messages)
-        self._subject.put_back(self._step.direction, before)
+        subject, direction = self._subject, self._step.direction
+        subject.check_heir(direction, self._step.messages)
+        if self._played.codec is CodecName.ADAPTIVE:
+            self._outcomes.append(hashlib.sha256(subject.state(direction)[0]).hexdigest()[:8])
+        subject.put_back(direction, before)
         self._told.clear()
 
     def _check_unchanged(self, before: object) -> None:
