@@ -247,49 +247,53 @@ def _sides(session: Session, traced: list[dict[str, Any]] | None = None) -> dict
 def _decided(side: Side, frame: bytes) -> list[list[Any]]:
     """What is decided in a frame with one message; the model has learned from it."""
     model = side.model
-    tracer = _Tracer(model.states, model.journal, frame[:-2])
+    tracer, decisions = _tracer(model.states, model.journal, frame[:-2])
     code_message(tracer, model, None, False, side.progress, side.answered, FRAME_TEXT_BYTES_MAX)
     context = frame_context(model.lengths, 1)
     tracer.pair(mixed(context, model.subject), mixed(context, 120), 0)
     model.lengths = (model.lengths & 0xFFFF) << 16 | 1
-    return tracer.decisions
+    return decisions
 
 
-class _Tracer(Coder):
-    """A reader that writes down what it decides."""
+def _tracer(states: array[int], journal: list[int], data: bytes) -> tuple[Coder, list[list[Any]]]:
+    """A reader that writes down what it decides. Its class is made here, as a compiled one has no subclasses, and whoever imports this needn't trace."""
 
-    def __init__(self, states: array[int], journal: list[int], data: bytes) -> None:
-        super().__init__(states, journal, writing=False, work_max=WORK_MAX)
-        self.reader: BitReader = BitReader(states, journal, data)
-        self.decisions: list[list[Any]] = []
-        self._how: list[Any] = ["character"]
+    reader = BitReader(states, journal, data)
+    decisions: list[list[Any]] = []
 
-    def bit(self, context: int, bit: int) -> int:
-        self._how = ["bit", context % SHARED_SIZE]
-        return super().bit(context, bit)
+    class Tracer(Coder):
+        """Asks `reader`, and appends to `decisions`."""
 
-    def pair(self, own: int, shared: int, bit: int) -> int:
-        self._how = ["pair", OWN_BASE + own % OWN_SIZE, shared % SHARED_SIZE]
-        return super().pair(own, shared, bit)
+        _how: tuple[Any, ...] = ("character",)
 
-    def grammar(self, own: int, shared: int, bit: int) -> int:
-        self._how = ["pair", GRAMMAR_BASE + own % GRAMMAR_SIZE, shared % SHARED_SIZE]
-        return super().grammar(own, shared, bit)
+        def bit(self, context: int, bit: int) -> int:
+            self._how = ("bit", context % SHARED_SIZE)
+            return super().bit(context, bit)
 
-    def code(self, probability: int, bit: int) -> int:
-        bit = self.reader.code(probability, bit)
-        how, *places = self._how
-        self._how = ["character"]
-        self.decisions.append([how, probability, bit, *places])
-        return bit
+        def pair(self, own: int, shared: int, bit: int) -> int:
+            self._how = ("pair", OWN_BASE + own % OWN_SIZE, shared % SHARED_SIZE)
+            return super().pair(own, shared, bit)
 
-    def raw(self, count: int, value: int) -> int:
-        value = super().raw(count, value)
-        self.decisions.append(["raw", count, value])
-        return value
+        def grammar(self, own: int, shared: int, bit: int) -> int:
+            self._how = ("pair", GRAMMAR_BASE + own % GRAMMAR_SIZE, shared % SHARED_SIZE)
+            return super().grammar(own, shared, bit)
 
-    def uniform(self, count: int, value: int) -> int:
-        return self.reader.uniform(count, value)
+        def code(self, probability: int, bit: int) -> int:
+            bit = reader.code(probability, bit)
+            how, *places = self._how
+            self._how = ("character",)
+            decisions.append([how, probability, bit, *places])
+            return bit
+
+        def raw(self, count: int, value: int) -> int:
+            value = super().raw(count, value)
+            decisions.append(["raw", count, value])
+            return value
+
+        def uniform(self, count: int, value: int) -> int:
+            return reader.uniform(count, value)
+
+    return Tracer(states, journal, writing=False, work_max=WORK_MAX), decisions
 
 
 def trace() -> dict[str, Any]:

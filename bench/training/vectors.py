@@ -165,12 +165,16 @@ class _Pair:
     """Both ends."""
 
     def __init__(self, name: CodecName, version: OcppVersion, dictionary: Dictionary) -> None:
-        self._open = lambda side, sent, received: open_endpoint(name, version, side, sent, received, dictionary=dictionary)
+        self._how = name, version, dictionary
         self._begin(CallLog(), CallLog(), CallLog(), CallLog())
 
     def _begin(self, up: CallLog, up_received: CallLog, down: CallLog, down_received: CallLog) -> None:
-        self.edge: Endpoint = self._open(Side.EDGE, up, down_received)
-        self.cloud: Endpoint = self._open(Side.CLOUD, down, up_received)
+        self.edge = self._opened(Side.EDGE, up, down_received)
+        self.cloud = self._opened(Side.CLOUD, down, up_received)
+
+    def _opened(self, side: Side, sent: CallLog, received: CallLog) -> Endpoint:
+        name, version, dictionary = self._how
+        return open_endpoint(name, version, side, sent, received, dictionary=dictionary)
 
     def carry(self, step: Step) -> dict[str, Any]:
         """The vector of one frame, which both ends have carried."""

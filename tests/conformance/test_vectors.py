@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 
 from bench.training import vectors
+from bench.training.vector_parts import parts, trace
 from bench.training.vectors import PARTS, SPECIFICATION, TRACE, VECTORS_FOLDER
 from ocppress_codecs.adaptive.coder import Coder
 from ocppress_codecs.dictionary import Dictionary, shipped
@@ -149,14 +150,14 @@ def test_verbatim_vectors_come_out_again() -> None:
 
 
 def test_parts_come_out_again() -> None:
-    assert (VECTORS_FOLDER / f"{PARTS}.json").read_text() == vectors.text_of(vectors.parts())
+    assert (VECTORS_FOLDER / f"{PARTS}.json").read_text() == vectors.text_of(parts())
 
 
 @pytest.mark.skipif(
     Coder.__dict__.get("__mypyc_attrs__") is not None, reason="compiled classes have no subclasses that write down what they do"
 )
 def test_the_trace_comes_out_again() -> None:
-    assert (VECTORS_FOLDER / f"{TRACE}.json").read_text() == vectors.text_of(vectors.trace())
+    assert (VECTORS_FOLDER / f"{TRACE}.json").read_text() == vectors.text_of(trace())
 
 
 def test_the_example_of_the_specification_is_that_of_the_trace() -> None:

@@ -11,8 +11,17 @@ from ocppress_codecs.adaptive.characters import INPUTS, SETS
 from ocppress_codecs.adaptive.contexts import COUNT_BITS, TABLE_SIZE
 from ocppress_codecs.adaptive.fields import NumberField, TimeField
 from ocppress_codecs.adaptive.history import HISTORY_BYTES_MAX
-from ocppress_codecs.adaptive.model import FIELDS_MAX, SHAPES_BYTES_MAX, SHAPES_MAX, STRINGS_BYTES_MAX, STRINGS_MAX, Model, Shape
-from ocppress_codecs.adaptive.model import WORDS_BYTES_MAX, WORDS_MAX
+from ocppress_codecs.adaptive.model import (
+    FIELDS_MAX,
+    SHAPES_BYTES_MAX,
+    SHAPES_MAX,
+    STRINGS_BYTES_MAX,
+    STRINGS_MAX,
+    WORDS_BYTES_MAX,
+    WORDS_MAX,
+    Model,
+    Shape,
+)
 from ocppress_codecs.adaptive.prior import shipped
 from ocppress_codecs.adaptive.restoring import restored
 from ocppress_codecs.adaptive.skeletons import HOLE

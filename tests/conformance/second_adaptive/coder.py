@@ -149,7 +149,7 @@ class Reader:
         r = 1
         for _ in range(k):
             r = 2 * r + self.bit(context + 0x61 * r)
-        return r - 2**k
+        return r - (1 << k)
 
     def gamma(self, context: int) -> int:
         n = 0

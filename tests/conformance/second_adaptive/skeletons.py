@@ -113,7 +113,7 @@ class Words:
         return str(self.slots.slots[number][2])
 
     def number_of(self, token: str) -> int | None:
-        number = self.prior.word_numbers.get(token)
+        number: int | None = self.prior.word_numbers.get(token)
         if number is None:
             number = self.slots.number_of(token)
             if number is not None:
