@@ -21,9 +21,9 @@ from ocppress_codecs.adaptive.model import Shape
 from ocppress_codecs.adaptive.numerals import code_choice, code_gamma, code_residual
 from ocppress_codecs.adaptive.skeletons import HOLE
 from ocppress_codecs.adaptive.values import code_value
+from ocppress_codecs.calls import CallLog
 from ocppress_codecs.carriage import covered, numbered
 from ocppress_codecs.errors import DecodeError
-from ocppress_codecs.interface import CallLog
 from ocppress_codecs.rpc import Message, MessageType, parse
 from ocppress_codecs.scalars import Number, Scalar, Text, Time
 

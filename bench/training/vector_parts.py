@@ -32,8 +32,9 @@ from ocppress_codecs.adaptive.numerals import code_choice, code_gamma, code_resi
 from ocppress_codecs.adaptive.plans import plan_of
 from ocppress_codecs.adaptive.prior import shipped
 from ocppress_codecs.adaptive.skeletons import lexemes, split
+from ocppress_codecs.calls import CallLog
 from ocppress_codecs.carriage import covered, numbered
-from ocppress_codecs.interface import FRAME_TEXT_BYTES_MAX, CallLog, CodecName
+from ocppress_codecs.interface import FRAME_TEXT_BYTES_MAX, CodecName
 from ocppress_codecs.registry import fingerprint
 from ocppress_codecs.rpc import parse
 from ocppress_codecs.scalars import Number, Scalar, Time

@@ -17,9 +17,10 @@ import zstandard
 from bench.training.forged import forgeries
 from bench.training.sessions import Session, Step, for_adaptive, for_all
 from bench.training.vector_parts import parts, trace
+from ocppress_codecs.calls import CallLog
 from ocppress_codecs.dictionary import Dictionary, shipped
 from ocppress_codecs.errors import DecodeError
-from ocppress_codecs.interface import CallLog, CodecName, Endpoint, Side
+from ocppress_codecs.interface import CodecName, Endpoint, Side
 from ocppress_codecs.registry import fingerprint, open_endpoint
 from ocppress_codecs.rpc import Message, OcppVersion, parse
 from ocppress_gateway.workloads.traces import Direction

@@ -12,9 +12,10 @@ from bench.training import vectors
 from bench.training.vector_parts import parts, trace
 from bench.training.vectors import PARTS, SPECIFICATION, TRACE, VECTORS_FOLDER
 from ocppress_codecs.adaptive.coder import Coder
+from ocppress_codecs.calls import CallLog
 from ocppress_codecs.dictionary import Dictionary, shipped
 from ocppress_codecs.errors import DecodeError
-from ocppress_codecs.interface import CallLog, CodecName, Decoder, Encoder, Endpoint, Side
+from ocppress_codecs.interface import CodecName, Decoder, Encoder, Endpoint, Side
 from ocppress_codecs.registry import fingerprint, open_endpoint
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, action_of
 

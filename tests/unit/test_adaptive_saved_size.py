@@ -25,8 +25,8 @@ from ocppress_codecs.adaptive.model import (
 from ocppress_codecs.adaptive.prior import shipped
 from ocppress_codecs.adaptive.restoring import restored
 from ocppress_codecs.adaptive.skeletons import HOLE
+from ocppress_codecs.calls import CallLog
 from ocppress_codecs.carriage import Progress
-from ocppress_codecs.interface import CallLog
 
 MODEL_LIMIT: Final = 65_536
 TEXT_LIMIT: Final = 65_536
