@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 
 from ocppress_codecs.interface import CodecName
-from tests.conformance.second_adaptive import coder, decoder, skeletons, texts, values
+from tests.conformance.second_adaptive import coder, decoder, encoding, skeletons, texts, values
 from tests.conformance.second_adaptive.coder import Refused
 from tests.conformance.second_adaptive.decoder import SecondDecoder
 from tests.support.traces import CodecPair, frames_of, version_of
@@ -139,6 +139,30 @@ def test_plans_are_those_of_the_parts(case: dict[str, Any]) -> None:
         found = {name: getattr(hole, name) for name in ("role", "phase", "group", "kilo")}
         found |= {name: f"{getattr(hole, name):08x}" for name in ("name", "field", "measure")}
         assert found == expected
+
+
+@pytest.mark.parametrize("case", PARTS["skeletons"], ids=lambda case: case["skeleton"][:40])
+def test_messages_are_taken_apart_as_in_the_parts(case: dict[str, Any]) -> None:
+    assert encoding.taken_apart(case["type"], case["body"]) == (case["skeleton"], case["values"])
+    assert encoding.tokens_of(case["skeleton"])[: len(case["tokens"])] == case["tokens"]
+
+
+@pytest.mark.parametrize(
+    "session", [one for one in CONTENT["sessions"] if one["name"].startswith(("worked", "recording"))], ids=lambda session: session["name"]
+)
+def test_skeletons_of_an_encoder_are_those_that_were_told(session: dict[str, Any]) -> None:
+    """After a frame with a single message, its skeleton is the one used last."""
+    decoders = pair()
+    seen = 0
+    for step in session["frames"]:
+        decoder = decoders[step["direction"]]
+        decoder.decode(bytes.fromhex(step["frame"]))
+        shapes = decoder.state.shapes
+        if len(step["messages"]) == 1 and decoder.state.subject != 1:
+            (message,) = step["messages"]
+            assert shapes.slots[shapes.ranked()[0]][1] == encoding.taken_apart(message["type"], message["body"])[0]
+            seen += 1
+    assert seen
 
 
 def test_remembered_text_is_that_of_the_parts() -> None:
