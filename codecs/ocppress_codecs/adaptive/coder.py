@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import Final, final
 
+from ocppress_codecs.account import Account
 from ocppress_codecs.adaptive.contexts import COUNT_BITS, COUNT_MAX
 from ocppress_codecs.errors import LimitExceeded
 
@@ -44,12 +45,16 @@ _SHARED_WEIGHTS: Final = [count + 3 for count in range(COUNT_MAX + 1)]
 
 
 class Coder:
-    """What the model sees of a writer or reader. `states` is the table of contexts, `journal` what it takes to undo: place, old, place, old, …"""
+    """What the model sees of a writer or reader. `states` is the table of contexts, `journal` what it takes to undo: place, old, place, old, …
 
-    def __init__(self, states: list[int], journal: list[int], *, writing: bool) -> None:
+    `account` is None unless somebody counts; then the model closes an item after each thing it has coded.
+    """
+
+    def __init__(self, states: list[int], journal: list[int], *, writing: bool, account: Account | None = None) -> None:
         self.writing: Final[bool] = writing
         self.states: Final[list[int]] = states
         self.journal: Final[list[int]] = journal
+        self.account: Final[Account | None] = account
 
     def code(self, probability: int, bit: int) -> int:
         """One decision that is 1 with `probability` 65536ths, 32 to 65504."""
