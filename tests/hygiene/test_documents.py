@@ -15,7 +15,7 @@ from ocppress_gateway import __version__
 from ocppress_gateway.cli import build_parser
 from ocppress_gateway.config import load_cloud, load_edge
 from ocppress_gateway.provisioning.folder import make_authority_folder, make_edge_folder
-from scripts.documents import EXAMPLES, PARTS, with_parts
+from scripts.documents import DOCUMENTS, EXAMPLES, PARTS, with_parts
 from tests.support.tree import ROOT
 
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -28,9 +28,13 @@ COMMANDS: Final = [
 """Every line in a shell block of the README."""
 
 
-def test_generated_parts_of_the_readme_are_current() -> None:
-    assert sorted(PARTS) == sorted(re.findall("<!-- generated:([a-z-]+) -->", README))
-    assert with_parts(README) == README, "run `make documents`"
+def test_generated_parts_of_documents_are_current() -> None:
+    found: list[str] = []
+    for name in DOCUMENTS:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        found += re.findall("<!-- generated:([a-z-]+) -->", text)
+        assert with_parts(text) == text, "run `make documents`"
+    assert sorted(found) == sorted(PARTS)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
