@@ -84,7 +84,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         nargs="+",
         default=[name for name, _ in offers()],
         metavar="NAME",
-        help="codecs to compare (default: all)",
+        help=f"codecs to compare, of {', '.join(CodecName)} (default: all)",
     )
     measure.add_argument(
         "--max-delay-s", type=_delay, nargs="+", default=list(DEFAULT_DELAYS_S), metavar="S", help="delays to compare (default: 0 900)"
