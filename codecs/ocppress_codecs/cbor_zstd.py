@@ -18,11 +18,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-import zstandard
-
+from ocppress_codecs import packing
 from ocppress_codecs.account import UNITS_A_BYTE, Account, Part
 from ocppress_codecs.carriage import SHORT_TEXT_BYTES_MAX, Progress, checked, checksum, committed, covered, numbered
-from ocppress_codecs.errors import DecodeError, EncodeError, LimitExceeded, Malformed, Truncated
+from ocppress_codecs.errors import DecodeError, EncodeError, LimitExceeded, Truncated
 from ocppress_codecs.interface import FRAME_BYTES_MAX, FRAME_TEXT_BYTES_MAX, CallLog, Decoder, Encoder
 from ocppress_codecs.messages import read_messages, write_messages
 from ocppress_codecs.rpc import Message
@@ -37,15 +36,8 @@ _MARK_CBOR_LONG: Final = 0xFE
 _MARK_ZSTD_LONG: Final = 0xFF
 """Initial bytes that no CBOR item has (RFC 8949, 3)."""
 
-_ZSTD_LEVEL: Final = 19
 _ZSTD_BYTES_MIN: Final = 20
 """CBOR from which zstd is tried; its own frame and block headers take 8 bytes or more."""
-
-_ZSTD_FRAME_HEADER: Final = b"\x00"
-"""Frame_Header_Descriptor: no content size, checksum or dictionary id, window size in the next byte."""
-
-_ZSTD_WINDOW_BYTES_MAX: Final = 4 * 1024 * 1024
-"""Memory that a frame may ask of zstd's decoder: the largest text and its dictionary, as a power of two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +82,7 @@ class CborZstdEncoder(Encoder):
         long = len(text) > SHORT_TEXT_BYTES_MAX
         content = bytes((_MARK_CBOR_LONG,)) + plain if long else plain
         if len(plain) >= _ZSTD_BYTES_MIN:
-            packed = _compressed(plain, self._state.dictionary + self._state.context.window)
+            packed = packing.packed(plain, self._state.dictionary + self._state.context.window)
             mark = _MARK_ZSTD_LONG if long else _MARK_ZSTD_SHORT
             content = min(content, bytes((mark,)) + packed, key=len)
         return content + checksum(text, self._state.progress)[0]
@@ -119,7 +111,7 @@ def _read(frame: bytes, state: State, account: Account | None = None) -> tuple[l
         raise Truncated("a frame without messages")
     content_bytes = len(plain)
     if mark in (_MARK_ZSTD_SHORT, _MARK_ZSTD_LONG):
-        plain = _expanded(plain, state.dictionary + state.context.window)
+        plain = packing.expanded(plain, state.dictionary + state.context.window, FRAME_BYTES_MAX)
     context = state.context.copy()
     messages, progress = read_messages(plain, context, state.progress, account)
     if account is not None:
@@ -129,37 +121,6 @@ def _read(frame: bytes, state: State, account: Account | None = None) -> tuple[l
             account.frame(Part.FRAMING, "mark", UNITS_A_BYTE)
         account.frame(Part.CHECKSUM, "checksum", checksum_bytes * UNITS_A_BYTE)
     return messages, State(state.dictionary, context, checked(messages, received, progress))
-
-
-def _compressed(plain: bytes, dictionary: bytes) -> bytes:
-    parameters = zstandard.ZstdCompressionParameters.from_level(
-        _ZSTD_LEVEL,
-        source_size=len(plain),
-        dict_size=len(dictionary),
-        format=zstandard.FORMAT_ZSTD1_MAGICLESS,
-        write_content_size=False,
-        write_checksum=False,
-        write_dict_id=False,
-    )
-    return zstandard.ZstdCompressor(dict_data=_raw(dictionary), compression_params=parameters).compress(plain)
-
-
-def _expanded(packed: bytes, dictionary: bytes) -> bytes:
-    if packed[:1] != _ZSTD_FRAME_HEADER:
-        raise Malformed("a zstd frame header with other fields than the window size")
-    decompressor = zstandard.ZstdDecompressor(
-        dict_data=_raw(dictionary), max_window_size=_ZSTD_WINDOW_BYTES_MAX, format=zstandard.FORMAT_ZSTD1_MAGICLESS
-    )
-    try:
-        plain = decompressor.decompress(packed, max_output_size=FRAME_BYTES_MAX)
-        # Only where the room is just enough does the library look whether something follows.
-        return decompressor.decompress(packed, max_output_size=len(plain), allow_extra_data=False)
-    except zstandard.ZstdError as error:
-        raise Malformed(f"zstd: {error}") from None
-
-
-def _raw(dictionary: bytes) -> zstandard.ZstdCompressionDict:
-    return zstandard.ZstdCompressionDict(dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
 
 
 @functools.cache

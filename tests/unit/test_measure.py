@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,16 @@ def measured(name: str = NAME, ways: list[tuple[CodecName, float]] | None = None
     found = measure_trace(name, records, recordings.version(name), ways, left_out=NOTHING, advance=counted.append)
     assert sum(counted) == len(records) * len(ways)
     return found
+
+
+@cache
+def _all_measured() -> tuple[Measured, ...]:
+    return tuple(measured(name, WAYS) for name in recordings.names())
+
+
+def all_measured() -> list[Measured]:
+    """Every recording in every codec, measured once."""
+    return list(_all_measured())
 
 
 def with_last(change: Callable[[Opened], list[Opened]]) -> Callable[..., Iterator[Opened]]:
@@ -95,9 +106,9 @@ def test_the_command_fails_if_something_is_not_exact(
     assert "NOT EXACT" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", recordings.names())
-def test_parts_and_actions_add_up_to_the_frames(name: str) -> None:
-    one = measured(name, WAYS)
+@pytest.mark.parametrize("number", range(len(recordings.names())), ids=recordings.names())
+def test_parts_and_actions_add_up_to_the_frames(number: int) -> None:
+    one = all_measured()[number]
     for way in one.coded:
         assert sum(way.parts.values()) == way.frame_bytes, "exactly, as they are whole numbers of 2**-19"
         assert sum(share.bytes for share in way.actions.values()) == way.frame_bytes
@@ -108,7 +119,7 @@ def test_parts_and_actions_add_up_to_the_frames(name: str) -> None:
 
 
 def test_so_they_do_in_the_sum_of_traces() -> None:
-    several = [measured(name, WAYS) for name in recordings.names()[:2]]
+    several = all_measured()
     for number, way in enumerate(pooled(several).coded):
         singles = [one.coded[number] for one in several]
         assert sum(way.parts.values()) == sum(share.bytes for share in way.actions.values()) == way.frame_bytes
@@ -169,7 +180,7 @@ def shown(several: list[Measured], columns: int) -> str:
 
 @pytest.mark.parametrize("columns", [100, 80, 60])
 def test_tables_fit_and_lose_no_figure(columns: int) -> None:
-    several = [measured(name, WAYS) for name in recordings.names()]
+    several = all_measured()
     several[0] = replace(several[0], json_bytes=123_456_789_012)
     text = shown(several, columns)
     assert "…" not in text

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Final, final
 
 from ocppress_codecs.adaptive.coder import RATES, Coder
-from ocppress_codecs.adaptive.contexts import COUNT_BITS, COUNT_MAX, SHARED_MASK, TEXT_BASE, TEXT_MASK, mixed
+from ocppress_codecs.adaptive.contexts import COUNT_BITS, COUNT_MAX, SHARED_SIZE, TEXT_BASE, TEXT_MASK, mixed
 from ocppress_codecs.adaptive.history import History, Source
 from ocppress_codecs.adaptive.logistic import STRETCHED, squash
 from ocppress_codecs.errors import LimitExceeded
@@ -36,7 +36,7 @@ _MISSES_MAX: Final = 8
 """Misses after which a match is given up; in records of one kind a digit differs here and there."""
 
 _WEIGHT_MAX: Final = 1 << 21
-"""To where weights are brought back before each text: 32 times the evidence."""
+"""To where weights are brought back before the first text of a frame: 32 times the evidence."""
 
 
 @final
@@ -115,7 +115,7 @@ class CharacterModel:
             if held or misses:
                 predicted = source[place] if place < len(source) else -1
             if predicted >= 0 and held >= _LONG_MATCH and not misses:
-                if coder.bit(mixed(held if held < 32 else 32, 101) & SHARED_MASK, 1 if byte == predicted else 0):
+                if coder.bit(mixed(held if held < 32 else 32, 101), 1 if byte == predicted else 0):
                     out.append(predicted)
                     four, three, two, one = three, two, one, predicted
                     held += 1
@@ -203,7 +203,7 @@ class CharacterModel:
             state9 = 0
             if predicted >= 0 and predicted + 256 >> shift + 1 == symbol:
                 expected = predicted >> shift & 1
-                place9 = mixed(match_context, expected) & SHARED_MASK
+                place9 = mixed(match_context, expected) % SHARED_SIZE
                 state9 = states[place9]
                 x9 = STRETCHED[state9 >> 10]
                 if not expected:

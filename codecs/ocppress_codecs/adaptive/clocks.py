@@ -28,7 +28,7 @@ WAYS: Final = (
 )
 """The candidates for people."""
 
-_STEPS_MAX: Final = 48
+_STEPS_MAX: Final = 96
 _RUNNER_STEPS_MAX: Final = 16
 """Ticks after which the loops don't get slower."""
 
@@ -62,7 +62,7 @@ def candidates_of(field: TimeField, clock: int) -> list[int]:
 def learn(field: TimeField, clock: int, candidates: list[int], predicted: int, value: int) -> TimeField:
     """The field after `value`, for which `candidates` were found, of which `predicted` was taken."""
     after = field.copy()
-    after.costs = updated_costs(field.costs, candidates, value, 5)
+    after.costs = updated_costs(field.costs, candidates, value)
     after.best = best_of(field.best, after.costs)
     difference = value - field.last
     after.last = value

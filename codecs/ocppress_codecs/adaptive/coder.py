@@ -16,8 +16,8 @@ from __future__ import annotations
 from typing import Final, final
 
 from ocppress_codecs.account import Account
-from ocppress_codecs.adaptive.contexts import COUNT_BITS, COUNT_MAX
-from ocppress_codecs.errors import LimitExceeded
+from ocppress_codecs.adaptive.contexts import COUNT_BITS, COUNT_MAX, GRAMMAR_BASE, GRAMMAR_SIZE, OWN_BASE, OWN_SIZE, SHARED_SIZE
+from ocppress_codecs.errors import LimitExceeded, Malformed
 
 __all__ = ["RATES", "WORK_MAX", "ZERO_BYTES_MAX", "BitReader", "BitWriter", "Coder"]
 
@@ -60,8 +60,9 @@ class Coder:
         """One decision that is 1 with `probability` 65536ths, 32 to 65504."""
         raise NotImplementedError
 
-    def bit(self, place: int, bit: int) -> int:
-        """One decision by the statistics at `place`, which learn from it."""
+    def bit(self, context: int, bit: int) -> int:
+        """One decision by the statistics that all stations share, which learn from it."""
+        place = context % SHARED_SIZE
         states = self.states
         state = states[place]
         journal = self.journal
@@ -79,7 +80,14 @@ class Coder:
         return bit
 
     def pair(self, own: int, shared: int, bit: int) -> int:
-        """One decision by two contexts, each weighed by how much it has seen; both learn."""
+        """One decision by a context of the station's own and one that all share, each weighed by how much it has seen; both learn."""
+        return self._pair(OWN_BASE + own % OWN_SIZE, shared % SHARED_SIZE, bit)
+
+    def grammar(self, own: int, shared: int, bit: int) -> int:
+        """The same with a context of the grammar of skeletons in place of the station's own."""
+        return self._pair(GRAMMAR_BASE + own % GRAMMAR_SIZE, shared % SHARED_SIZE, bit)
+
+    def _pair(self, own: int, shared: int, bit: int) -> int:
         states = self.states
         state = states[own]
         other = states[shared]
@@ -236,7 +244,9 @@ class BitReader(Coder):
 
     def uniform(self, count: int, value: int) -> int:
         extent = self._range >> count
-        value = min(self._value // extent, (1 << count) - 1)
+        value = self._value // extent
+        if value >> count:
+            raise Malformed("bits that no writer wrote")
         self._value -= value * extent
         self._shift(extent)
         return value

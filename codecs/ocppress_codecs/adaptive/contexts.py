@@ -17,11 +17,11 @@ __all__ = [
     "COUNT_BITS",
     "COUNT_MAX",
     "GRAMMAR_BASE",
-    "GRAMMAR_MASK",
+    "GRAMMAR_SIZE",
     "KNOWN_SIZE",
     "OWN_BASE",
-    "OWN_MASK",
-    "SHARED_MASK",
+    "OWN_SIZE",
+    "SHARED_SIZE",
     "TABLE_SIZE",
     "TEXT_BASE",
     "TEXT_MASK",
@@ -30,14 +30,11 @@ __all__ = [
     "text_hash",
 ]
 
-SHARED_SIZE: Final = 8192
+SHARED_SIZE: Final = 6144
 GRAMMAR_SIZE: Final = 2048
-OWN_SIZE: Final = 4096
+OWN_SIZE: Final = 6144
 TEXT_SIZE: Final = 4096
 
-SHARED_MASK: Final = SHARED_SIZE - 1
-GRAMMAR_MASK: Final = GRAMMAR_SIZE - 1
-OWN_MASK: Final = OWN_SIZE - 1
 TEXT_MASK: Final = TEXT_SIZE - 1
 
 GRAMMAR_BASE: Final = SHARED_SIZE
@@ -54,7 +51,7 @@ UNKNOWN: Final = 0x8000 << COUNT_BITS
 """A place never met: even odds."""
 
 _FACTOR: Final = 0x2F0B4C47
-_OFFSET: Final = 0x1E3779B9
+_OFFSET: Final = 0x2545F491
 
 
 def mixed(context: int, value: int) -> int:

@@ -189,7 +189,7 @@ _LEAD_MAX: Final = 64
 """By how much, in 16ths of a bit, one candidate can lose to the best one at a time."""
 
 
-_MARGIN: Final = 48
+_MARGIN: Final = 32
 """By how much the running cost of the candidate that predicts may be above the least."""
 
 
@@ -212,11 +212,15 @@ def cost_of(error: int) -> int:
     return cost if cost < COST_MAX else COST_MAX
 
 
-def updated_costs(costs: list[int], candidates: list[int], value: int, memory: int) -> list[int]:
+_MEMORY: Final = 6
+"""With each value a running cost forgets a 64th of itself."""
+
+
+def updated_costs(costs: list[int], candidates: list[int], value: int) -> list[int]:
     """The running costs of the candidates after `value`; none can lose much to the best one by a single value."""
     found = [cost_of(value - candidate) for candidate in candidates]
     limit = min(found) + _LEAD_MAX
-    return [cost - (cost >> memory) + (new if new < limit else limit) for cost, new in zip(costs, found, strict=True)]
+    return [cost - (cost >> _MEMORY) + (new if new < limit else limit) for cost, new in zip(costs, found, strict=True)]
 
 
 def best_of(best: int, costs: list[int]) -> int:

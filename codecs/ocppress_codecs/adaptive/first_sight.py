@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Final, final
 
 from ocppress_codecs.adaptive.coder import Coder
-from ocppress_codecs.adaptive.contexts import GRAMMAR_BASE, GRAMMAR_MASK, SHARED_MASK, mixed, text_hash
+from ocppress_codecs.adaptive.contexts import mixed, text_hash
 from ocppress_codecs.adaptive.model import Model
 from ocppress_codecs.adaptive.numerals import code_choice, code_gamma
 from ocppress_codecs.adaptive.skeletons import HOLE, lexemes
@@ -28,7 +28,6 @@ _ORDERS: Final = 4
 
 _TYPES: Final = frozenset("23456")
 _WITH_ACTION: Final = frozenset("26")
-_ERRORS: Final = frozenset("45")
 
 
 def code_skeleton(coder: Coder, model: Model, skeleton: str, answered: int, limit: int) -> str:
@@ -106,7 +105,7 @@ def _token(coder: Coder, model: Model, token: str, kind: int, trail: Trail, limi
                 continue
             own = mixed(contexts[order], number)
             shared = mixed(mixed(101 + kind, order), rank * 4 + min(len(tried), 3))
-            if coder.pair(GRAMMAR_BASE + (own & GRAMMAR_MASK), shared & SHARED_MASK, 1 if number == wanted else 0):
+            if coder.grammar(own, shared, 1 if number == wanted else 0):
                 found = number
                 break
             tried.append(number)
@@ -120,14 +119,12 @@ def _token(coder: Coder, model: Model, token: str, kind: int, trail: Trail, limi
     if 0 <= found <= NUMBER_MAX:
         for order in range(_ORDERS):
             model.following.follow(contexts[order], packed[order], found)
-        if found >= len(model.knowledge.words):
-            model.words.touch(found - len(model.knowledge.words))
     return token
 
 
 def _unforeseen(coder: Coder, model: Model, token: str, wanted: int, kind: int, context: int, limit: int) -> tuple[int, str]:
     """The number, -1 if it has none, and the text of a token that wasn't guessed."""
-    if coder.pair(GRAMMAR_BASE + (context & GRAMMAR_MASK), 104 + kind, 1 if wanted >= 0 else 0):
+    if coder.grammar(context, 104 + kind, 1 if wanted >= 0 else 0):
         number = code_gamma(coder, mixed(106, kind), wanted)
         return number, _word(model, number)
     data = model.characters.code(coder, token.encode() if coder.writing else b"", 107 + kind, b"", -1, limit)
@@ -141,9 +138,12 @@ def _unforeseen(coder: Coder, model: Model, token: str, wanted: int, kind: int, 
 
 
 def _word(model: Model, number: int) -> str:
+    """The word of a number that is told, which uses it."""
     word = model.word(number)
     if word is None:
         raise Malformed("a part of a skeleton that isn't there")
+    if number >= len(model.knowledge.words):
+        model.words.touch(number - len(model.knowledge.words))
     return word
 
 
@@ -157,7 +157,8 @@ def checked_skeleton(skeleton: str) -> None:
     text = skeleton[1:]
     if HOLE + ":" in text or (skeleton[0] in _WITH_ACTION and text[:1] == HOLE):
         raise Malformed("a hole where only a string can stand")
-    filled = "[" + text.replace(HOLE, '""' if skeleton[0] in _ERRORS else "0") + "]"
+    # A string of no length: beside a digit or in another string it is no JSON any more.
+    filled = "[" + text.replace(HOLE, '""') + "]"
     try:
         parts = tokens(filled)
     except JsonError as error:
@@ -166,5 +167,5 @@ def checked_skeleton(skeleton: str) -> None:
         raise Malformed("a skeleton with white space")
     try:
         parse(f'[{skeleton[0]},"",{filled[1:-1]}]')
-    except NotOcppJ as error:
-        raise Malformed(f"a skeleton that is not OCPP-J: {error.reason}") from None
+    except NotOcppJ as refusal:  # not `error`: compiled, a name has one type in a function
+        raise Malformed(f"a skeleton that is not OCPP-J: {refusal.reason}") from None

@@ -54,8 +54,8 @@ _ENERGY_SCALE_MAX: Final = 6
 _FACTOR_SCALE_MAX: Final = 4
 
 _FAST: Final = 4
-_SLOW: Final = 16
-_RUN: Final = 20
+_SLOW: Final = 64
+_RUN: Final = 28
 
 
 @final
@@ -201,7 +201,7 @@ def learn(field: NumberField, hole: Hole, readings: Readings, clock_ms: int, mad
     """The field after `value`, for which `made` was the forecast."""
     after = field.copy()
     residual = value - made.predicted
-    after.costs = updated_costs(field.costs, made.candidates, value, 5)
+    after.costs = updated_costs(field.costs, made.candidates, value)
     after.best = best_of(field.best, after.costs)
     after.delta = value - field.last
     after.last = value
@@ -241,9 +241,9 @@ def note(field: NumberField, hole: Hole, readings: Readings, clock_ms: int, befo
     place = hole.group * 8 + hole.phase
     if role in (VOLTAGE, CURRENT, POWER):
         milli = scaled(field.last, field.scale, 3)
-        if role == POWER and hole.kilo:
-            milli *= 1000
-        if 0 <= milli <= _MILLI_MAX:
+        unit = 1000 if role == POWER and hole.kilo else 1
+        if 0 <= milli <= _MILLI_MAX // unit:
+            milli *= unit
             if role == VOLTAGE:
                 readings.voltage[place] = milli
             elif role == CURRENT:
@@ -309,8 +309,8 @@ def _note_charge(field: NumberField, energy_wh: int, before: NumberField | None)
         field.load = (energy - before.mark) // rise
         field.mark = energy
         return
-    mark = before.mark + rise * step
-    if mark > energy:
-        mark = energy
+    if rise > (energy - before.mark) // step:
+        field.mark = energy
         field.load = step + ((energy - before.mark) // rise - step) // 8
-    field.mark = mark
+    else:
+        field.mark = before.mark + rise * step

@@ -18,7 +18,7 @@ from typing import Final, final
 from ocppress_codecs.account import UNITS_A_BYTE, Account, Part
 from ocppress_codecs.adaptive import saving
 from ocppress_codecs.adaptive.coder import BitReader, BitWriter, Coder
-from ocppress_codecs.adaptive.contexts import OWN_BASE, OWN_MASK, SHARED_MASK, mixed
+from ocppress_codecs.adaptive.contexts import mixed
 from ocppress_codecs.adaptive.counting import CountingReader
 from ocppress_codecs.adaptive.message import code_message
 from ocppress_codecs.adaptive.model import Knowledge, Model, frame_context
@@ -136,7 +136,7 @@ class Direction:
 def _more(coder: Coder, model: Model, sent: int, count: int) -> int:
     """Whether another message follows in the frame; `count` is how many a writer has."""
     context = frame_context(model.lengths, sent)
-    more = coder.pair(OWN_BASE + (mixed(context, model.subject) & OWN_MASK), mixed(context, 120) & SHARED_MASK, 1 if sent < count else 0)
+    more = coder.pair(mixed(context, model.subject), mixed(context, 120), 1 if sent < count else 0)
     if not more:
         model.lengths = (model.lengths & 0xFFFF) << 16 | min(sent, 0xFFFF)
     return more

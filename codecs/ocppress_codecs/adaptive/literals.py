@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import functools
 import re
 from typing import Final
 
-import zstandard
-
+from ocppress_codecs import packing
 from ocppress_codecs.account import Part
 from ocppress_codecs.adaptive.coder import Coder
-from ocppress_codecs.adaptive.contexts import SHARED_MASK, mixed
+from ocppress_codecs.adaptive.contexts import mixed
 from ocppress_codecs.adaptive.model import Model
 from ocppress_codecs.adaptive.numerals import code_choice, code_gamma
 from ocppress_codecs.errors import LimitExceeded, Malformed
@@ -28,10 +26,6 @@ ZSTD_BYTES_MIN: Final = 2048
 
 _IDENTIFIER_BYTES_MAX: Final = 32
 """Hexadecimal up to here is an identifier or a hash, of which nothing can be foreseen; what is longer may have been seen before."""
-
-_ZSTD_LEVEL: Final = 19
-_ZSTD_WINDOW_BYTES_MAX: Final = 4 * 1024 * 1024
-_ZSTD_FRAME_HEADER: Final = b"\x00"
 
 _QUOTED: Final = 0
 _UUID: Final = 1
@@ -93,7 +87,7 @@ def code_literal(coder: Coder, model: Model, token: str, context: int, hint: str
 def code_text(coder: Coder, model: Model, text: str, limit: int) -> str:
     """Any text, such as a whole message. Raises `LimitExceeded`, `Malformed`."""
     data = text.encode() if coder.writing else b""
-    if coder.bit(mixed(24, 0) & SHARED_MASK, 1 if len(data) >= ZSTD_BYTES_MIN or 0 in data else 0):
+    if coder.bit(mixed(24, 0), 1 if len(data) >= ZSTD_BYTES_MIN or 0 in data else 0):
         data = code_packed(coder, model, data, limit)
     else:
         data = model.characters.code(coder, data, 25, b"", -1, limit)
@@ -143,7 +137,7 @@ def _code_digits(coder: Coder, token: str, context: int, limit: int) -> str:
 
 def _code_hex(coder: Coder, model: Model, token: str, upper: bool, context: int, limit: int) -> str:
     data = bytes.fromhex(token[1:-1]) if coder.writing else b""
-    if coder.bit(mixed(34, 0) & SHARED_MASK, 1 if len(data) > _IDENTIFIER_BYTES_MAX else 0):
+    if coder.bit(mixed(34, 0), 1 if len(data) > _IDENTIFIER_BYTES_MAX else 0):
         result = _code_bytes(coder, model, data, context, limit)
     else:
         count = code_gamma(coder, mixed(context, 29), len(data))
@@ -164,7 +158,7 @@ def _code_base64(coder: Coder, model: Model, token: str, context: int, limit: in
 
 def _code_bytes(coder: Coder, model: Model, data: bytes, context: int, limit: int) -> bytes:
     """Bytes, which are remembered."""
-    if coder.bit(mixed(30, 0) & SHARED_MASK, 1 if len(data) >= ZSTD_BYTES_MIN else 0):
+    if coder.bit(mixed(30, 0), 1 if len(data) >= ZSTD_BYTES_MIN else 0):
         data = code_packed(coder, model, data, limit)
     else:
         count = code_gamma(coder, mixed(context, 31), len(data))
@@ -187,44 +181,14 @@ def _from_base64(token: str) -> bytes | None:
 def code_packed(coder: Coder, model: Model, data: bytes, limit: int) -> bytes:
     """Bytes by zstd (RFC 8878), with the prior's and the remembered text as raw dictionary."""
     dictionary = model.knowledge.known.text + model.characters.history.own.text
-    packed = _compressed(data, dictionary) if coder.writing else b""
+    packed = packing.packed(data, dictionary) if coder.writing else b""
     size = code_gamma(coder, mixed(33, 0), len(packed))
     if size > limit + 1024:
         raise LimitExceeded("packed_bytes", limit + 1024, size)
     content = bytearray()
     for place in range(size):
         content.append(coder.raw(8, packed[place] if coder.writing else 0))
-    return data if coder.writing else _expanded(bytes(content), dictionary, limit)
-
-
-def _compressed(data: bytes, dictionary: bytes) -> bytes:
-    parameters = zstandard.ZstdCompressionParameters.from_level(
-        _ZSTD_LEVEL,
-        source_size=len(data),
-        dict_size=len(dictionary),
-        format=zstandard.FORMAT_ZSTD1_MAGICLESS,
-        write_content_size=False,
-        write_checksum=False,
-        write_dict_id=False,
-    )
-    return zstandard.ZstdCompressor(dict_data=_raw(dictionary), compression_params=parameters).compress(data)
-
-
-def _expanded(packed: bytes, dictionary: bytes, limit: int) -> bytes:
-    if packed[:1] != _ZSTD_FRAME_HEADER:
-        raise Malformed("a zstd frame header with other fields than the window size")
-    decompressor = zstandard.ZstdDecompressor(
-        dict_data=_raw(dictionary), max_window_size=_ZSTD_WINDOW_BYTES_MAX, format=zstandard.FORMAT_ZSTD1_MAGICLESS
-    )
-    try:
-        return decompressor.decompress(packed, max_output_size=max(limit, 1))
-    except zstandard.ZstdError as error:
-        raise Malformed(f"zstd: {error}") from None
-
-
-@functools.lru_cache(1)
-def _raw(dictionary: bytes) -> zstandard.ZstdCompressionDict:
-    return zstandard.ZstdCompressionDict(dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+    return data if coder.writing else packing.expanded(bytes(content), dictionary, limit)
 
 
 def _utf8(data: bytes) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 
 from ocppress_codecs.account import Part
 from ocppress_codecs.adaptive.coder import Coder
-from ocppress_codecs.adaptive.contexts import OWN_BASE, OWN_MASK, SHARED_MASK, mixed
+from ocppress_codecs.adaptive.contexts import mixed
 from ocppress_codecs.adaptive.first_sight import checked_skeleton, code_skeleton
 from ocppress_codecs.adaptive.forecasts import Readings
 from ocppress_codecs.adaptive.literals import ZSTD_BYTES_MIN, code_text
@@ -56,7 +56,7 @@ def code_message(
     if given is not None:
         number = reference(given, progress)[0]
         is_answer = _is_answer(given.type)
-    is_answer = coder.pair(OWN_BASE + (mixed(model.subject, 90) & OWN_MASK), mixed(91, model.kinds) & SHARED_MASK, is_answer)
+    is_answer = coder.pair(mixed(model.subject, 90), mixed(91, model.kinds), is_answer)
     near = mixed(model.subject, 95)
     far = mixed(near, model.before)
     call: int | None = None
@@ -64,7 +64,7 @@ def code_message(
         number = code_gamma(coder, mixed(92, 0), number)
         call = resolved(MessageType.CALLRESULT, number, progress)[0]
         note = 0
-        if call is not None and coder.bit(93, 1 if call >= answered.count - NOTES_REACH else 0):
+        if call is not None and coder.bit(93, 1 if answered.count - NOTES_REACH <= call < answered.count else 0):
             note = answered.note(call)
         near = mixed(mixed(note, 94), 0)
         far = mixed(near, model.subject)
@@ -134,7 +134,7 @@ def _code_shape(coder: Coder, model: Model, skeleton: str, near: int, far: int, 
         number = _follower(coder, shapes, candidates(packed_near), candidates(packed_far), near, row, 1, wanted)
     if number < 0:
         ranked = shapes.ranked()
-        if ranked and coder.bit(mixed(112, is_answer) & SHARED_MASK, 1 if wanted >= 0 else 0):
+        if ranked and coder.bit(mixed(112, is_answer), 1 if wanted >= 0 else 0):
             rank = code_gamma(coder, mixed(113, 0), ranked.index(wanted) if wanted >= 0 else 0)
             if rank >= len(ranked):
                 raise Malformed("a shape that isn't there")
@@ -179,7 +179,7 @@ def _follower(
         if number in excluded or number >= len(shapes.items) or shapes.items[number] is None:
             continue
         own = mixed(mixed(context, number), row)
-        if coder.pair(OWN_BASE + (own & OWN_MASK), mixed(mixed(111, order * 4 + rank), row) & SHARED_MASK, 1 if number == wanted else 0):
+        if coder.pair(own, mixed(mixed(111, order * 4 + rank), row), 1 if number == wanted else 0):
             return number
         rank += 1
     return -1

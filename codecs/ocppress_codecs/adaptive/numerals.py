@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ocppress_codecs.adaptive.coder import Coder
-from ocppress_codecs.adaptive.contexts import OWN_BASE, OWN_MASK, SHARED_MASK, mixed
+from ocppress_codecs.adaptive.contexts import mixed
 from ocppress_codecs.errors import Malformed
 
 __all__ = ["GAMMA_BITS_MAX", "RESIDUAL_BITS_MAX", "code_choice", "code_gamma", "code_residual"]
@@ -22,7 +22,7 @@ def code_choice(coder: Coder, context: int, bits: int, value: int) -> int:
     """A number of `bits` bits, each by the bits before it."""
     node = 1
     for shift in range(bits - 1, -1, -1):
-        node = node << 1 | coder.bit(context + node * 0x61 & SHARED_MASK, value >> shift & 1)
+        node = node << 1 | coder.bit(context + node * 0x61, value >> shift & 1)
     return node - (1 << bits)
 
 
@@ -31,7 +31,7 @@ def code_gamma(coder: Coder, context: int, value: int) -> int:
     number = value + 1
     wanted = number.bit_length() - 1
     length = 0
-    while coder.bit(context + length * 0x47 & SHARED_MASK, 1 if length < wanted else 0):
+    while coder.bit(context + length * 0x47, 1 if length < wanted else 0):
         length += 1
         if length >= GAMMA_BITS_MAX:
             raise Malformed("a number without end")
@@ -39,7 +39,7 @@ def code_gamma(coder: Coder, context: int, value: int) -> int:
     context = mixed(context, length)
     learned = min(length, _LEARNED_BITS)
     for shift in range(length - 1, length - 1 - learned, -1):
-        result = result << 1 | coder.bit(context + result * 0x61 & SHARED_MASK, number >> shift & 1)
+        result = result << 1 | coder.bit(context + result * 0x61, number >> shift & 1)
     rest = length - learned
     if rest:
         result = result << rest | coder.raw(rest, number & (1 << rest) - 1)
@@ -60,24 +60,20 @@ def code_residual(coder: Coder, own: int, shared: int, expected: int, lean: int,
         own_lengths += lean * 0x1D3
         shared_lengths += lean * 0x1D3
     length = expected
-    if coder.pair(OWN_BASE + (own_lengths & OWN_MASK), shared_lengths & SHARED_MASK, 1 if wanted > expected else 0):
+    if coder.pair(own_lengths, shared_lengths, 1 if wanted > expected else 0):
         length += 1
-        while coder.pair(
-            OWN_BASE + (own_lengths + length * 0x25 & OWN_MASK), shared_lengths + length * 0x25 & SHARED_MASK, 1 if wanted > length else 0
-        ):
+        while coder.pair(own_lengths + length * 0x25, shared_lengths + length * 0x25, 1 if wanted > length else 0):
             length += 1
             if length > RESIDUAL_BITS_MAX:
                 raise Malformed("a number without end")
     else:
-        while length and not coder.pair(
-            OWN_BASE + (own_lengths - length * 0x29 & OWN_MASK), shared_lengths - length * 0x29 & SHARED_MASK, 1 if wanted == length else 0
-        ):
+        while length and not coder.pair(own_lengths + length * 0x25, shared_lengths + length * 0x25, 1 if wanted == length else 0):
             length -= 1
     if length == 0:
         return 0
     own_signs = own + 0x1F1 + (lean * 0x1D3 if length <= 2 else length * 0x95)
     shared_signs = shared + 0x1F1 + (lean * 0x1D3 if length <= 2 else 0)
-    negative = coder.pair(OWN_BASE + (own_signs & OWN_MASK), shared_signs & SHARED_MASK, 1 if value < 0 else 0)
+    negative = coder.pair(own_signs, shared_signs, 1 if value < 0 else 0)
     result = 1
     if length > 1:
         own = mixed(own, length)
@@ -85,7 +81,7 @@ def code_residual(coder: Coder, own: int, shared: int, expected: int, lean: int,
         learned = min(length - 1, _LEARNED_BITS)
         for shift in range(length - 2, length - 2 - learned, -1):
             step = result * 0x61
-            result = result << 1 | coder.pair(OWN_BASE + (own + step & OWN_MASK), shared + step & SHARED_MASK, magnitude >> shift & 1)
+            result = result << 1 | coder.pair(own + step, shared + step, magnitude >> shift & 1)
         rest = length - 1 - learned
         if rest:
             result = result << rest | coder.raw(rest, magnitude & (1 << rest) - 1)

@@ -4,7 +4,7 @@ One zstd frame (RFC 8878), whose content has all integers big-endian:
 
     ┌───────┬──────────────────┬───────┬──────┬─────────────────────┬────────────────────┬──────────────────────────┬─────────────────────┐
     │ u32   │ words, each ended│ u32   │ text │ table               │ character table    │ weights                  │ u32 n, n successors │
-    │ bytes │ by a line feed   │ bytes │      │ 10240×(u16 p, u8 n)│ 65536 × u16        │ 144 × i32                │ u32 context, u8 k,  │
+    │ bytes │ by a line feed   │ bytes │      │ 8192 × (u16 p, u8 n)│ 32768 × u16        │ 144 × i32                │ u32 context, u8 k,  │
     │       │                  │       │      │ p in 65536ths, count│ p in 4096ths, 0 new│ 65536ths                 │ k × u16 word        │
     └───────┴──────────────────┴───────┴──────┴─────────────────────┴────────────────────┴──────────────────────────┴─────────────────────┘
 """

@@ -7,7 +7,7 @@ from typing import Final
 from ocppress_codecs.account import Part
 from ocppress_codecs.adaptive import clocks, forecasts
 from ocppress_codecs.adaptive.coder import Coder
-from ocppress_codecs.adaptive.contexts import OWN_BASE, OWN_MASK, SHARED_MASK, mixed
+from ocppress_codecs.adaptive.contexts import mixed
 from ocppress_codecs.adaptive.fields import NumberField, TextField, TimeField, expected_length
 from ocppress_codecs.adaptive.forecasts import EVEN, Readings
 from ocppress_codecs.adaptive.literals import code_literal
@@ -37,7 +37,7 @@ def code_value(coder: Coder, model: Model, shape: Shape, place: int, value: Scal
     if isinstance(field, NumberField):
         found = _number(coder, model, hole, field, value, readings, limit)
     elif isinstance(field, TimeField):
-        found = _time(coder, model, hole, field, value, limit)
+        found = _time(coder, model, hole, field, value, readings, limit)
     else:
         found = _text(coder, model, shape, hole, field if isinstance(field, TextField) else None, value, readings, limit)
     if isinstance(found, Time):
@@ -62,8 +62,8 @@ def _number(coder: Coder, model: Model, hole: Hole, field: NumberField, value: S
             if not field.fits(finer):
                 finer = 0
     own = mixed(hole.field, 40)
-    if not coder.pair(OWN_BASE + (own & OWN_MASK), 41, regular):
-        if not coder.pair(OWN_BASE + (own + 1 & OWN_MASK), 64, 1 if finer else 0):
+    if not coder.pair(own, 41, regular):
+        if not coder.pair(own + 1, 64, 1 if finer else 0):
             return _other(coder, model, hole, None, value, readings, limit)
         finer = code_gamma(coder, mixed(65, 0), finer - 1) + 1
         if not field.fits(finer):
@@ -75,7 +75,7 @@ def _number(coder: Coder, model: Model, hole: Hole, field: NumberField, value: S
     expected = expected_length(field.size)
     residual = code_residual(
         coder,
-        mixed(hole.field, made.best),
+        mixed(hole.field, 46),
         mixed(42 + hole.role, made.best),
         expected,
         made.lean,
@@ -90,7 +90,7 @@ def _number(coder: Coder, model: Model, hole: Hole, field: NumberField, value: S
     shorter = mantissa
     zeros = 0
     while zeros < scale and shorter % 10 == 0:
-        if not coder.pair(OWN_BASE + (own + 0x11 + min(zeros, 3) & OWN_MASK), 43, 1 if stripped > zeros else 0):
+        if not coder.pair(own + 0x11 + min(zeros, 3), 43, 1 if stripped > zeros else 0):
             break
         shorter //= 10
         zeros += 1
@@ -101,18 +101,18 @@ def _number(coder: Coder, model: Model, hole: Hole, field: NumberField, value: S
     return Number(field.quoted, scale - zeros, shorter)
 
 
-def _time(coder: Coder, model: Model, hole: Hole, field: TimeField, value: Scalar | None, limit: int) -> Scalar:
+def _time(coder: Coder, model: Model, hole: Hole, field: TimeField, value: Scalar | None, readings: Readings, limit: int) -> Scalar:
     digits = field.digits
     regular = 1 if isinstance(value, Time) and value.digits == digits and value.ending == field.ending else 0
-    if not coder.pair(OWN_BASE + (mixed(hole.field, 40) & OWN_MASK), 44, regular):
-        return _other(coder, model, hole, None, value, None, limit)
+    if not coder.pair(mixed(hole.field, 40), 44, regular):
+        return _other(coder, model, hole, None, value, readings, limit)
     clock = clocks.in_digits(model.clock, digits)
     candidates = clocks.candidates_of(field, clock)
     best = field.best
     predicted = candidates[best]
     residual = code_residual(
         coder,
-        mixed(hole.field, best),
+        mixed(hole.field, 46),
         mixed(45 + digits, best),
         expected_length(field.size),
         EVEN,
@@ -136,7 +136,7 @@ def _text(
     if token is not None:
         same = 1 if isinstance(value, Text) and value.token == token else 0
         own = mixed(hole.field, shape.context)
-        if coder.pair(OWN_BASE + (own & OWN_MASK), mixed(hole.field, 53) & SHARED_MASK, same):
+        if coder.pair(own, mixed(hole.field, 53), same):
             model.strings.touch(field.recent[0])
             if coder.account is not None:
                 coder.account.tell(Part.REFERENCES, "as last time")
@@ -144,17 +144,15 @@ def _text(
     return _other(coder, model, hole, field, value, readings, limit)
 
 
-def _other(
-    coder: Coder, model: Model, hole: Hole, field: TextField | None, value: Scalar | None, readings: Readings | None, limit: int
-) -> Scalar:
+def _other(coder: Coder, model: Model, hole: Hole, field: TextField | None, value: Scalar | None, readings: Readings, limit: int) -> Scalar:
     """A value that its field, if it has one, doesn't foresee."""
     name = hole.name
     kind = _NUMBER if isinstance(value, Number) else _TIME if isinstance(value, Time) else _TEXT
     own = mixed(name, 70)
-    if coder.pair(own & SHARED_MASK, 54, 1 if kind == _TEXT else 0):
+    if coder.pair(own, 54, 1 if kind == _TEXT else 0):
         found = _string(coder, model, hole, field, value.token if isinstance(value, Text) else "", limit)
         return found
-    if coder.pair(own + 1 & SHARED_MASK, 55, 1 if kind == _TIME else 0):
+    if coder.pair(own + 1, 55, 1 if kind == _TIME else 0):
         return _first_time(coder, model, hole, value)
     return _first_number(coder, model, hole, value, readings)
 
@@ -169,7 +167,7 @@ def _string(coder: Coder, model: Model, hole: Hole, field: TextField | None, tok
             if coder.writing and model.string(recent[rank]) == token:
                 place = rank - 1
                 break
-        if coder.pair(OWN_BASE + (mixed(hole.field, 66) & OWN_MASK), 56, 1 if place >= 0 else 0):
+        if coder.pair(mixed(hole.field, 66), 56, 1 if place >= 0 else 0):
             place = code_gamma(coder, mixed(67, 0), max(place, 0)) + 1
             if place >= len(recent):
                 raise Malformed("a string of a field that isn't there")
@@ -191,14 +189,14 @@ def _string(coder: Coder, model: Model, hole: Hole, field: TextField | None, tok
 
 def _any_string(coder: Coder, model: Model, hole: Hole, token: str, hint: str, limit: int) -> str:
     name = hole.name
-    if coder.pair(mixed(name, 57) & SHARED_MASK, 58, 1 if token == '""' else 0):
+    if coder.pair(mixed(name, 57), 58, 1 if token == '""' else 0):
         if coder.account is not None:
             coder.account.tell(Part.STRINGS, "empty")
         return '""'
     strings = model.strings
     if strings.numbers:
         number = strings.find(token) if coder.writing else -1
-        if coder.pair(mixed(name, 59) & SHARED_MASK, 60, 1 if number >= 0 else 0):
+        if coder.pair(mixed(name, 59), 60, 1 if number >= 0 else 0):
             ranked = strings.ranked()
             rank = code_gamma(coder, mixed(61, 0), ranked.index(number) if number >= 0 else 0)
             if rank >= len(ranked):
@@ -225,7 +223,7 @@ def _check(token: str, hole: Hole) -> None:
 def _first_time(coder: Coder, model: Model, hole: Hole, value: Scalar | None) -> Time:
     given = value if isinstance(value, Time) else None
     digits = code_choice(coder, mixed(80, 0), 3, given.digits if given else 0)
-    zulu = coder.bit(mixed(81, digits) & SHARED_MASK, 1 if given and given.ending == "Z" else 0)
+    zulu = coder.bit(mixed(81, digits), 1 if given and given.ending == "Z" else 0)
     ending = "Z"
     if not zulu:
         data = model.characters.code(coder, given.ending.encode() if given else b"", 82, b"", -1, 16)
@@ -243,25 +241,23 @@ def _first_time(coder: Coder, model: Model, hole: Hole, value: Scalar | None) ->
     return found
 
 
-def _first_number(coder: Coder, model: Model, hole: Hole, value: Scalar | None, readings: Readings | None) -> Number:
+def _first_number(coder: Coder, model: Model, hole: Hole, value: Scalar | None, readings: Readings) -> Number:
     given = value if isinstance(value, Number) else None
     name = hole.name
-    neighbour = readings.neighbours.get(hole.measure) if readings is not None and hole.measure else None
+    neighbour = readings.neighbours.get(hole.measure) if hole.measure else None
     like = 0
     if neighbour is not None:
-        like = coder.bit(
-            mixed(name, 71) & SHARED_MASK, 1 if given and given.quoted == neighbour.quoted and given.scale == neighbour.scale else 0
-        )
+        like = coder.bit(mixed(name, 71), 1 if given and given.quoted == neighbour.quoted and given.scale == neighbour.scale else 0)
     if like and neighbour is not None:
         residual = code_residual(coder, mixed(72, hole.role), mixed(73, 0), 5, EVEN, given.mantissa - neighbour.last if given else 0)
         found = Number(neighbour.quoted, neighbour.scale, neighbour.last + residual)
     else:
-        quoted = coder.pair(mixed(name, 74) & SHARED_MASK, 62, 1 if given and given.quoted else 0)
+        quoted = coder.pair(mixed(name, 74), 62, 1 if given and given.quoted else 0)
         scale = code_gamma(coder, mixed(name, 76), given.scale if given else 0)
         register = model.register_wh if not hole.measure and scale == 0 else 0
         near = 0
         if register:
-            near = coder.bit(mixed(name, 75) & SHARED_MASK, 1 if given and abs(given.mantissa - register) * 8 <= register else 0)
+            near = coder.bit(mixed(name, 75), 1 if given and abs(given.mantissa - register) * 8 <= register else 0)
         if near:
             mantissa = register + code_residual(coder, mixed(77, 0), mixed(77, 1), 4, EVEN, given.mantissa - register if given else 0)
         else:
@@ -275,9 +271,8 @@ def _first_number(coder: Coder, model: Model, hole: Hole, value: Scalar | None, 
     if coder.account is not None:
         coder.account.tell(Part.NUMBERS, "first of its kind")
     field = NumberField(found.quoted, found.scale, found.mantissa)
-    if readings is not None:
-        forecasts.note(field, hole, readings, model.clock // 10_000, None)
-        if hole.role == ENERGY:
-            model.register_wh = readings.energy.get(hole.group, model.register_wh)
+    forecasts.note(field, hole, readings, model.clock // 10_000, None)
+    if hole.role == ENERGY:
+        model.register_wh = readings.energy.get(hole.group, model.register_wh)
     model.set_field(hole.field, field)
     return found
