@@ -26,7 +26,20 @@ from ocppress_codecs.errors import LimitExceeded, Malformed
 from ocppress_codecs.interface import FRAME_TEXT_BYTES_MAX
 from ocppress_codecs.items import NotExact, read_scalar_after_head, read_values, write_scalar, write_values
 from ocppress_codecs.rpc import Message, MessageType, action_of
-from ocppress_codecs.scalars import MANTISSA_MAX, SCALE_MAX, Number, Scalar, Text, Time, token_of, valid_number, valid_time
+from ocppress_codecs.scalars import (
+    MANTISSA_MAX,
+    SCALE_MAX,
+    TENS,
+    Number,
+    Scalar,
+    Text,
+    Time,
+    alike,
+    amount_of,
+    token_of,
+    valid_number,
+    valid_time,
+)
 from ocppress_codecs.shapes import Context, Hole, Shape, clock_after, filled, is_word, predicted, split
 
 __all__ = ["WINDOW_BYTES", "read_messages", "write_messages"]
@@ -103,11 +116,12 @@ def _repeat(rank: int, holes: tuple[Hole, ...], values: list[Scalar], context: C
 def _change(hole: Hole, value: Scalar, context: Context, clock: int) -> bytes:
     """The change that makes `value` of what is predicted; empty if nothing does."""
     last = hole.value
-    if isinstance(last, Text) or isinstance(value, Text) or type(last) is not type(value):
+    if isinstance(last, Text) or isinstance(value, Text) or isinstance(last, Time) != isinstance(value, Time):
         return b"" if last == value else write_scalar(value, context, clock, integers_tagged=True)
     expected = predicted(hole, clock)
-    if last[:2] == value[:2]:
-        return cbor.integer(value[2] - expected) if value[2] != expected else b""
+    if alike(last, value):
+        amount = amount_of(value)
+        return cbor.integer(amount - expected) if amount != expected else b""
     alone = write_scalar(value, context, clock, integers_tagged=True)
     if isinstance(value, Number) and isinstance(last, Number) and value.quoted == last.quoted:
         nearest = _rescaled(expected, last.scale, value.scale)
@@ -117,7 +131,7 @@ def _change(hole: Hole, value: Scalar, context: Context, clock: int) -> bytes:
 
 
 def _rescaled(mantissa: int, scale: int, wanted: int) -> int:
-    return int(mantissa * 10 ** (wanted - scale) if wanted >= scale else mantissa // 10 ** (scale - wanted))
+    return mantissa * TENS[wanted - scale] if wanted >= scale else mantissa // TENS[scale - wanted]
 
 
 def read_messages(plain: bytes, context: Context, progress: Progress, account: Account | None = None) -> tuple[list[Message], Progress]:
@@ -229,7 +243,7 @@ def _read_change(hole: Hole, reader: cbor.Reader, context: Context, clock: int) 
             raise Malformed("a prediction of too many digits")
         if reader.account is not None:
             reader.account.tell(Part.NUMBERS, "by the prediction, with other digits", difference)
-        return _checked(hole.value._replace(scale=scale, mantissa=expected + difference))
+        return _checked(Number(hole.value.quoted, scale, expected + difference))
     value = read_scalar_after_head(major, argument, reader, context, clock)
     if is_word(token_of(value)):
         raise Malformed("a word as a value")
@@ -241,7 +255,9 @@ def _expected(hole: Hole, difference: int, clock: int) -> Scalar:
     if isinstance(value, Text):
         return value
     number = predicted(hole, clock) + difference
-    return _checked(value._replace(value=number) if isinstance(value, Time) else value._replace(mantissa=number))
+    if isinstance(value, Time):
+        return _checked(Time(value.digits, value.ending, number))
+    return _checked(Number(value.quoted, value.scale, number))
 
 
 def _checked(value: Number | Time) -> Number | Time:

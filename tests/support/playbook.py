@@ -89,8 +89,8 @@ class Play:
         """The far end begins a new epoch in which these earlier CALLs keep their numbers."""
         logs = CallLog(), CallLog()
         for log, actions in zip(logs, (sent, received), strict=True):
-            for action in actions:
-                log.add(action)
+            for _ in actions:
+                log.add()
         self._channels[slot] = Channel(version, epoch, open_endpoint(CodecName.VERBATIM, version, self._far_side, *logs))
 
     def effects(self) -> list[object]:

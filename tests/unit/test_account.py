@@ -13,7 +13,7 @@ import pytest
 from ocppress_codecs.account import FRAME, UNITS_A_BIT, UNITS_A_BYTE, Account, Part
 from ocppress_codecs.adaptive import clocks, forecasts
 from ocppress_codecs.adaptive.coder import BitReader, BitWriter
-from ocppress_codecs.adaptive.contexts import TABLE_SIZE, UNKNOWN
+from ocppress_codecs.adaptive.contexts import TABLE_SIZE, UNKNOWN, table_of
 from ocppress_codecs.adaptive.counting import CountingReader
 from ocppress_codecs.adaptive.fields import CANDIDATES, TIME_CANDIDATES
 from ocppress_codecs.errors import DecodeError
@@ -98,15 +98,14 @@ def test_they_do_so_for_large_and_odd_messages(codec: CodecName, together: bool)
 def test_a_decision_costs_the_logarithm_of_its_probability() -> None:
     source = random.Random(1)
     decisions = [(source.randrange(32, 65505), source.randrange(2)) for _ in range(500)]
-    writer = BitWriter([UNKNOWN] * TABLE_SIZE, [])
+    writer = BitWriter(table_of([UNKNOWN] * TABLE_SIZE), [])
     for probability, bit in decisions:
         writer.code(probability, bit)
         writer.uniform(5, 21)
     frame = writer.finish()
     account = Account()
     account.begin()
-    states = [UNKNOWN] * TABLE_SIZE
-    reader = CountingReader(BitReader(states, [], frame), account)
+    reader = CountingReader(BitReader(table_of([UNKNOWN] * TABLE_SIZE), [], frame), account)
     for probability, bit in decisions:
         assert reader.code(probability, 0) == bit
         assert reader.uniform(5, 0) == 21

@@ -12,17 +12,16 @@ follows" after each message.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final, final
 
 from ocppress_codecs.account import UNITS_A_BYTE, Account, Part
-from ocppress_codecs.adaptive import saving
+from ocppress_codecs.adaptive import restoring, saving
 from ocppress_codecs.adaptive.coder import BitReader, BitWriter, Coder
 from ocppress_codecs.adaptive.contexts import mixed
 from ocppress_codecs.adaptive.counting import CountingReader
 from ocppress_codecs.adaptive.message import code_message
 from ocppress_codecs.adaptive.model import Knowledge, Model, frame_context
-from ocppress_codecs.carriage import SHORT_TEXT_BYTES_MAX, Progress, checked, checksum, covered, numbered
+from ocppress_codecs.carriage import SHORT_TEXT_BYTES_MAX, Progress, checked_text, checksum, covered, numbered
 from ocppress_codecs.errors import DecodeError, EncodeError, LimitExceeded, Malformed, Truncated
 from ocppress_codecs.interface import FRAME_BYTES_MAX, FRAME_TEXT_BYTES_MAX, CallLog, Decoder, Encoder
 from ocppress_codecs.rpc import Message, MessageType
@@ -62,7 +61,7 @@ class Direction:
         received, after = checksum(text, self.progress)
         if len(received) > _CHECKSUM_BYTES:
             writer.raw(_MORE_BITS, int.from_bytes(received[_CHECKSUM_BYTES:], "big"))
-        return writer.finish() + received[:_CHECKSUM_BYTES], notes, replace(progress, chain=after.chain)
+        return writer.finish() + received[:_CHECKSUM_BYTES], notes, Progress(progress.call_count, progress.next_answer, after.chain)
 
     def read(self, frame: bytes, expected: Sequence[Message] | None = None, account: Account | None = None) -> list[Message]:
         """The messages of a frame; everything is kept. Raises `DecodeError` for bad ones and others than `expected`, and nothing has changed."""
@@ -75,7 +74,7 @@ class Direction:
             messages, notes, progress = self._read(frame, account)
             if expected is not None and messages != expected:
                 raise Malformed("not what was given")
-        except DecodeError:
+        except BaseException:
             model.undo()
             raise
         self.advance(messages, notes, progress)
@@ -87,7 +86,7 @@ class Direction:
 
     def restore(self, data: bytes) -> None:
         """Go on from a saved state. Raises `DecodeError`, and nothing has changed."""
-        found = saving.restored(data, self.model.knowledge)
+        found = restoring.restored(data, self.model.knowledge)
         self.model = found.model
         self.progress = found.progress
         self.calls.restore(found.call_count, found.notes)
@@ -98,7 +97,7 @@ class Direction:
         self.progress = progress
         for message, note in zip(messages, notes, strict=True):
             if message.type is MessageType.CALL:
-                self.calls.add(message.action, note)
+                self.calls.add(note)
 
     def _read(self, frame: bytes, account: Account | None) -> tuple[list[Message], list[int], Progress]:
         model = self.model
@@ -122,15 +121,17 @@ class Direction:
                 account.close(Part.CHOICES, "whether another message follows")
             if not more:
                 break
+        text = covered(messages)
         received = frame[-_CHECKSUM_BYTES:]
-        if _text_bytes(messages) > SHORT_TEXT_BYTES_MAX:
-            received += reader.raw(_MORE_BITS, 0).to_bytes(2, "big")
+        if len(text) > SHORT_TEXT_BYTES_MAX:
+            rest: int = reader.raw(_MORE_BITS, 0)
+            received += rest.to_bytes(2, "big")
         if account is not None:
             account.frame(Part.CHECKSUM, "checksum", _CHECKSUM_BYTES * UNITS_A_BYTE)
             account.settle(len(frame))
         if not bits.read_all:
             raise Malformed("bytes after the last message")
-        return messages, notes, checked(messages, received, progress)
+        return messages, notes, checked_text(text, received, progress)
 
 
 def _more(coder: Coder, model: Model, sent: int, count: int) -> int:
@@ -140,10 +141,6 @@ def _more(coder: Coder, model: Model, sent: int, count: int) -> int:
     if not more:
         model.lengths = (model.lengths & 0xFFFF) << 16 | min(sent, 0xFFFF)
     return more
-
-
-def _text_bytes(messages: Sequence[Message]) -> int:
-    return len(covered(messages))
 
 
 class AdaptiveEncoder(Encoder):
@@ -162,13 +159,10 @@ class AdaptiveEncoder(Encoder):
         problem = ""
         for as_text in (False, True):
             try:
-                frame = direction.write(messages, text, as_text)[0]
-            except DecodeError as error:
-                direction.model.undo()
-                problem = str(error)
-                continue
-            direction.model.undo()
-            try:
+                try:
+                    frame = direction.write(messages, text, as_text)[0]
+                finally:
+                    direction.model.undo()
                 direction.read(frame, messages)
             except DecodeError as error:
                 problem = str(error)

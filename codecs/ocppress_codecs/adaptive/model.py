@@ -12,10 +12,11 @@ Everything has a bound. All changes since `keep` can be undone, at the cost of w
 
 from __future__ import annotations
 
+from array import array
 from typing import Final, final
 
 from ocppress_codecs.adaptive.characters import CharacterModel
-from ocppress_codecs.adaptive.contexts import mixed, text_hash
+from ocppress_codecs.adaptive.contexts import mixed, taken_back, text_hash
 from ocppress_codecs.adaptive.fields import Field
 from ocppress_codecs.adaptive.history import Source
 from ocppress_codecs.adaptive.plans import Plan, plan_of
@@ -72,7 +73,7 @@ class Knowledge:
 
     def __init__(
         self,
-        states: list[int],
+        states: array[int],
         static: list[int],
         weights: list[list[int]],
         words: list[str],
@@ -81,7 +82,7 @@ class Knowledge:
         index_size: int,
         fingerprint: bytes,
     ) -> None:
-        self.states: Final[list[int]] = states
+        self.states: Final[array[int]] = states
         self.static: Final[list[int]] = static
         self.weights: Final[list[list[int]]] = weights
         self.words: Final[list[str]] = words
@@ -135,7 +136,7 @@ class Model:
 
     def __init__(self, knowledge: Knowledge) -> None:
         self.knowledge: Knowledge = knowledge
-        self.states: list[int] = knowledge.states.copy()
+        self.states: array[int] = knowledge.states[:]
         self.journal: list[int] = []
         self.shapes: Slots[str, Shape] = Slots(SHAPES_MAX, SHAPES_BYTES_MAX)
         self.shape_following: Successors = Successors(_SHAPE_SETS, {})
@@ -182,11 +183,7 @@ class Model:
 
     def undo(self) -> None:
         """Forget what was learned since `keep`."""
-        states = self.states
-        journal = self.journal
-        for place in range(len(journal) - 2, -2, -2):
-            states[journal[place]] = journal[place + 1]
-        journal.clear()
+        taken_back(self.states, self.journal)
         self.shapes.undo()
         self.shape_following.undo()
         self.words.undo()

@@ -14,12 +14,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import struct
+from array import array
 from typing import Final
 
 import zstandard
 
 from ocppress_codecs.adaptive.characters import INPUTS, SETS, STATIC_SIZE, known_as
-from ocppress_codecs.adaptive.contexts import COUNT_BITS, COUNT_MAX, KNOWN_SIZE, TABLE_SIZE, UNKNOWN
+from ocppress_codecs.adaptive.contexts import COUNT_BITS, COUNT_MAX, KNOWN_SIZE, TABLE_SIZE, UNKNOWN, table_of
 from ocppress_codecs.adaptive.history import PRIOR_INDEX_SIZE
 from ocppress_codecs.adaptive.model import Knowledge
 from ocppress_codecs.adaptive.successors import candidates, moved_to_front
@@ -68,11 +69,11 @@ def knowledge_of(content: bytes) -> Knowledge:
         following[context] = packed
     assert position == len(content), "not a prior"
     fingerprint = hashlib.blake2s(content, digest_size=16).digest()
-    return Knowledge(states, static, weights, words, following, text, PRIOR_INDEX_SIZE, fingerprint)
+    return Knowledge(table_of(states), static, weights, words, following, text, PRIOR_INDEX_SIZE, fingerprint)
 
 
 def content_of(
-    states: list[int],
+    states: array[int],
     trained: list[int],
     weights: list[list[int]],
     words: list[str],
