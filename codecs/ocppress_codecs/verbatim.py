@@ -22,9 +22,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from ocppress_codecs.account import UNITS_A_BYTE, Account, Part, part_of
+from ocppress_codecs.calls import CallLog
 from ocppress_codecs.carriage import Progress, checked, checksum, committed, covered, numbered, reference, resolved, validated
 from ocppress_codecs.errors import DecodeError, EncodeError, LimitExceeded, Malformed, Truncated
-from ocppress_codecs.interface import FRAME_BYTES_MAX, FRAME_TEXT_BYTES_MAX, CallLog, Decoder, Encoder
+from ocppress_codecs.interface import FRAME_BYTES_MAX, FRAME_TEXT_BYTES_MAX, Decoder, Encoder
 from ocppress_codecs.rpc import Message, MessageType
 from ocppress_codecs.scalars import token_of
 from ocppress_codecs.shapes import split

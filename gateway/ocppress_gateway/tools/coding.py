@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ocppress_codecs.account import Account
-from ocppress_codecs.interface import CallLog, Decoder, Endpoint, Side
+from ocppress_codecs.calls import CallLog
+from ocppress_codecs.interface import Decoder, Endpoint, Side
 from ocppress_codecs.registry import open_endpoint
 from ocppress_codecs.rpc import Message
 from ocppress_gateway.tools.dictionaries import NOTHING, LeftOut
