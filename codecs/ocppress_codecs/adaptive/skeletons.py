@@ -85,7 +85,7 @@ def fitted(segments: list[str], keys: list[str], body: str) -> list[Scalar] | No
     values: list[Scalar] = []
     words = names().word_numbers
     for place, key in enumerate(keys):
-        scoped = segment[-1] == ":" and key in SCOPE_KEYS
+        scoped = segment[-1:] == ":" and key in SCOPE_KEYS
         segment = segments[place + 1]
         end = body.find(segment, start)
         if end <= start:
