@@ -142,7 +142,9 @@ class _Trainer:
     """A model whose tables all conversations share; the rest begins anew with each."""
 
     def __init__(self, words: list[str], text: bytes) -> None:
-        self._knowledge = Knowledge(table_of([UNKNOWN] * TABLE_SIZE), [0] * STATIC_SIZE, first_weights(), words, {}, text, PRIOR_INDEX_SIZE, b"")
+        self._knowledge = Knowledge(
+            table_of([UNKNOWN] * TABLE_SIZE), [0] * STATIC_SIZE, first_weights(), words, {}, text, PRIOR_INDEX_SIZE, b""
+        )
         self._trained = [UNKNOWN] * STATIC_SIZE
         self._models = {direction: self._fresh(None) for direction in Direction}
 

@@ -186,7 +186,7 @@ def checked_text(text: bytes, received: bytes, progress: Progress) -> Progress:
     if len(received) != len(expected):
         raise Malformed(f"a checksum of {len(received)} bytes instead of {len(expected)}")
     if received != expected:
-        raise IntegrityError("the checksum differs")
+        raise IntegrityError("the checksum differs", expected)
     return progress
 
 

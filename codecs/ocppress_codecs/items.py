@@ -23,7 +23,7 @@ from typing import Final
 from ocppress_codecs import cbor
 from ocppress_codecs.errors import LimitExceeded, Malformed
 from ocppress_codecs.interface import FRAME_TEXT_BYTES_MAX
-from ocppress_codecs.jsontext import DEPTH_MAX, JsonError, tokens
+from ocppress_codecs.jsontext import DEPTH_MAX, JsonError, is_string_or_number, tokens
 from ocppress_codecs.names import names
 from ocppress_codecs.scalars import CLOCK_DIGITS, MANTISSA_MAX, Number, Scalar, Text, Time, scalar_of, token_of, valid_number, valid_time
 from ocppress_codecs.shapes import Context, clock_after, in_units
@@ -331,10 +331,6 @@ def _read_token(major: int, argument: int, reader: cbor.Reader) -> str:
 
 
 def _checked_token(text: str) -> str:
-    try:
-        parts = tokens(text)
-    except JsonError:
-        raise Malformed("not a JSON token") from None
-    if parts != [text] or text[0] not in '"-0123456789':
+    if not is_string_or_number(text):
         raise Malformed("not one string or number")
     return text

@@ -7,7 +7,7 @@ from array import array
 
 import pytest
 
-from ocppress_codecs.adaptive.coder import WORK_MAX, ZERO_BYTES_MAX, BitReader, BitWriter
+from ocppress_codecs.adaptive.coder import WORK_A_BYTE, WORK_BASE, WORK_MAX, ZERO_BYTES_MAX, BitReader, BitWriter
 from ocppress_codecs.adaptive.contexts import COUNT_BITS, OWN_BASE, TABLE_SIZE, UNKNOWN, mixed, table_of, taken_back
 from ocppress_codecs.adaptive.logistic import SQUASHED, STRETCHED, squash
 from ocppress_codecs.adaptive.numerals import code_choice, code_gamma, code_residual
@@ -106,9 +106,24 @@ def test_work_is_counted() -> None:
     states, journal = fresh()
     writer = BitWriter(states, journal)
     writer.check_work()
-    journal.extend([0] * (WORK_MAX + 1))
+    journal.extend([0] * (WORK_MAX - 100))
+    writer.charge(100)
+    writer.check_work()
+    writer.charge(1)
     with pytest.raises(LimitExceeded):
         writer.check_work()
+
+
+@pytest.mark.parametrize(("size", "allowed"), [(0, WORK_BASE), (10, WORK_BASE + 10 * WORK_A_BYTE), (10**6, WORK_MAX)])
+def test_a_frame_may_cause_work_in_proportion_to_its_bytes(size: int, allowed: int) -> None:
+    states, journal = fresh()
+    reader = BitReader(states, journal, bytes(size))
+    reader.charge(allowed)
+    reader.check_work()
+    reader.charge(1)
+    with pytest.raises(LimitExceeded) as caught:
+        reader.check_work()
+    assert (caught.value.limit, caught.value.maximum, caught.value.actual) == ("work", allowed, allowed + 1)
 
 
 def test_contexts_learn_and_can_be_undone() -> None:

@@ -31,13 +31,17 @@ from ocppress_codecs.errors import LimitExceeded, Malformed
 if TYPE_CHECKING:
     from mypy_extensions import i64
 
-__all__ = ["RATES", "WORK_MAX", "ZERO_BYTES_MAX", "BitReader", "BitWriter", "Coder"]
+__all__ = ["RATES", "WORK_A_BYTE", "WORK_BASE", "WORK_MAX", "ZERO_BYTES_MAX", "BitReader", "BitWriter", "Coder"]
 
 ZERO_BYTES_MAX: Final = 64
 """Bytes of zeros that a reader takes past the end of a frame; a writer leaves out no more. It bounds what a frame of nothing can stand for."""
 
 WORK_MAX: Final = 1 << 20
 """Changes in the table by one frame: about half a million decisions, a second of work here. What needs more goes as text, by zstd."""
+
+WORK_BASE: Final = 1 << 16
+WORK_A_BYTE: Final = 64
+"""Changes that a frame may cause by itself, and for each of its bytes: twice what was ever seen, so that a few bytes can't ask for the work of thousands."""
 
 _TOP: Final = 1 << 24
 _RAW_BITS: Final = 16
@@ -52,14 +56,15 @@ RATES: Final = [65536 * 10 // (10 * count + 16) for count in range(COUNT_MAX + 1
 """By how much of the difference a probability moves, in 65536ths: nearly all the first time, 1/64 in the end."""
 
 
-
 class Coder:
     """What the model sees of a writer or reader. `states` is the table of contexts, `journal` what it takes to undo."""
 
-    __slots__ = ("journal", "states", "writing")
+    __slots__ = ("charged", "journal", "states", "work_max", "writing")
 
-    def __init__(self, states: array[int], journal: list[int], *, writing: bool) -> None:
+    def __init__(self, states: array[int], journal: list[int], *, writing: bool, work_max: int) -> None:
         self.writing: Final[bool] = writing
+        self.work_max: Final[int] = work_max
+        self.charged: int = 0
         self.states: Final[array[int]] = states
         self.journal: Final[list[int]] = journal
 
@@ -125,10 +130,15 @@ class Coder:
         states[shared] = second << COUNT_BITS | (second_count + 1 if second_count < COUNT_MAX else second_count)
         return bit
 
+    def charge(self, work: int) -> None:
+        """Count work that changes nothing in the table."""
+        self.charged += work
+
     def check_work(self) -> None:
-        """Raise `LimitExceeded` if too much has been learned from this frame; to be called in every loop."""
-        if len(self.journal) > WORK_MAX:
-            raise LimitExceeded("work", WORK_MAX, len(self.journal))
+        """Raise `LimitExceeded` if the frame has caused too much work; to be called in every loop."""
+        work = len(self.journal) + self.charged
+        if work > self.work_max:
+            raise LimitExceeded("work", self.work_max, work)
 
     def raw(self, count: i64, value: i64) -> i64:
         """The low `count` bits of `value`, up to 62, at even odds, the highest first."""
@@ -150,7 +160,7 @@ class BitWriter(Coder):
     __slots__ = ("_low", "_out", "_range")
 
     def __init__(self, states: array[int], journal: list[int]) -> None:
-        super().__init__(states, journal, writing=True)
+        super().__init__(states, journal, writing=True, work_max=WORK_MAX)
         self._low: i64 = 0
         self._range: i64 = _ALL
         self._out: Final = bytearray()
@@ -230,7 +240,7 @@ class BitReader(Coder):
     __slots__ = ("_data", "_position", "_range", "_value")
 
     def __init__(self, states: array[int], journal: list[int], data: bytes) -> None:
-        super().__init__(states, journal, writing=False)
+        super().__init__(states, journal, writing=False, work_max=min(WORK_MAX, WORK_BASE + WORK_A_BYTE * len(data)))
         self._data: Final = data
         self._position: i64 = 4
         self._value: i64 = int.from_bytes((data[:4] + b"\0\0\0\0")[:4], "big")

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, final
 
-from ocppress_codecs.adaptive import saving
+from ocppress_codecs.adaptive import restoring, saving
 from ocppress_codecs.adaptive.coder import BitReader, BitWriter, Coder
 from ocppress_codecs.adaptive.contexts import mixed
 from ocppress_codecs.adaptive.message import code_message
@@ -72,7 +72,7 @@ class Direction:
             messages, notes, progress = self._read(frame)
             if expected is not None and messages != expected:
                 raise Malformed("not what was given")
-        except DecodeError:
+        except BaseException:
             model.undo()
             raise
         self.advance(messages, notes, progress)
@@ -84,7 +84,7 @@ class Direction:
 
     def restore(self, data: bytes) -> None:
         """Go on from a saved state. Raises `DecodeError`, and nothing has changed."""
-        found = saving.restored(data, self.model.knowledge)
+        found = restoring.restored(data, self.model.knowledge)
         self.model = found.model
         self.progress = found.progress
         self.calls.restore(found.call_count, found.notes)
@@ -148,13 +148,10 @@ class AdaptiveEncoder(Encoder):
         problem = ""
         for as_text in (False, True):
             try:
-                frame = direction.write(messages, text, as_text)[0]
-            except DecodeError as error:
-                direction.model.undo()
-                problem = str(error)
-                continue
-            direction.model.undo()
-            try:
+                try:
+                    frame = direction.write(messages, text, as_text)[0]
+                finally:
+                    direction.model.undo()
                 direction.read(frame, messages)
             except DecodeError as error:
                 problem = str(error)

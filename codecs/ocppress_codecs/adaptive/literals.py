@@ -23,6 +23,9 @@ __all__ = ["ZSTD_BYTES_MIN", "code_literal", "code_text"]
 ZSTD_BYTES_MIN: Final = 2048
 """Text from which zstd takes over: it is a hundred times as fast, and with so much text the character model is little better."""
 
+PACKED_WORK: Final = 128
+"""Changes of the table that zstd counts as, for its dictionary has to be put together and loaded each time."""
+
 _IDENTIFIER_BYTES_MAX: Final = 32
 """Hexadecimal up to here is an identifier or a hash, of which nothing can be foreseen; what is longer may have been seen before."""
 
@@ -69,10 +72,10 @@ def code_literal(coder: Coder, model: Model, token: str, context: int, hint: str
     return f'"{_utf8(plain)}"'
 
 
-def code_text(coder: Coder, model: Model, text: str, limit: int) -> str:
-    """Any text, such as a whole message. Raises `LimitExceeded`, `Malformed`."""
+def code_text(coder: Coder, model: Model, text: str, packed: bool, limit: int) -> str:
+    """Any text, such as a whole message; `packed` asks a writer for zstd, whatever its length. Raises `LimitExceeded`, `Malformed`."""
     data = text.encode() if coder.writing else b""
-    if coder.bit(mixed(24, 0), 1 if len(data) >= ZSTD_BYTES_MIN or 0 in data else 0):
+    if coder.bit(mixed(24, 0), 1 if packed or len(data) >= ZSTD_BYTES_MIN or 0 in data else 0):
         data = code_packed(coder, model, data, limit)
     else:
         data = model.characters.code(coder, data, 25, b"", -1, limit)
@@ -166,6 +169,7 @@ def _from_base64(token: str) -> bytes | None:
 
 def code_packed(coder: Coder, model: Model, data: bytes, limit: int) -> bytes:
     """Bytes by zstd (RFC 8878), with the prior's and the remembered text as raw dictionary."""
+    coder.charge(PACKED_WORK)
     dictionary = model.knowledge.known.text + model.characters.history.own.text
     packed = packing.packed(data, dictionary) if coder.writing else b""
     size = code_gamma(coder, mixed(33, 0), len(packed))

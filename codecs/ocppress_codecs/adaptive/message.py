@@ -46,8 +46,8 @@ def code_message(
 ) -> tuple[Message, Progress, int]:
     """One message, the progress after it, and what it is: the context of its shape. Raises `DecodeError`.
 
-    `given` is None for a reader; `as_text` asks a writer not to look into the body. `answered` are the CALLs of the other direction, `limit` is what is left of
-    the frame's text, in bytes.
+    `given` is None for a reader; `as_text` asks a writer not to look into the body, and to be quick. `answered` are the CALLs of the other direction,
+    `limit` is what is left of the frame's text, in bytes.
     """
     coder.check_work()
     number = 0
@@ -75,7 +75,7 @@ def code_message(
     shape = _code_shape(coder, model, wanted, skeleton, near, far, is_answer, limit)
     if shape is None:
         kind = code_choice(coder, mixed(97, 0), 3, given.type.value if given is not None else 0)
-        body = code_text(coder, model, given.body if given is not None else "", limit)
+        body = code_text(coder, model, given.body if given is not None else "", as_text, limit)
         context = TEXT_CONTEXT
     else:
         kind = shape.message_type
