@@ -1,4 +1,4 @@
-"""Write what is generated in the documents: the parts of README.md between markers, and the example configurations in `deploy/`.
+"""Write what is generated in the documents: the parts of the READMEs between markers, and the example configurations in `deploy/`.
 
 Run from the project's root: python -m scripts.documents
 
@@ -15,14 +15,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from bench.measure import RESULTS, table
+from bench import cpu, measure
 from ocppress_gateway.config import CloudConfig, EdgeConfig
 from ocppress_gateway.config_text import commented_toml, reference
 from ocppress_gateway.provisioning.folder import cloud_toml, edge_toml
 
-__all__ = ["EXAMPLES", "PARTS", "with_parts"]
+__all__ = ["DOCUMENTS", "EXAMPLES", "PARTS", "with_parts"]
 
-README: Final = Path("README.md")
+DOCUMENTS: Final = ("README.md", "codecs/README.md")
 
 _MEASURE: Final = """\
 What the codec makes of them, in bytes of both directions, as `make bench` measured it: the texts, the same texts with permessage-deflate (the
@@ -33,7 +33,8 @@ never seen that program; the others are one generated day of a home charger, one
 PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "edge-config": lambda: reference(EdgeConfig),
     "cloud-config": lambda: reference(CloudConfig),
-    "measure": lambda: f"{_MEASURE}\n\n{table(json.loads(RESULTS.read_text(encoding='utf-8')))}",
+    "measure": lambda: f"{_MEASURE}\n\n{measure.table(json.loads(measure.RESULTS.read_text(encoding='utf-8')))}",
+    "cpu": lambda: cpu.table(json.loads(cpu.RESULTS.read_text(encoding="utf-8"))),
 }
 """Names of generated parts to what makes them."""
 
@@ -72,7 +73,8 @@ def with_parts(text: str) -> str:
 
 def main() -> None:
     """Write all of it."""
-    README.write_text(with_parts(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for name in DOCUMENTS:
+        Path(name).write_text(with_parts(Path(name).read_text(encoding="utf-8")), encoding="utf-8")
     for name, make in EXAMPLES.items():
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_text(make(), encoding="utf-8")

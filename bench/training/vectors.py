@@ -12,9 +12,10 @@ from typing import Any, Final
 
 import zstandard
 
+from ocppress_codecs.calls import CallLog
 from ocppress_codecs.cbor_zstd import CborZstdEncoder, first_state
 from ocppress_codecs.dictionary import shipped
-from ocppress_codecs.interface import CallLog, CodecName, Encoder, Side
+from ocppress_codecs.interface import CodecName, Encoder, Side
 from ocppress_codecs.registry import fingerprint, open_endpoint
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, parse
 from ocppress_codecs.verbatim import VerbatimEncoder

@@ -19,9 +19,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ocppress_codecs import packing
+from ocppress_codecs.calls import CallLog
 from ocppress_codecs.carriage import SHORT_TEXT_BYTES_MAX, Progress, checked, checksum, committed, covered, numbered
 from ocppress_codecs.errors import DecodeError, EncodeError, LimitExceeded, Truncated
-from ocppress_codecs.interface import FRAME_BYTES_MAX, FRAME_TEXT_BYTES_MAX, CallLog, Decoder, Encoder
+from ocppress_codecs.interface import FRAME_BYTES_MAX, FRAME_TEXT_BYTES_MAX, Decoder, Encoder
 from ocppress_codecs.messages import read_messages, write_messages
 from ocppress_codecs.rpc import Message
 from ocppress_codecs.shapes import Context

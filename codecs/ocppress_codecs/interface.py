@@ -23,7 +23,6 @@ from ocppress_codecs.rpc import Message, OcppVersion
 __all__ = [
     "FRAME_BYTES_MAX",
     "FRAME_TEXT_BYTES_MAX",
-    "CallLog",
     "CodecName",
     "Decoder",
     "Encoder",

@@ -21,9 +21,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from ocppress_codecs.calls import CallLog
 from ocppress_codecs.carriage import Progress, checked, checksum, committed, covered, numbered, reference, resolved, validated
 from ocppress_codecs.errors import DecodeError, EncodeError, LimitExceeded, Malformed, Truncated
-from ocppress_codecs.interface import FRAME_BYTES_MAX, FRAME_TEXT_BYTES_MAX, CallLog, Decoder, Encoder
+from ocppress_codecs.interface import FRAME_BYTES_MAX, FRAME_TEXT_BYTES_MAX, Decoder, Encoder
 from ocppress_codecs.rpc import Message, MessageType
 
 __all__ = ["FORMAT_VERSION", "VerbatimDecoder", "VerbatimEncoder"]

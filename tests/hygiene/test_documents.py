@@ -15,7 +15,7 @@ from ocppress_gateway import __version__
 from ocppress_gateway.cli import build_parser
 from ocppress_gateway.config import load_cloud, load_edge
 from ocppress_gateway.provisioning.folder import make_authority_folder, make_edge_folder
-from scripts.documents import EXAMPLES, PARTS, with_parts
+from scripts.documents import DOCUMENTS, EXAMPLES, PARTS, with_parts
 from tests.support.tree import ROOT
 
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -28,9 +28,15 @@ COMMANDS: Final = [
 """Every line in a shell block of the README."""
 
 
-def test_generated_parts_of_the_readme_are_current() -> None:
-    assert sorted(PARTS) == sorted(re.findall("<!-- generated:([a-z-]+) -->", README))
-    assert with_parts(README) == README, "run `make documents`"
+def test_each_generated_part_stands_in_one_document() -> None:
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in DOCUMENTS]
+    assert sorted(PARTS) == sorted(part for text in texts for part in re.findall("<!-- generated:([a-z-]+) -->", text))
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_generated_parts_are_current(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert with_parts(text) == text, "run `make documents`"
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -19,9 +19,10 @@ from ocppress_codecs.adaptive.coder import BitReader, BitWriter, Coder
 from ocppress_codecs.adaptive.contexts import mixed
 from ocppress_codecs.adaptive.message import code_message
 from ocppress_codecs.adaptive.model import Knowledge, Model, frame_context
+from ocppress_codecs.calls import CallLog
 from ocppress_codecs.carriage import SHORT_TEXT_BYTES_MAX, Progress, checked_text, checksum, covered, numbered
 from ocppress_codecs.errors import DecodeError, EncodeError, LimitExceeded, Malformed, Truncated
-from ocppress_codecs.interface import FRAME_BYTES_MAX, FRAME_TEXT_BYTES_MAX, CallLog, Decoder, Encoder
+from ocppress_codecs.interface import FRAME_BYTES_MAX, FRAME_TEXT_BYTES_MAX, Decoder, Encoder
 from ocppress_codecs.rpc import Message, MessageType
 
 __all__ = ["FORMAT_VERSION", "AdaptiveDecoder", "AdaptiveEncoder", "Direction"]

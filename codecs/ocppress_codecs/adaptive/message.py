@@ -15,9 +15,9 @@ from ocppress_codecs.adaptive.skeletons import HOLE, filled, fitted, split
 from ocppress_codecs.adaptive.slots import Slots
 from ocppress_codecs.adaptive.successors import candidates
 from ocppress_codecs.adaptive.values import code_value
+from ocppress_codecs.calls import CallLog
 from ocppress_codecs.carriage import REFERENCE_EXPECTED, Progress, reference, resolved, validated
 from ocppress_codecs.errors import LimitExceeded, Malformed
-from ocppress_codecs.interface import CallLog
 from ocppress_codecs.rpc import Message, MessageType
 from ocppress_codecs.scalars import Scalar, Text, token_of
 

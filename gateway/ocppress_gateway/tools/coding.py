@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ocppress_codecs.interface import CallLog, Endpoint, Side
+from ocppress_codecs.calls import CallLog
+from ocppress_codecs.interface import Endpoint, Side
 from ocppress_codecs.registry import open_endpoint
 from ocppress_codecs.rpc import Message
 from ocppress_gateway.tools.dictionaries import NOTHING, LeftOut
