@@ -1,4 +1,4 @@
-"""Write what is generated in the documents: their parts between markers, and the example configurations in `deploy/`.
+"""Write what is generated in the documents: the parts of the READMEs between markers, and the example configurations in `deploy/`.
 
 Run from the project's root: python -m scripts.documents
 
@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from bench.measure import RESULTS, parts_table, table
+from bench import cpu, measure
 from ocppress_codecs.interface import CodecName
 from ocppress_gateway.config import CloudConfig, EdgeConfig
 from ocppress_gateway.config_text import commented_toml, reference
@@ -35,10 +35,11 @@ never seen that program; the others are one generated day of a home charger, one
 PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "edge-config": lambda: reference(EdgeConfig),
     "cloud-config": lambda: reference(CloudConfig),
-    "measure": lambda: f"{_MEASURE}\n\n{table(_results())}",
+    "measure": lambda: f"{_MEASURE}\n\n{measure.table(_results())}",
     "parts": lambda: "\n\n".join(
-        f"`{codec.value}`:\n\n{parts_table(_results(), codec)}" for codec in (CodecName.ADAPTIVE, CodecName.CBOR_ZSTD)
+        f"`{codec.value}`:\n\n{measure.parts_table(_results(), codec)}" for codec in (CodecName.ADAPTIVE, CodecName.CBOR_ZSTD)
     ),
+    "cpu": lambda: cpu.table(json.loads(cpu.RESULTS.read_text(encoding="utf-8"))),
 }
 """Names of generated parts to what makes them."""
 
@@ -71,7 +72,7 @@ _PART: Final = re.compile(r"(<!-- generated:([a-z-]+) -->\n).*?<!-- end -->", re
 
 
 def _results() -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(RESULTS.read_text(encoding="utf-8"))
+    found: list[dict[str, Any]] = json.loads(measure.RESULTS.read_text(encoding="utf-8"))
     return found
 
 
@@ -82,8 +83,8 @@ def with_parts(text: str) -> str:
 
 def main() -> None:
     """Write all of it."""
-    for document in map(Path, DOCUMENTS):
-        document.write_text(with_parts(document.read_text(encoding="utf-8")), encoding="utf-8")
+    for name in DOCUMENTS:
+        Path(name).write_text(with_parts(Path(name).read_text(encoding="utf-8")), encoding="utf-8")
     for name, make in EXAMPLES.items():
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_text(make(), encoding="utf-8")

@@ -12,7 +12,7 @@ from ocppress_codecs.adaptive.forecasts import Readings
 from ocppress_codecs.adaptive.literals import ZSTD_BYTES_MIN, code_text
 from ocppress_codecs.adaptive.model import SHAPE_BYTES_MAX, Model, Shape, run_context
 from ocppress_codecs.adaptive.numerals import code_choice, code_gamma
-from ocppress_codecs.adaptive.skeletons import HOLE, filled, split
+from ocppress_codecs.adaptive.skeletons import HOLE, filled, fitted, split
 from ocppress_codecs.adaptive.slots import Slots
 from ocppress_codecs.adaptive.successors import candidates
 from ocppress_codecs.adaptive.values import code_value
@@ -70,11 +70,10 @@ def code_message(
         far = mixed(near, model.subject)
     skeleton = ""
     values: list[Scalar] = []
+    wanted = -1
     if given is not None and not as_text:
-        skeleton, values = split(given.type.value, given.body)
-        if _novel_bytes(model, values) > NOVEL_BYTES_MAX:
-            skeleton = ""
-    shape = _code_shape(coder, model, skeleton, near, far, is_answer, limit)
+        wanted, skeleton, values = _looked_into(model, given, near, far)
+    shape = _code_shape(coder, model, wanted, skeleton, near, far, is_answer, limit)
     if shape is None:
         kind = code_choice(coder, mixed(97, 0), 3, given.type.value if given is not None else 0)
         body = code_text(coder, model, given.body if given is not None else "", as_text, limit)
@@ -109,6 +108,31 @@ def code_message(
     return Message(message_type, action, body, call), progress, context
 
 
+def _looked_into(model: Model, given: Message, near: int, far: int) -> tuple[int, str, list[Scalar]]:
+    """The number of a message's shape, -1 if it is new; then its skeleton, "" if it should go as text; and its values."""
+    shapes = model.shapes
+    kind = given.type.value
+    skeleton = ""
+    found: list[Scalar] | None = None
+    wanted = -1
+    for context in (far, near):
+        for number in candidates(model.shape_following.find(context)):
+            shape = shapes.items[number] if number < len(shapes.items) else None
+            if shape is not None and shape.message_type == kind:
+                found = fitted(shape.segments, shape.keys, given.body)
+                if found is not None:
+                    wanted = number
+                    break
+        if found is not None:
+            break
+    if found is None:
+        skeleton, found = split(kind, given.body)
+        wanted = shapes.find(skeleton)
+    if _novel_bytes(model, found) > NOVEL_BYTES_MAX:
+        return -1, "", found
+    return wanted, skeleton, found
+
+
 def _novel_bytes(model: Model, values: list[Scalar]) -> int:
     """About how much text the character model would have to carry; single texts that go by zstd aside."""
     total = 0
@@ -122,10 +146,9 @@ def _is_answer(message_type: MessageType) -> int:
     return 1 if message_type is MessageType.CALLRESULT or message_type is MessageType.CALLERROR else 0
 
 
-def _code_shape(coder: Coder, model: Model, skeleton: str, near: int, far: int, is_answer: int, limit: int) -> Shape | None:
-    """The shape, None where the message goes as text. A writer gives its skeleton, "" for text."""
+def _code_shape(coder: Coder, model: Model, wanted: int, skeleton: str, near: int, far: int, is_answer: int, limit: int) -> Shape | None:
+    """The shape, None where the message goes as text. A writer gives its number, -1 and the skeleton if it is new, "" for text."""
     shapes = model.shapes
-    wanted = shapes.find(skeleton) if skeleton else -1
     packed_far = model.shape_following.find(far)
     packed_near = model.shape_following.find(near)
     row = run_context(model.run)

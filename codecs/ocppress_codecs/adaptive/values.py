@@ -17,7 +17,7 @@ from ocppress_codecs.adaptive.plans import ENERGY, Hole
 from ocppress_codecs.adaptive.skeletons import MANTISSA_MAX
 from ocppress_codecs.errors import Malformed
 from ocppress_codecs.jsontext import JsonError, tokens
-from ocppress_codecs.scalars import Number, Scalar, Text, Time, valid_number, valid_time
+from ocppress_codecs.scalars import TENS, Number, Scalar, Text, Time, valid_number, valid_time
 
 __all__ = ["code_value"]
 
@@ -54,7 +54,7 @@ def _number(coder: Coder, model: Model, hole: Hole, field: NumberField, value: S
     if isinstance(value, Number) and value.quoted == field.quoted:
         if value.scale <= scale:
             stripped = scale - value.scale
-            mantissa = value.mantissa * int(10**stripped)
+            mantissa = value.mantissa * TENS[stripped]
             regular = 1 if -MANTISSA_MAX <= mantissa <= MANTISSA_MAX else 0
         else:
             mantissa = value.mantissa
