@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["DEPTH_MAX", "JsonError", "minified", "tokens"]
+__all__ = ["DEPTH_MAX", "JsonError", "is_string_or_number", "minified", "tokens"]
 
 DEPTH_MAX: Final = 64
 """Nesting of objects and arrays; the deepest OCPP payload has 8 levels, DataTransfer may bring its own."""
@@ -100,3 +100,11 @@ def tokens(text: str) -> list[str]:
 def minified(text: str) -> str:
     """The text of one JSON value without its insignificant white space; raise `JsonError` if it is not one."""
     return "".join(tokens(text))
+
+
+def is_string_or_number(text: str) -> bool:
+    """Whether the text is the one token of a JSON string or number."""
+    try:
+        return tokens(text) == [text] and text[0] in '"-0123456789'
+    except JsonError:
+        return False

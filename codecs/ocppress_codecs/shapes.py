@@ -17,7 +17,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from ocppress_codecs.names import names
 from ocppress_codecs.rpc import MessageType
-from ocppress_codecs.scalars import CLOCK_DIGITS, Number, Scalar, Text, Time, scalar_of, token_of
+from ocppress_codecs.scalars import CLOCK_DIGITS, TENS, Number, Scalar, Text, Time, alike, amount_of, scalar_of, token_of
 
 __all__ = [
     "SHAPES_MAX",
@@ -106,12 +106,12 @@ def filled(shape: Shape, values: list[Scalar]) -> str:
 
 def in_units(clock: int, digits: int) -> int:
     """`clock`, in units of 10**-CLOCK_DIGITS seconds, in those of 10**-digits seconds, rounded down."""
-    return int(clock // 10 ** (CLOCK_DIGITS - digits))
+    return clock // TENS[CLOCK_DIGITS - digits]
 
 
 def clock_after(value: Scalar, clock: int) -> int:
     """The clock once `value` has been seen: the last timestamp in the order of the text."""
-    return value.value * 10 ** (CLOCK_DIGITS - value.digits) if isinstance(value, Time) else clock
+    return value.value * TENS[CLOCK_DIGITS - value.digits] if isinstance(value, Time) else clock
 
 
 class Context:
@@ -208,14 +208,15 @@ def _next(hole: Hole, value: Scalar, clock: int) -> Hole:
     last = hole.value
     if isinstance(value, Text):
         return hole if last == value else Hole(value)
-    if isinstance(last, Text) or last[:2] != value[:2] or type(last) is not type(value):
+    if isinstance(last, Text) or not alike(last, value):
         return _first(value, clock)
+    amount = amount_of(value)
     costs = tuple(
-        cost - (cost >> 2) + 16 * abs(value[2] - candidate).bit_length()
+        cost - (cost >> 2) + 16 * abs(amount - candidate).bit_length()
         for cost, candidate in zip(hole.costs, _candidates(hole, clock), strict=False)
     )
     lead = value.value - in_units(clock, value.digits) if isinstance(value, Time) else 0
-    return Hole(value, value[2] - last[2], lead, costs)
+    return Hole(value, amount - amount_of(last), lead, costs)
 
 
 def _nth(items: Iterator[_Item], rank: int) -> _Item | None:
