@@ -3,6 +3,7 @@
 GatewayError
 ├── ConfigError       a file that cannot be used: its path, the place in it, the reason; exit code 78
 ├── UsageError        a command line or input file that cannot be used; exit code 2
+├── LedgerError       the ledger's file cannot be opened or written
 └── LinkError         retry says whether trying again can help
     ├── LinkLost      the connection is gone: reconnect with back-off
     └── LinkRefused   TLS or HTTP refused it: the same until someone changes the configuration
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["ConfigError", "GatewayError", "LinkError", "LinkLost", "LinkRefused", "UsageError"]
+__all__ = ["ConfigError", "GatewayError", "LedgerError", "LinkError", "LinkLost", "LinkRefused", "UsageError"]
 
 
 class GatewayError(Exception):
@@ -31,6 +32,10 @@ class ConfigError(GatewayError):
 
 class UsageError(GatewayError):
     """An argument or input file that cannot be used."""
+
+
+class LedgerError(GatewayError):
+    """The ledger cannot be kept. Traffic goes on without, and somebody has to look at the disk."""
 
 
 class LinkError(GatewayError):
