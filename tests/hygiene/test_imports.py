@@ -18,6 +18,7 @@ MAY_IMPORT: Final = {
     "http_client": {"errors", "core"},
     "http_listener": set[str](),
     "transports": {"errors", "core", "http_client", "http_listener", "http_requests"},
+    "ledger": {"errors", "core", "log", "transports"},
     "workloads": {"errors", "core"},
     "cost": {"core", "workloads"},
     "provisioning": {"config", "config_text", "core", "errors"},

@@ -294,7 +294,7 @@ def test_stations_that_use_the_budget_up_are_told_of_after_a_day_of_the_coarsest
     site.run(5)
     (days,) = [days for days, note in site.notes if "can't be kept" in note.words]
     assert days < 2
-    assert site.notes[-1][1].words == "the SIM's budget can't be kept: its stations need more, however long they wait"
+    assert site.notes[-1][1].words == "the SIM's budget can't be kept: the link needs more, however long messages wait"
 
 
 def test_a_fixed_plan_that_uses_the_budget_up_is_told_of() -> None:

@@ -303,7 +303,7 @@ class Plan:
         elif expected_bytes > budget_bytes:
             self._impossible = True
             words = (
-                "the SIM's budget can't be kept: its stations need more, however long they wait"
+                "the SIM's budget can't be kept: the link needs more, however long messages wait"
                 if ours_bytes > budget_bytes
                 else "the SIM's budget can't be kept: others use too much of it"
             )
