@@ -68,6 +68,10 @@ class Program(abc.ABC):
         """Listen; raises `GatewayError` if that can't be."""
 
     @abc.abstractmethod
+    def _begin(self) -> None:
+        """Spawn what runs beside the driver for as long as the program does."""
+
+    @abc.abstractmethod
     async def _stop_listening(self) -> None:
         """Let nobody new in."""
 
@@ -95,6 +99,7 @@ class Program(abc.ABC):
         try:
             async with self._group:
                 self._spawn(self._driver.run(), "driver")
+                self._begin()
                 await self._stop_wanted.wait()
                 self._say(Level.INFO, "stopping")
                 try:

@@ -19,13 +19,13 @@ from ocppress_gateway.core.ledger_events import FrameShare, LinkMessageCounted, 
 from ocppress_gateway.core.ledger_links import REFUSED_BYTES, websocket_header_bytes
 from ocppress_gateway.core.plan import Plan, PlanName, PlanSettings
 from ocppress_gateway.edge.program import EdgeProgram
-from ocppress_gateway.errors import LedgerError
+from ocppress_gateway.errors import StoreFailed
 from ocppress_gateway.ledger import keeper as keeper_module
 from ocppress_gateway.ledger.base import LedgerStore
 from ocppress_gateway.ledger.interface import read_interface
 from ocppress_gateway.ledger.keeper import LedgerKeeper, looks_up
 from ocppress_gateway.ledger.memory import MemoryLedgerStore
-from ocppress_gateway.ledger.sqlite import SqliteLedgerStore
+from ocppress_gateway.ledger.sqlite import LEDGER_FILE, SqliteLedgerStore
 from ocppress_gateway.transports.websocket import WebSocketConnector, WebSocketListener
 from tests.support.fake_sys import FakeInterface
 from tests.support.ledgers import MARCH, settings
@@ -54,6 +54,12 @@ class _Site:
             root=root,
         )
 
+    def begin(self) -> None:
+        asyncio.run(self.keeper.begin())
+
+    def finish(self) -> None:
+        asyncio.run(self.keeper.finish())
+
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
         self.wall += timedelta(seconds=seconds)
@@ -75,7 +81,7 @@ def test_the_real_loopback_has_counters() -> None:
 def test_the_interface_is_read_and_spent(tmp_path: Path) -> None:
     interface = FakeInterface(tmp_path)
     site = _Site(tmp_path, MemoryLedgerStore())
-    site.keeper.begin()
+    site.begin()
     interface.count(received_bytes=7000, sent_bytes=3000)
     site.pass_time(60)
     assert site.keeper.ledger.month().others_bytes == 10_000
@@ -86,7 +92,7 @@ def test_the_interface_is_read_and_spent(tmp_path: Path) -> None:
 def test_a_modem_that_is_replugged_is_counted_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     interface = FakeInterface(tmp_path)
     site = _Site(tmp_path, MemoryLedgerStore())
-    site.keeper.begin()
+    site.begin()
     interface.count(received_bytes=5000, sent_bytes=0)
     site.pass_time(60)
     interface.unplug()
@@ -103,46 +109,65 @@ def test_a_modem_that_is_replugged_is_counted_on(tmp_path: Path, caplog: pytest.
 
 def test_a_restart_goes_on_where_the_last_save_was(tmp_path: Path) -> None:
     interface = FakeInterface(tmp_path)
-    site = _Site(tmp_path, SqliteLedgerStore(tmp_path / "ledger.db"))
-    site.keeper.begin()
+    site = _Site(tmp_path, SqliteLedgerStore(tmp_path))
+    site.begin()
     for count in (1000, 2000):
         interface.count(received_bytes=count, sent_bytes=0)
         site.pass_time(60)
     site.keeper.plan.smart_charging("CP1", site.now)
-    site.keeper.finish()
+    site.finish()
     interface.count(received_bytes=2500, sent_bytes=0)
-    later = _Site(tmp_path, SqliteLedgerStore(tmp_path / "ledger.db"), now=9.0, wall=site.wall)
-    later.keeper.begin()
+    later = _Site(tmp_path, SqliteLedgerStore(tmp_path), now=9.0, wall=site.wall)
+    later.begin()
     assert later.keeper.ledger.month().others_bytes == 2500
     spent_days = 500 / (0.8 * BUDGET_BYTES / 31)
     assert later.keeper.plan.view(9.0).bucket_days == pytest.approx(site.keeper.plan.view(site.now).bucket_days - spent_days)
-    later.keeper.finish()
+    later.finish()
 
 
 def test_a_corrupt_file_is_reported_and_begun_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (tmp_path / "ledger.db").write_bytes(b"\x00" * 5000)
-    site = _Site(tmp_path, SqliteLedgerStore(tmp_path / "ledger.db"), interface=None)
-    site.keeper.begin()
-    assert _said(caplog) == [f"the ledger couldn't be read; a new one begins {{'set_aside': '{tmp_path}/ledger.db.corrupt'}}"]
-    site.keeper.finish()
-    assert SqliteLedgerStore(tmp_path / "ledger.db").load().keys() == {"ledger", "plan"}
+    (tmp_path / LEDGER_FILE).write_bytes(b"\x00" * 5000)
+    site = _Site(tmp_path, SqliteLedgerStore(tmp_path), interface=None)
+    site.begin()
+    (said,) = _said(caplog)
+    assert said.startswith("the ledger is damaged; a new one begins {'reason': ")
+    assert list(tmp_path.glob("ledger-*.damaged")), "it is kept"
+    site.finish()
+    assert SqliteLedgerStore(tmp_path).load().keys() == {"ledger", "plan"}
 
 
-@pytest.mark.parametrize(("key", "words"), [("ledger", "the ledger makes no sense"), ("plan", "kept of the plan makes no sense")])
+@pytest.mark.parametrize(("key", "words"), [("ledger", "the ledger is damaged"), ("plan", "kept of the plan makes no sense")])
 def test_entries_without_sense_are_reported(key: str, words: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = MemoryLedgerStore()
     site = _Site(tmp_path, store, interface=None)
-    site.keeper.begin()
-    site.keeper.finish()
+    site.begin()
+    site.finish()
     store.entries[key] = b"\x90"
     later = _Site(tmp_path, store, interface=None)
-    later.keeper.begin()
+    later.begin()
     assert words in _said(caplog)[0]
     assert (store.entries == {}) is (key == "ledger"), "what is kept of the ledger isn't given up for the plan's sake"
-    later.keeper.finish()
+    later.finish()
     caplog.clear()
-    _Site(tmp_path, store, interface=None).keeper.begin()
+    _Site(tmp_path, store, interface=None).begin()
     assert _said(caplog) == []
+
+
+class _DeadDisk(MemoryLedgerStore):
+    """Can't be read."""
+
+    def load(self) -> dict[str, bytes]:
+        raise StoreFailed("memory", "disk I/O error")
+
+
+def test_what_could_not_be_read_is_not_written_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = _DeadDisk({"ledger": b"of last month"})
+    site = _Site(tmp_path, store, interface=None)
+    site.begin()
+    site.pass_time(60)
+    site.finish()
+    assert store.entries == {"ledger": b"of last month"}
+    assert [line.split(" {")[0] for line in _said(caplog)] == ["the ledger can't be read, and isn't saved until the program starts again"]
 
 
 class _FullDisk(MemoryLedgerStore):
@@ -156,7 +181,7 @@ class _FullDisk(MemoryLedgerStore):
     def save(self, changes: Mapping[str, bytes | None]) -> None:
         if self.failures < 2:
             self.failures += 1
-            raise LedgerError("disk is full")
+            raise StoreFailed("memory", "disk is full")
         super().save(changes)
         self._saved()
 
@@ -171,18 +196,18 @@ def test_what_could_not_be_saved_is_saved_later(tmp_path: Path, caplog: pytest.L
         loop = asyncio.get_running_loop()
         store = _FullDisk(lambda: loop.call_soon_threadsafe(saved.set))
         site = _Site(tmp_path, store)
-        site.keeper.begin()
+        await site.keeper.begin()
         interface.count(received_bytes=500, sent_bytes=0)
         async with asyncio.timeout(WAIT_S), asyncio.TaskGroup() as group:
             running = group.create_task(site.keeper.run())
             await saved.wait()
             running.cancel()
         later = _Site(tmp_path, MemoryLedgerStore(store.entries), interface=None)
-        later.keeper.begin()
+        await later.keeper.begin()
         assert later.keeper.ledger.month().others_bytes == 500
 
     asyncio.run(main())
-    assert _said(caplog) == ["the ledger can't be saved; it will be tried again {'reason': 'disk is full'}"] * 2
+    assert _said(caplog) == ["the ledger can't be saved; it will be tried again {'reason': 'memory: disk is full'}"] * 2
 
 
 @pytest.mark.parametrize(
@@ -213,7 +238,7 @@ def test_a_link_is_counted_to_the_byte(tmp_path: Path) -> None:
             EdgeProgram(edge, WebSocketConnector(listener.address), host="127.0.0.1", port=0, shutdown_s=0.1) as program,
         ):
             program.links.watch = site.keeper
-            site.keeper.begin()
+            await site.keeper.begin()
             edge.do(program, OpenLink(1))
             await edge.event(LinkOpened)
             ledger = site.keeper.ledger
@@ -258,7 +283,7 @@ def test_a_link_that_is_refused_is_estimated(tmp_path: Path) -> None:
             connector = WebSocketConnector(f"{listener.address}no-such-path")
             async with EdgeProgram(edge, connector, host="127.0.0.1", port=0, shutdown_s=0.1) as program:
                 program.links.watch = site.keeper
-                site.keeper.begin()
+                await site.keeper.begin()
                 edge.do(program, OpenLink(1))
                 await edge.event(LinkClosed)
                 assert site.keeper.ledger.month().undated.estimated_bytes >= sum(REFUSED_BYTES.values())

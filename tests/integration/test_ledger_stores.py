@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from ocppress_gateway.core.ledger import Ledger
 from ocppress_gateway.core.ledger_events import InterfaceCounted
-from ocppress_gateway.errors import LedgerError
+from ocppress_gateway.errors import StoreDamaged, StoreFailed, StoreInUse
 from ocppress_gateway.ledger.base import LedgerStore
 from ocppress_gateway.ledger.memory import MemoryLedgerStore
-from ocppress_gateway.ledger.sqlite import LOG_PAGES_MAX, SqliteLedgerStore
+from ocppress_gateway.ledger.sqlite import LEDGER_FILE, SqliteLedgerStore
 from tests.support.ledgers import Books, settings
 from tests.support.tree import PACKAGES
 
@@ -35,7 +37,7 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenS
     def open_() -> LedgerStore:
         for store in opened:
             store.close()
-        opened.append(MemoryLedgerStore(entries) if request.param == "memory" else SqliteLedgerStore(tmp_path / "ledger.db"))
+        opened.append(MemoryLedgerStore(entries) if request.param == "memory" else SqliteLedgerStore(tmp_path))
         return opened[-1]
 
     yield open_
@@ -47,9 +49,7 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenS
 
 
 def test_begins_empty(open_store: OpenStore) -> None:
-    store = open_store()
-    assert store.load() == {}
-    assert store.set_aside is None
+    assert open_store().load() == {}
 
 
 def test_what_is_saved_is_there_after_a_restart(open_store: OpenStore) -> None:
@@ -57,7 +57,8 @@ def test_what_is_saved_is_there_after_a_restart(open_store: OpenStore) -> None:
     store.load()
     store.save({"ledger": b"1", "day/2026-03-01": b"", "plan": bytes(range(256))})
     store.save({"ledger": b"2", "day/2026-03-01": None, "day/1970-01-01": None})
-    assert open_store().load() == store.load() == {"ledger": b"2", "plan": bytes(range(256))}
+    assert store.load() == {"ledger": b"2", "plan": bytes(range(256))}
+    assert open_store().load() == {"ledger": b"2", "plan": bytes(range(256))}
 
 
 def test_can_be_saved_to_without_having_been_read(open_store: OpenStore) -> None:
@@ -70,10 +71,10 @@ def test_nothing_to_save_is_saved(open_store: OpenStore) -> None:
     assert open_store().load() == {}
 
 
-def test_what_is_discarded_is_gone(open_store: OpenStore) -> None:
+def test_what_is_set_aside_is_gone(open_store: OpenStore) -> None:
     store = open_store()
     store.save({"ledger": b"nonsense"})
-    store.discard()
+    store.set_aside()
     assert store.load() == {}
     store.save({"ledger": b"sense"})
     assert open_store().load() == {"ledger": b"sense"}
@@ -101,16 +102,12 @@ def test_a_ledger_comes_back(open_store: OpenStore) -> None:
 # --- the file
 
 
-def _store(folder: Path) -> SqliteLedgerStore:
-    return SqliteLedgerStore(folder / "ledger.db")
-
-
 def _saved(folder: Path) -> Path:
     """A closed file with a year in it."""
-    store = _store(folder)
+    store = SqliteLedgerStore(folder)
     store.save({f"day/{number}": bytes([number % 256]) * 120 for number in range(400)})
     store.close()
-    return folder / "ledger.db"
+    return folder / LEDGER_FILE
 
 
 def _flip(file: Path, place: int) -> None:
@@ -119,76 +116,77 @@ def _flip(file: Path, place: int) -> None:
     file.write_bytes(data)
 
 
+def _loaded(folder: Path) -> dict[str, bytes]:
+    """What another process would find."""
+    store = SqliteLedgerStore(folder)
+    try:
+        return store.load()
+    finally:
+        store.close()
+
+
 def test_no_sqlite_file_is_set_aside(tmp_path: Path) -> None:
-    (tmp_path / "ledger.db").write_bytes(b"not a database" * 1000)
-    store = _store(tmp_path)
+    (tmp_path / LEDGER_FILE).write_bytes(b"not a database" * 1000)
+    store = SqliteLedgerStore(tmp_path)
+    with pytest.raises(StoreDamaged):
+        store.load()
+    kept = store.set_aside()
+    assert kept.read_bytes().startswith(b"not a database")
     assert store.load() == {}
-    assert store.set_aside == tmp_path / "ledger.db.corrupt"
-    assert store.set_aside.read_bytes().startswith(b"not a database")
     store.save({"ledger": b"1"})
     store.close()
-    assert _store(tmp_path).load() == {"ledger": b"1"}
-
-
-def test_another_programs_file_is_set_aside(tmp_path: Path) -> None:
-    other = sqlite3.connect(tmp_path / "ledger.db")
-    other.execute("CREATE TABLE entries (key, value)")
-    other.close()
-    store = _store(tmp_path)
-    assert store.load() == {}
-    assert store.set_aside is not None
+    assert _loaded(tmp_path) == {"ledger": b"1"}
 
 
 @pytest.mark.parametrize("part", [0.05, 0.2, 0.4, 0.6, 0.8, 0.99])
 def test_a_flipped_bit_is_never_a_figure(tmp_path: Path, part: float) -> None:
     """Whatever byte it is in: either it is found, or it was in no entry."""
     file = _saved(tmp_path)
-    whole = _store(tmp_path).load()
+    whole = _loaded(tmp_path)
     _flip(file, int(file.stat().st_size * part))
-    store = _store(tmp_path)
-    loaded = store.load()
-    assert loaded == (whole if store.set_aside is None else {})
+    with contextlib.suppress(StoreDamaged):
+        assert _loaded(tmp_path) == whole
 
 
 def test_flipped_bits_within_an_entry_are_found(tmp_path: Path) -> None:
     file = _saved(tmp_path)
     _flip(file, file.read_bytes().index(bytes([77]) * 120) + 60)
-    store = _store(tmp_path)
-    assert store.load() == {}
-    assert store.set_aside is not None
+    with pytest.raises(StoreDamaged):
+        _loaded(tmp_path)
 
 
-def test_a_truncated_file_is_set_aside(tmp_path: Path) -> None:
+def test_a_truncated_file_is_found(tmp_path: Path) -> None:
     file = _saved(tmp_path)
     os.truncate(file, file.stat().st_size // 2)
-    store = _store(tmp_path)
-    assert store.load() == {}
-    assert store.set_aside is not None
+    with pytest.raises(StoreDamaged):
+        _loaded(tmp_path)
 
 
-def test_only_the_newest_corrupt_file_is_kept(tmp_path: Path) -> None:
-    for text in (b"first" * 1000, b"second" * 1000):
-        (tmp_path / "ledger.db").write_bytes(text)
-        store = _store(tmp_path)
-        store.load()
-        store.close()
-    assert (tmp_path / "ledger.db.corrupt").read_bytes().startswith(b"second")
+def test_two_processes_cannot_have_it(tmp_path: Path) -> None:
+    first = SqliteLedgerStore(tmp_path)
+    first.load()
+    with pytest.raises(StoreInUse):
+        SqliteLedgerStore(tmp_path).load()
+    first.close()
+    assert _loaded(tmp_path) == {}
 
 
-def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(LedgerError, match=r"ledger\.db: unable to open"):
-        _store(tmp_path / "nowhere").load()
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreFailed):
+        SqliteLedgerStore(tmp_path / "file" / "state").load()
 
 
-def test_a_disk_that_cannot_be_written_is_an_error_and_no_loss(tmp_path: Path) -> None:
-    store = _store(tmp_path)
+def test_a_save_that_fails_is_no_loss(tmp_path: Path) -> None:
+    store = SqliteLedgerStore(tmp_path)
     store.save({"ledger": b"1"})
-    store._open().execute("PRAGMA query_only = 1")
-    with pytest.raises(LedgerError, match="readonly"):
+    store._database.execute("PRAGMA query_only = 1")
+    with pytest.raises(StoreFailed, match="read-only"):
         store.save({"ledger": b"2"})
-    store._open().execute("PRAGMA query_only = 0")
+    store._database.execute("PRAGMA query_only = 0")
     store.save({"plan": b"3"})
     assert store.load() == {"ledger": b"1", "plan": b"3"}
+    store.close()
 
 
 _WRITER = """
@@ -207,15 +205,13 @@ while True:
 
 def test_a_killed_process_leaves_its_last_save_whole(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, PACKAGES.values()))}
-    command = [sys.executable, "-c", _WRITER, str(tmp_path / "ledger.db")]
+    command = [sys.executable, "-c", _WRITER, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as writer:
         assert writer.stdout is not None
-        for _ in range(3 * LOG_PAGES_MAX):
+        for _ in range(200):
             said = int(writer.stdout.readline())
         writer.kill()
-    store = _store(tmp_path)
-    loaded = store.load()
-    assert store.set_aside is None
+    loaded = _loaded(tmp_path)
     assert loaded["a"] == loaded["b"]
     assert int(loaded["a"]) >= said
 
@@ -226,28 +222,30 @@ def test_a_killed_process_leaves_its_last_save_whole(tmp_path: Path) -> None:
         max_size=6,
     )
 )
+@hypothesis_settings(max_examples=30)
 def test_any_saves_are_those_of_a_dictionary(saves: list[dict[str, bytes | None]]) -> None:
     memory = MemoryLedgerStore()
-    disk = SqliteLedgerStore(Path(":memory:"))
-    for changes in saves:
-        memory.save(changes)
-        disk.save(changes)
-    assert disk.load() == memory.load()
-    disk.close()
+    with tempfile.TemporaryDirectory() as folder:
+        disk = SqliteLedgerStore(Path(folder))
+        for changes in saves:
+            memory.save(changes)
+            disk.save(changes)
+        assert disk.load() == memory.load()
+        disk.close()
 
 
 def test_a_year_of_saves_is_small_and_writes_little(tmp_path: Path) -> None:
     """Sizes, not times: what a save adds to the log is one page and its header."""
     books = Books.settled(Ledger(settings()), wall=datetime(2026, 3, 1, tzinfo=UTC))
     books.tell(InterfaceCounted("boot", 0, 0))
-    store = _store(tmp_path)
+    store = SqliteLedgerStore(tmp_path)
     for day in range(400):
         books.pass_time(86_400)
         books.tell(InterfaceCounted("boot", 1000 * day, 1000 * day))
         store.save(books.ledger.changes())
     store.close()
-    assert (tmp_path / "ledger.db").stat().st_size <= 64 * 1024
-    log = tmp_path / "ledger.db-wal"
+    assert (tmp_path / LEDGER_FILE).stat().st_size <= 64 * 1024
+    log = tmp_path / f"{LEDGER_FILE}-wal"
     store.save({**books.ledger.changes(), "plan": bytes(60)})
     before = log.stat().st_size
     for _ in range(5):

@@ -74,7 +74,7 @@ def test_dropping_calls_or_answers_keeps_the_rest_in_order() -> None:
     lanes.drop_answers()
     assert names(lanes.take_batch(0.0)[0]) == ["C"]
     lanes.add(call("D"), express=False)
-    lanes.clear()
+    lanes.keep_stored()
     assert lanes.take_batch(0.0) == ([], [])
 
 
@@ -94,5 +94,5 @@ def test_load_counts_messages_and_text() -> None:
     lanes.take_batch(2.0)
     assert lanes.load == 0
     lanes.add(call("A", fill=WAITING_TEXT_MAX), express=True)
-    lanes.clear()
+    lanes.keep_stored()
     assert lanes.load == 0

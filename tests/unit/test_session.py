@@ -8,17 +8,20 @@ from ocppress_codecs.rpc import Message, MessageType, OcppVersion
 from ocppress_gateway.core.channel import Channel
 from ocppress_gateway.core.clock import CLOCK_AGE_MAX_S, LinkClock
 from ocppress_gateway.core.conversation import Conversation, Counters
-from ocppress_gateway.core.edge_station import EdgeStation, StationState
+from ocppress_gateway.core.edge_station import EarlyAnswers, EdgeStation, StationState
 from ocppress_gateway.core.lanes import Outgoing
 from ocppress_gateway.core.limits import ACK_FRAMES, LINK_MESSAGE_BYTES_MAX, PIECE_BYTES, STATIONS_PER_EDGE_MAX
 from ocppress_gateway.core.parts import Ack, Attach, Detach, FramePart, Goodbye, Part, Piece, RenewedClock, TakeClock, read_parts
+from ocppress_gateway.core.policy import NO_OVERRIDES
 from ocppress_gateway.core.session import CONTROLS_WAITING_MAX, LinkSession, SessionEvent
 
 LINGER_S = 0.02
 
 
 def conversation(slot: int = 0) -> EdgeStation:
-    station = EdgeStation(f"CP{slot}", slot, make_id=str, answer_timeout_s=30.0, station_timeout_s=60.0, counters=Counters())
+    early = EarlyAnswers(NO_OVERRIDES, lambda identity, now: None, lambda: 0.0, lambda identity, now: None)
+    times = {"answer_timeout_s": 30.0, "station_timeout_s": 60.0}
+    station = EdgeStation(f"CP{slot}", slot, make_id=str, counters=Counters(), early=early, **times)
     station.state = StationState.ADMITTED
     station.channel = Channel(OcppVersion.V16, 1, open_endpoint(CodecName.VERBATIM, OcppVersion.V16, Side.EDGE))
     return station

@@ -75,7 +75,7 @@ def test_counts_stay_when_the_socket_is_closed_and_the_far_end_sees_it_then() ->
 
 def test_only_the_edge_probes() -> None:
     with socket.socket() as edge, socket.socket() as cloud:
-        set_edge_options(edge)
+        set_edge_options(edge, KEEPALIVE_IDLE_S)
         set_link_options(cloud)
         for end in (edge, cloud):
             assert end.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == NOT_SENT_BYTES

@@ -13,8 +13,9 @@ from typing import Final, TypeVar
 from ocppress_codecs.rpc import Message, MessageType
 from ocppress_gateway.core.lanes import Relay
 from ocppress_gateway.core.limits import WAITING_TEXT_MAX
+from ocppress_gateway.core.stored import Lane
 
-__all__ = ["ANSWERED_KEPT", "IncomingCalls", "OutgoingCall", "OutgoingCalls"]
+__all__ = ["ANSWERED_KEPT", "IncomingCalls", "OutgoingCall", "OutgoingCalls", "StoredCall"]
 
 ANSWERED_KEPT: Final = 16
 """Answered CALLs whose ids are still known, for a CALLRESULTERROR that complains of the answer."""
@@ -117,6 +118,23 @@ class OutgoingCall:
     expires_at: float
     express: bool
     fingerprint: bytes | None = None
+    stored: StoredCall | None = None
+
+
+@dataclass(slots=True, eq=False)
+class StoredCall:
+    """What a CALL from the edge's outbox is known by, and how often it was put to the CSMS. `wait_until`: not before then again."""
+
+    incarnation: bytes
+    lane: Lane
+    position: int
+    attempts: int = 0
+    wait_until: float = 0.0
+
+    @property
+    def message_id(self) -> str:
+        """The same whoever sends it and whenever: 16 hexadecimal digits, a letter and a number, unique for the station's identity."""
+        return f"{self.incarnation.hex()}{self.lane.name[0].lower()}{self.position}"
 
 
 class OutgoingCalls:
@@ -130,11 +148,14 @@ class OutgoingCalls:
         self._current: tuple[str, OutgoingCall, float] | None = None
         self._late: OrderedDict[str, OutgoingCall] = OrderedDict()
         self._answered: OrderedDict[int, str] = OrderedDict()
+        self.held = False
+        """No stored CALL may be put now: that the last one was answered is being made durable."""
 
     def add(self, call: OutgoingCall) -> bool:
         """Put a CALL at the end of its lane; False if too many wait."""
-        waiting = [*self._express, *self._ordered]
-        if len(waiting) >= WAITING_MAX or sum(len(other.message.body) for other in waiting) >= WAITING_TEXT_MAX:
+        waiting = [other for other in (*self._express, *self._ordered) if other.stored is None]
+        full = len(waiting) >= WAITING_MAX or sum(len(other.message.body) for other in waiting) >= WAITING_TEXT_MAX
+        if full and call.stored is None:
             return False
         (self._express if call.express else self._ordered).append(call)
         return True
@@ -142,14 +163,22 @@ class OutgoingCalls:
     def next(self, now: float) -> tuple[str, OutgoingCall] | None:
         """What may be sent now, with its new id; None while a CALL is outstanding or nothing waits. Expired ones must have been taken
         out."""
-        lane = self._express or self._ordered
-        if not lane or (self._current is not None and lane[0].message.type is MessageType.CALL):
+        lane = next((lane for lane in (self._express, self._ordered) if lane and not self._waits(lane[0], now)), None)
+        if lane is None or (self._current is not None and lane[0].message.type is MessageType.CALL):
             return None
         call = lane.popleft()
-        message_id = self._make_id()
+        if call.stored is None:
+            message_id = self._make_id()
+        else:
+            call.stored.attempts += 1
+            message_id = call.stored.message_id
+            self._late.pop(message_id, None)
         if call.message.type is MessageType.CALL:
             self._current = (message_id, call, now + self._answer_timeout_s)
         return message_id, call
+
+    def _waits(self, call: OutgoingCall, now: float) -> bool:
+        return call.stored is not None and (self.held or call.stored.wait_until > now)
 
     def answer(self, message_id: str) -> OutgoingCall | None:
         """The CALL that the peer's answer belongs to, late ones included; None if no such CALL is open on this socket."""
@@ -168,6 +197,22 @@ class OutgoingCalls:
     def take_answered_id(self, number: int | None) -> str | None:
         """The id under which a CALL answered lately was put, for the one complaint of its answer."""
         return None if number is None else self._answered.pop(number, None)
+
+    def put_back(self, call: OutgoingCall) -> None:
+        """A stored CALL that has to be put again is the first of its lane."""
+        (self._express if call.express else self._ordered).appendleft(call)
+
+    def take_back(self, call: OutgoingCall) -> None:
+        """A stored CALL that waits to be put again was answered after all."""
+        for lane in (self._express, self._ordered):
+            if call in lane:
+                lane.remove(call)
+
+    @property
+    def stored_undelivered(self) -> int:
+        """Stored CALLs that wait here, the outstanding one included."""
+        current = self._current is not None and self._current[1].stored is not None
+        return sum(call.stored is not None for call in (*self._express, *self._ordered)) + current
 
     def take_expired(self, now: float) -> list[OutgoingCall]:
         """Take out what waits and is over time."""
@@ -191,10 +236,17 @@ class OutgoingCalls:
 
     def next_deadline(self) -> float | None:
         """When something here expires."""
-        times = [call.expires_at for lane in (self._express, self._ordered) for call in lane]
+        times = [call.expires_at for lane in (self._express, self._ordered) for call in lane if call.stored is None]
         if self._current is not None:
             times.append(self._current[2])
         return min(times, default=None)
+
+    def next_turn(self) -> float | None:
+        """When a stored CALL that waits to be put again may go."""
+        if self.held or self._current is not None:
+            return None
+        heads = [lane[0].stored for lane in (self._express, self._ordered) if lane]
+        return min((stored.wait_until for stored in heads if stored is not None), default=None)
 
     def socket_lost(self) -> OutgoingCall | None:
         """The socket is gone: the outstanding CALL, whose answer can't come any more. What waits, waits on."""
@@ -207,6 +259,7 @@ class OutgoingCalls:
     def context_lost(self) -> None:
         """The far end no longer knows its CALLs: what waits is dropped, and nobody hears the answer to the outstanding one, which the peer
         is still busy with."""
+        self.held = False
         self._express.clear()
         self._ordered.clear()
         self._late.clear()
@@ -217,6 +270,7 @@ class OutgoingCalls:
     def clear(self) -> None:
         """Forget everything."""
         self.socket_lost()
+        self.held = False
         self._express.clear()
         self._ordered.clear()
 

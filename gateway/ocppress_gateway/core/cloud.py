@@ -8,7 +8,7 @@ station's messages is in `cloud_station` and `conversation`; here is what concer
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -21,6 +21,7 @@ from ocppress_gateway.core.channel import Channel
 from ocppress_gateway.core.clock import LinkClock
 from ocppress_gateway.core.cloud_station import CloudStation, CsmsState, CsmsStep
 from ocppress_gateway.core.conversation import Conversation, Counters
+from ocppress_gateway.core.delivery import Delivery
 from ocppress_gateway.core.events import (
     CloseCsms,
     CloseLink,
@@ -35,6 +36,7 @@ from ocppress_gateway.core.events import (
     LinkMessage,
     LinkOpened,
     LinkSent,
+    LoadPositions,
     Note,
     OpenCsms,
     SendLink,
@@ -65,6 +67,15 @@ from ocppress_gateway.core.parts import (
     read_parts,
 )
 from ocppress_gateway.core.session import LinkSession, SessionEvent, SessionState
+from ocppress_gateway.core.stored import (
+    Buried,
+    NotBuried,
+    PositionNotSaved,
+    PositionSaved,
+    PositionsLoaded,
+    PositionsOpened,
+    PositionsTrouble,
+)
 
 __all__ = ["ANY_STATION", "CloudMachine", "CloudSettings"]
 
@@ -96,6 +107,10 @@ class CloudSettings:
     retry_wait_min_s: float
     retry_random_s: float
     retry_repeat_times: int
+    attempts_max: int = 3
+    """MessageAttempts, TransactionMessageAttempts: how often a stored transaction message is put to a CSMS that refuses it (E13.FR.01)."""
+    attempt_interval_s: float = 60.0
+    """MessageAttemptInterval, TransactionMessageRetryInterval: the wait before it is put again, times the attempts before (E13.FR.02)."""
 
 
 @dataclass(slots=True, eq=False)
@@ -106,6 +121,8 @@ class _Edge:
     stations: OrderedDict[str, CloudStation] = field(default_factory=OrderedDict)
     slots: dict[int, CloudStation] = field(default_factory=dict)
     codec: CodecName = CodecName.VERBATIM
+    incarnation: bytes = b""
+    """Of its outbox; empty where it has none."""
     link: int | None = None
     lost_at: float | None = None
 
@@ -133,6 +150,8 @@ class CloudMachine:
         self._links: dict[int, _Link] = {}
         self._edges: dict[str, _Edge] = {}
         self._by_socket: dict[int, tuple[_Edge, CloudStation]] = {}
+        self._loading: dict[str, tuple[_Edge, CloudStation]] = {}
+        """Stations whose positions are being read, by identity."""
         self._sockets = 0
         self._ids = 0
         self._id_prefix = ""
@@ -167,6 +186,24 @@ class CloudMachine:
                 self._opened(event, now, out)
             case LinkClosed():
                 self._closed(event, now, out)
+            case PositionsLoaded():
+                self._positions_loaded(event, now, out)
+            case PositionSaved():
+                for station in self._with_outbox(event.identity, event.incarnation):
+                    station.saved(now, out)
+            case PositionNotSaved():
+                out.append(self._note(Level.ERROR, "a position can't be saved yet", station=event.identity, reason=event.reason))
+            case Buried():
+                for station in self._with_outbox(event.identity):
+                    station.buried(event.message_id, now, out)
+            case NotBuried():
+                for station in self._with_outbox(event.identity):
+                    station.not_buried(event.message_id, event.reason, now, out)
+            case PositionsOpened():
+                if event.fault is not None:
+                    out.append(self._note(Level.ERROR, "what the CSMS has answered is forgotten, some is sent again", reason=event.fault))
+            case PositionsTrouble():
+                self._trouble(event, out)
             case Stop():
                 self._stop(now, out)
             case Tick():
@@ -197,6 +234,9 @@ class CloudMachine:
                     times.append(station.lost_at + self.settings.link_grace_s)
                 if station.state is CsmsState.WAITING:
                     times.append(station.retry_at)
+                beat_at = station.heartbeats.due_at
+                if edge.link is not None and station.socket_open and station.delivery is not None and beat_at is not None:
+                    times.append(beat_at)
                 deadline = station.next_deadline()
                 if deadline is not None:
                     times.append(deadline)
@@ -337,6 +377,7 @@ class CloudMachine:
         edge.lost_at = None
         edge.slots = {}
         edge.codec = CodecName(codec)
+        edge.incarnation = hello.incarnation
         welcomes = [self._known(edge, known, out) for known in hello.stations]
         for station in list(edge.stations.values()):
             if station.identity not in identities:
@@ -364,6 +405,8 @@ class CloudMachine:
             return StationWelcome(0, False, False, 0)
         station.slot = known.slot
         edge.slots[known.slot] = station
+        if station.delivery is not None:
+            station.delivery.forget_told()
         if station.state is CsmsState.OPENING or (station.state is not CsmsState.CLOSED and station.attachment != known.attachment):
             self._shut(station, 1000, "the station has gone", out)
         channel = station.channel
@@ -407,7 +450,14 @@ class CloudMachine:
         edge.slots = {slot: other for slot, other in edge.slots.items() if other is not station}
         edge.slots[attach.slot] = station
         socket = self._new_socket(edge, station)
-        station.attached(attach.slot, attach.attachment, offered, attach.authorization, attach.epoch, socket)
+        station.attached(attach.slot, attach.attachment, offered, attach.authorization, attach.epoch, attach.sent, socket)
+        station.heartbeats.interval_s = attach.heartbeat_s
+        if not edge.incarnation:
+            station.delivery = None
+        elif station.delivery is None or station.delivery.incarnation != edge.incarnation:
+            station.delivery = None
+            self._loading[station.identity] = (edge, station)
+            out.append(LoadPositions(station.identity))
         out.append(OpenCsms(socket, station.identity, offered, attach.authorization))
 
     def _station(self, edge: _Edge, identity: str, slot: int) -> CloudStation:
@@ -423,6 +473,8 @@ class CloudMachine:
                 make_id=self._make_id,
                 call_timeout_s=self.settings.call_timeout_s,
                 command_timeout_s=self.settings.command_timeout_s,
+                attempts_max=self.settings.attempts_max,
+                attempt_interval_s=self.settings.attempt_interval_s,
                 counters=self.counters,
             )
             edge.stations[identity] = station
@@ -453,12 +505,36 @@ class CloudMachine:
             self._links[edge.link].session.control(Eject(station.slot, station.attachment, code, for_people(reason)), now)
         self._shut(station, 1001, reason, out)
 
+    # --- how far the CSMS has come with an edge's outbox
+
+    def _positions_loaded(self, event: PositionsLoaded, now: float, out: list[Effect]) -> None:
+        edge, station = self._loading.pop(event.identity, (None, None))
+        if edge is None or station is None or not edge.incarnation:
+            return
+        station.delivery = Delivery(edge.incarnation, event.positions.get(edge.incarnation, (0, 0)))
+        if station.opened is not None:
+            opened, station.opened = station.opened, None
+            self._csms_opened(opened, now, out)
+
+    def _with_outbox(self, identity: str, incarnation: bytes | None = None) -> Iterator[CloudStation]:
+        for edge in self._edges.values():
+            station = edge.stations.get(identity)
+            if station is not None and station.delivery is not None and incarnation in (None, station.delivery.incarnation):
+                yield station
+
+    def _trouble(self, event: PositionsTrouble, out: list[Effect]) -> None:
+        if event.reason is None:
+            out.append(self._note(Level.INFO, "the store of positions works again"))
+        else:
+            out.append(self._note(Level.ERROR, "the store of positions is in trouble, stored messages wait", reason=event.reason))
+
     # --- CSMS sockets
 
     def _verdict(self, edge: _Edge, station: CloudStation, status: int, version: str, reason: str, now: float) -> None:
         if edge.link is not None:
             epoch = station.channel.epoch if station.channel is not None else 0
-            verdict = Verdict(station.slot, station.attachment, status, version, epoch, for_people(reason))
+            received = station.delivery.positions if station.delivery is not None else (0, 0)
+            verdict = Verdict(station.slot, station.attachment, status, version, epoch, for_people(reason), received)
             self._links[edge.link].session.control(verdict, now)
 
     def _csms_opened(self, event: CsmsOpened, now: float, out: list[Effect]) -> None:
@@ -479,8 +555,10 @@ class CloudMachine:
                 self._eject(edge, station, 1002, "no common sub-protocol", now, out)
             return
         if first:
-            channel = station.channel
-            if channel is None or channel.epoch != station.edge_epoch or channel.version is not version:
+            if station.identity in self._loading:
+                station.opened = event
+                return
+            if not station.continues or (station.channel is not None and station.channel.version is not version):
                 station.context_lost()
                 station.channel = Channel(version, self._new_epoch(), open_endpoint(edge.codec, version, Side.CLOUD))
             self._verdict(edge, station, 101, version.value, "", now)
@@ -557,6 +635,8 @@ class CloudMachine:
                     out.append(self._note(Level.WARNING, "silent CSMS, its socket closed", station=station.identity))
                     self._wait(station, now)
                 station.expire(now, out)
+                if edge.link is not None:
+                    station.beat(now, out)
 
     def _stop(self, now: float, out: list[Effect]) -> None:
         """Take no more stations, and send what waits; then `_shut_all`."""

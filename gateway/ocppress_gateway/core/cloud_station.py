@@ -5,22 +5,33 @@
       └──────shut───────┴───────shut───────┴──────────────lost└─────shut──────┘  └─shut─► CLOSED
 
 OPENING: the station's upgrade waits for what the CSMS says. REOPENING: the station is here and the CSMS socket was lost.
+
+A stored CALL, whose sender has its answer already, is put to the CSMS until it is answered (rule R6):
+
+    put ──► CALLRESULT ──► SavePosition ──► PositionSaved ──► the next
+       └──► CALLERROR, no answer ──► again, a transaction message that is refused for good: Bury ──► Buried ──► the next
 """
 
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion
-from ocppress_gateway.core.calls import IncomingCalls, OutgoingCall
+from ocppress_gateway.core.answers import FINAL_ERRORS, boot_answer, content_of, csms_time_s, error_of, with_messages_in_queue
+from ocppress_gateway.core.calls import IncomingCalls, OutgoingCall, StoredCall
 from ocppress_gateway.core.conversation import Conversation, Counters
-from ocppress_gateway.core.events import Effect, Level, SendCsms
+from ocppress_gateway.core.delivery import Delivery
+from ocppress_gateway.core.events import Bury, CsmsOpened, Effect, Level, SavePosition, SendCsms
+from ocppress_gateway.core.heartbeats import HEARTBEAT, Heartbeats
 from ocppress_gateway.core.lanes import Outgoing, Relay
+from ocppress_gateway.core.parts import CsmsTime, Delivered, Part
 from ocppress_gateway.core.policy import is_express, is_transaction
 from ocppress_gateway.core.repeats import RepeatMemory, fingerprint
+from ocppress_gateway.core.stored import DeadLetter, Lane
 
 __all__ = ["TRANSITIONS", "CloudStation", "CsmsState", "CsmsStep"]
 
@@ -64,9 +75,14 @@ class CloudStation(Conversation):
         make_id: Callable[[], str],
         call_timeout_s: float,
         command_timeout_s: float,
+        attempts_max: int,
+        attempt_interval_s: float,
         counters: Counters,
     ) -> None:
         super().__init__(identity, slot, make_id=make_id, answer_timeout_s=call_timeout_s, call_life_s=command_timeout_s, counters=counters)
+        self._call_timeout_s = call_timeout_s
+        self._attempts_max = attempts_max
+        self._attempt_interval_s = attempt_interval_s
         self.state = CsmsState.CLOSED
         self.offered: tuple[str, ...] = ()
         self.authorization: str | None = None
@@ -77,13 +93,29 @@ class CloudStation(Conversation):
         self._heard_at = 0.0
         self._repeats = RepeatMemory()
         self._under_way: dict[bytes, OutgoingCall] = {}
+        self.sent: tuple[int, int] = (0, 0)
+        """What the edge says it has sent of its outbox, by lane."""
+        self.delivery: Delivery | None = None
+        """None where the edge has no outbox, and until the store has said how far the CSMS has come."""
+        self.opened: CsmsOpened | None = None
+        """The CSMS has accepted before it was known how far it has come."""
+        self.heartbeats = Heartbeats()
+        self._burying: dict[str, OutgoingCall] = {}
+        self._contents: set[str] = set()
 
     def moved(self, step: CsmsStep) -> None:
         """Take a transition; an illegal one is a mistake of the machine."""
         self.state = TRANSITIONS[self.state][step]
 
     def attached(
-        self, slot: int, attachment: int, offered: tuple[str, ...], authorization: str | None, edge_epoch: int, socket: int
+        self,
+        slot: int,
+        attachment: int,
+        offered: tuple[str, ...],
+        authorization: str | None,
+        edge_epoch: int,
+        sent: tuple[int, int],
+        socket: int,
     ) -> None:
         """A station at the edge asks for its upgrade, and `socket` is being opened for it."""
         self.moved(CsmsStep.OPEN)
@@ -92,6 +124,7 @@ class CloudStation(Conversation):
         self.offered = offered
         self.authorization = authorization
         self.edge_epoch = edge_epoch
+        self.sent = sent
         self.socket = socket
         self.retries = 0
         self.lost_at = None
@@ -111,7 +144,9 @@ class CloudStation(Conversation):
         self.retry_at = retry_at
         self.lost_at = now if self.lost_at is None else self.lost_at
         outstanding = self.outgoing.socket_lost()
-        if outstanding is not None:
+        if outstanding is not None and outstanding.stored is not None:
+            self._again(outstanding, now)
+        elif outstanding is not None:
             self._call_dropped(outstanding)
         # The CSMS has given its CALLs up with its socket.
         self.incoming = IncomingCalls()
@@ -125,6 +160,10 @@ class CloudStation(Conversation):
         self.authorization = None
         self.lost_at = None
         self._under_way.clear()
+        self._burying.clear()
+        self.opened = None
+        if self.delivery is not None:
+            self.delivery.begin_again()
         if self.channel is not None:
             self.channel.void_calls()
         self.socket_gone()
@@ -132,7 +171,16 @@ class CloudStation(Conversation):
     def context_lost(self) -> None:
         """The edge no longer knows what was sent."""
         self.channel = None
-        self.lanes.clear()
+        self.lanes.drop_answers()
+        self.lanes.drop_calls()
+        if self.delivery is not None:
+            self.delivery.begin_again()
+
+    @property
+    def continues(self) -> bool:
+        """Whether the edge and this end mean the same by the context that both have."""
+        received = (0, 0) if self.delivery is None else self.delivery.positions
+        return self.channel is not None and self.channel.epoch == self.edge_epoch and self.sent == received
 
     # --- hooks of Conversation
 
@@ -175,21 +223,170 @@ class CloudStation(Conversation):
             under_way.expires_at = call.expires_at
         return False
 
-    def _answer_came(self, relay: Relay, answer: Message, now: float) -> None:
-        """Nothing: a CSMS repeats no CALL."""
+    def _answer_came(self, relay: Relay, answer: Message, now: float, out: list[Effect]) -> Message:
+        if relay.action == "GetTransactionStatus" and self.outgoing.stored_undelivered:
+            return with_messages_in_queue(answer)
+        return answer
 
-    def _answer_taken(self, call: OutgoingCall, answer: Message, now: float) -> None:
+    def _answer_taken(self, call: OutgoingCall, answer: Message, now: float, out: list[Effect]) -> None:
+        if call.stored is not None:
+            self.outgoing.take_back(call)
+            self._stored_answered(call, call.stored, answer, now, out)
+            return
+        if call.message.action == "BootNotification":
+            accepted, interval_s = boot_answer(answer)
+            self.heartbeats.interval_s = interval_s if accepted else 0
+        if call.message.action in ("BootNotification", "Heartbeat"):
+            unix_s = csms_time_s(answer)
+            if unix_s is not None:
+                self.heartbeats.answered(unix_s, now)
         if call.fingerprint is None:
             return
         self._call_dropped(call)
         if answer.type is MessageType.CALLRESULT:
             self._repeats.answered(call.fingerprint, answer, now)
 
+    def _answer_to_carry(self, call: OutgoingCall, answer: Message) -> Message | None:
+        return None if call.stored is not None or call.message is HEARTBEAT else answer
+
     def _call_dropped(self, call: OutgoingCall) -> None:
         if call.fingerprint is not None and self._under_way.get(call.fingerprint) is call:
             del self._under_way[call.fingerprint]
 
+    # --- the edge's outbox
+
+    def _stored_call_from_link(self, message: Message, now: float, out: list[Effect]) -> None:
+        if self.delivery is None or not self.attachment:
+            return
+        express = self._express(message)
+        lane = Lane.EXPRESS if express else Lane.ORDERED
+        stored = StoredCall(self.delivery.incarnation, lane, self.delivery.receive(lane))
+        known = fingerprint(message) if is_transaction(self.version, message) else None
+        self.outgoing.add(OutgoingCall(message.call, message, math.inf, express, known, stored))
+
+    def _put(self, message_id: str, call: OutgoingCall, now: float, out: list[Effect]) -> None:
+        if call.stored is not None and call.fingerprint is not None and call.stored.attempts == 1:
+            answer = self._repeats.answer(call.fingerprint, now)
+            if answer is not None:
+                # The station sent it a second time, since an edge that died couldn't answer.
+                self.counters.repeats += 1
+                self.outgoing.answer(message_id)
+                self._done(call, call.stored, out)
+                return
+        self.heartbeats.put(now)
+        super()._put(message_id, call, now, out)
+
+    def _stored_answered(self, call: OutgoingCall, stored: StoredCall, answer: Message, now: float, out: list[Effect]) -> None:
+        if answer.type is MessageType.CALLRESULT:
+            self._tell_content(call, answer, out)
+            if call.fingerprint is not None:
+                self._repeats.answered(call.fingerprint, answer, now)
+            self._done(call, stored, out)
+            return
+        code, description = error_of(answer)
+        self._failed(call, stored, code, description, now, out)
+
+    def _failed(self, call: OutgoingCall, stored: StoredCall, code: str, description: str, now: float, out: list[Effect]) -> None:
+        """The CSMS has refused a stored CALL, or not answered it."""
+        final = code in FINAL_ERRORS or stored.attempts >= self._attempts_max
+        fields = {"action": call.message.action, "error": code or "no answer", "attempts": stored.attempts}
+        if call.fingerprint is None and (code or final):
+            out.append(self._note(Level.WARNING, "the CSMS refused a message that the station thinks delivered", **fields))
+            self._done(call, stored, out)
+        elif final:
+            out.append(self._note(Level.ERROR, "the CSMS takes a transaction message not at all, kept as a dead letter", **fields))
+            stored.wait_until = math.inf
+            self.outgoing.put_back(call)
+            self._burying[stored.message_id] = call
+            self._bury(call, stored, code, description, out)
+        else:
+            out.append(self._note(Level.WARNING, "the CSMS refused a message, it will get it again", **fields))
+            # E13.FR.02: the interval, times how often it was sent before.
+            stored.wait_until = now + self._attempt_interval_s * stored.attempts
+            self.outgoing.put_back(call)
+
+    def _bury(self, call: OutgoingCall, stored: StoredCall, code: str, description: str, out: list[Effect]) -> None:
+        letter = DeadLetter(
+            self.identity, stored.message_id, self.version.value, call.message.body, code, description, stored.attempts, at_s=0.0
+        )
+        out.append(Bury(letter))
+
+    def buried(self, message_id: str, now: float, out: list[Effect]) -> None:
+        """A dead letter is safe: its lane goes on."""
+        call = self._burying.pop(message_id, None)
+        if call is not None and call.stored is not None:
+            self.counters.dead_letters += 1
+            self.outgoing.take_back(call)
+            self._done(call, call.stored, out)
+            self.put_calls(now, out)
+
+    def not_buried(self, message_id: str, reason: str, now: float, out: list[Effect]) -> None:
+        """There is no room for a dead letter: the CSMS is asked again, and its lane waits."""
+        call = self._burying.pop(message_id, None)
+        if call is not None and call.stored is not None:
+            out.append(self._note(Level.ERROR, "a dead letter cannot be kept, its lane waits", reason=reason))
+            call.stored.wait_until = now + self._attempt_interval_s * self._attempts_max
+
+    def _done(self, call: OutgoingCall, stored: StoredCall, out: list[Effect]) -> None:
+        """The CSMS will not get this one again: make that durable before the next goes."""
+        delivery = self.delivery
+        self.counters.delivered += 1
+        if delivery is not None and delivery.incarnation == stored.incarnation:
+            delivery.answered(stored.lane, stored.position, len(call.message.body))
+        self.outgoing.held = True
+        out.append(SavePosition(self.identity, stored.incarnation, stored.lane, stored.position))
+
+    def saved(self, now: float, out: list[Effect]) -> None:
+        """The position is durable."""
+        self.outgoing.held = False
+        self.put_calls(now, out)
+
+    def _again(self, call: OutgoingCall, now: float) -> None:
+        """A stored CALL whose answer can't come any more is put again, as if it hadn't been."""
+        assert call.stored is not None, "only stored ones outlive a socket"
+        call.stored.attempts -= 1
+        call.stored.wait_until = 0.0
+        self.outgoing.put_back(call)
+
+    def _tell_content(self, call: OutgoingCall, answer: Message, out: list[Effect]) -> None:
+        """Rule R7: what the CSMS answers to a message that was answered early reaches nobody; say so, once for each kind of content."""
+        for name in content_of(answer):
+            if name not in self._contents:
+                self._contents.add(name)
+                words = "the CSMS's answer has content that no longer reaches the station; relay its action if that matters"
+                out.append(self._note(Level.WARNING, words, action=call.message.action, member=name))
+
+    # --- news for the edge
+
+    @property
+    def owes_news(self) -> bool:
+        return super().owes_news or (self.delivery is not None and self.delivery.owes_news)
+
+    def riding(self, riding: bool, now: float) -> list[Part]:
+        parts = super().riding(riding, now)
+        if self.channel is None or self.delivery is None or not self.may_send:
+            return parts
+        positions = self.delivery.news(riding or bool(parts))
+        if positions is not None:
+            parts.append(Delivered(self.slot, positions))
+        unix_ms = self.heartbeats.news(now) if riding or parts else None
+        if unix_ms is not None:
+            parts.append(CsmsTime(self.slot, unix_ms))
+        return parts
+
     # --- time
+
+    def beat(self, now: float, out: list[Effect]) -> None:
+        """Send a Heartbeat if one is due; the station must be known to be alive."""
+        due_at = self.heartbeats.due_at
+        if self.delivery is not None and self.socket_open and due_at is not None and now >= due_at:
+            self.heartbeats.put(now)
+            self.outgoing.add(OutgoingCall(None, HEARTBEAT, now + self._call_timeout_s, express=True))
+            self.put_calls(now, out)
+
+    def expire(self, now: float, out: list[Effect]) -> None:
+        super().expire(now, out)
+        self.put_calls(now, out)
 
     def silent_csms(self, now: float, timeout_s: float, out: list[Effect]) -> bool:
         """Give up the outstanding CALL if it is unanswered; true if nothing else came either, and the socket should go."""
@@ -198,7 +395,12 @@ class CloudStation(Conversation):
             return False
         self._call_dropped(call)
         out.append(self._note(Level.WARNING, "the CSMS did not answer", action=call.message.action))
-        if now - self._heard_at >= timeout_s:
+        silent = now - self._heard_at >= timeout_s
+        if call.stored is not None and silent:
+            self._again(call, now)
+        elif call.stored is not None:
+            self._failed(call, call.stored, "", "", now, out)
+        if silent:
             return True
         self.put_calls(now, out)
         return False

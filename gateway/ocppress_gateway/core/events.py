@@ -12,8 +12,11 @@ import enum
 from dataclasses import dataclass, field
 from typing import Any
 
+from ocppress_gateway.core.stored import DeadLetter, Lane, OutboxEvent, PositionsEvent, StoredMessage
+
 __all__ = [
     "AdmitStation",
+    "Bury",
     "CloseCsms",
     "CloseLink",
     "CloseStation",
@@ -24,17 +27,22 @@ __all__ = [
     "CsmsText",
     "Effect",
     "Event",
+    "ForgetStored",
     "Level",
     "LinkClosed",
     "LinkMessage",
     "LinkOpened",
     "LinkSent",
+    "LoadPositions",
+    "LoadStored",
     "Note",
     "OpenCsms",
     "OpenLink",
     "PauseStation",
     "RefuseStation",
+    "RememberStation",
     "ResumeStation",
+    "SavePosition",
     "SendCsms",
     "SendLink",
     "SendStation",
@@ -42,6 +50,7 @@ __all__ = [
     "StationGone",
     "StationText",
     "Stop",
+    "StoreMessage",
     "Tick",
 ]
 
@@ -165,7 +174,20 @@ class CsmsClosed:
 
 
 CsmsEvent = CsmsOpened | CsmsRefused | CsmsText | CsmsClosed
-Event = Tick | LinkOpened | LinkMessage | LinkSent | LinkClosed | Stop | StationArrived | StationText | StationGone | CsmsEvent
+Event = (
+    OutboxEvent
+    | PositionsEvent
+    | Tick
+    | LinkOpened
+    | LinkMessage
+    | LinkSent
+    | LinkClosed
+    | Stop
+    | StationArrived
+    | StationText
+    | StationGone
+    | CsmsEvent
+)
 
 
 # --- effects of both machines
@@ -284,6 +306,69 @@ class CloseCsms:
     reason: str
 
 
+# --- the stores (`stored` has what they answer)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreMessage:
+    """Make a message durable; report `Stored` or `NotStored` with this ticket, in the order of these effects."""
+
+    ticket: int
+    message: StoredMessage
+
+
+@dataclass(frozen=True, slots=True)
+class LoadStored:
+    """Read what follows `after` in a lane, about `text_max` characters of it; report `Loaded`."""
+
+    identity: str
+    lane: Lane
+    after: int
+    text_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetStored:
+    """The CSMS has answered everything in this lane up to `position`."""
+
+    identity: str
+    lane: Lane
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class RememberStation:
+    """How the CSMS answered the station's last BootNotification, for the time after a restart."""
+
+    identity: str
+    accepted: bool
+    heartbeat_interval_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPositions:
+    """Read how far a station's stored messages have been answered; report `PositionsLoaded`."""
+
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
+class SavePosition:
+    """The CSMS has answered everything in this lane up to `position`; report `PositionSaved` when that is durable."""
+
+    identity: str
+    incarnation: bytes
+    lane: Lane
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bury:
+    """Keep a message that the CSMS doesn't take, for the operator."""
+
+    letter: DeadLetter
+
+
 Effect = (
     SendLink
     | CloseLink
@@ -298,4 +383,11 @@ Effect = (
     | OpenCsms
     | SendCsms
     | CloseCsms
+    | StoreMessage
+    | LoadStored
+    | ForgetStored
+    | RememberStation
+    | LoadPositions
+    | SavePosition
+    | Bury
 )

@@ -23,7 +23,7 @@ from ocppress_gateway.core.clock import CLOCK_AGE_MAX_S, LinkClock
 from ocppress_gateway.core.conversation import Conversation
 from ocppress_gateway.core.lanes import Outgoing
 from ocppress_gateway.core.limits import LINK_MESSAGE_BYTES_MAX, PIECE_BYTES
-from ocppress_gateway.core.parts import Ack, Control, Goodbye, Part, RenewedClock, TakeClock, write_parts
+from ocppress_gateway.core.parts import Control, Goodbye, Part, RenewedClock, TakeClock, write_parts
 
 __all__ = ["TRANSITIONS", "LinkSession", "SessionEvent", "SessionState"]
 
@@ -38,7 +38,8 @@ UNHEARD_BYTES: Final = 2 * 1024
 """Frames after which a link message ends while the peer hasn't said anything since the greeting. A link message counts only once it has arrived whole,
 and on a link that keeps breaking a backlog in one piece would begin anew each time."""
 
-ACK_PART_BYTES: Final = 4
+RIDING_BYTES_MAX: Final = 36
+"""What rides along for a station: an acknowledgement of 4 bytes, the delivered positions in at most 18, the CSMS's time in at most 14."""
 CLOCK_PARTS_BYTES: Final = 6
 
 
@@ -111,7 +112,7 @@ class LinkSession:
     def drained(self, conversations: Iterable[Conversation]) -> bool:
         """Whether all that could be sent is with the kernel."""
         return not self.is_open or not (
-            self._writing or self._controls or any(_has_something(conversation) for conversation in conversations)
+            self._writing or self._controls or any(_due_at(conversation) is not None for conversation in conversations)
         )
 
     def hurry(self, now: float) -> None:
@@ -143,9 +144,11 @@ class LinkSession:
         return None if self._writing or self.closing or not self.is_open else self._send_at
 
     def wake(self, conversations: Iterable[Conversation], now: float) -> None:
-        """Something may wait to be sent: set the time, `linger_s` from the first on, so that neighbours share a packet."""
-        if self._send_at is None and self.is_open and any(_has_something(conversation) for conversation in conversations):
-            self._send_at = now + self._linger_s
+        """Something may wait to be sent: set the time, `linger_s` from when the first is due, so that neighbours share a packet."""
+        if not self.is_open or (self._send_at is not None and self._send_at <= now + self._linger_s):
+            return
+        due = min((due for conversation in conversations if (due := _due_at(conversation)) is not None), default=None)
+        self._send_at = None if due is None else max(due, now) + self._linger_s
 
     def next_message(self, conversations: list[Conversation], now: float) -> tuple[bytes, list[tuple[Conversation, Outgoing]]]:
         """The next link message (b"" if it isn't time), and what was dropped because its time was over."""
@@ -154,7 +157,7 @@ class LinkSession:
             return b"", dropped
         parts: list[Part] = []
         size = 0
-        room = LINK_MESSAGE_BYTES_MAX - ACK_PART_BYTES * len(conversations) - CLOCK_PARTS_BYTES
+        room = LINK_MESSAGE_BYTES_MAX - RIDING_BYTES_MAX * len(conversations) - CLOCK_PARTS_BYTES
         while self._controls:
             control_bytes = len(write_parts([self._controls[0]]))
             if size + control_bytes > room:
@@ -162,12 +165,14 @@ class LinkSession:
             parts.append(self._controls.popleft())
             size += control_bytes
         frames = [] if self._controls else self._frames(conversations, now, size, room, dropped)
-        parts += _acknowledgements(conversations, riding=bool(parts or frames))
+        for conversation in conversations:
+            parts += conversation.riding(bool(parts or frames), now)
         parts += frames
         if parts:
             # After the frames, whose deadlines are stamped with the old zero.
             parts += self._clock_parts(now)
-        more = bool(self._controls) or any(_has_something(conversation) for conversation in conversations)
+        # Whatever made this message due, all that waits goes with it and after it.
+        more = bool(self._controls) or any(_due_at(conversation) is not None for conversation in conversations)
         self._send_at = now if more and parts else None
         if not parts:
             return b"", dropped
@@ -230,18 +235,11 @@ class LinkSession:
         return frames
 
 
-def _has_something(conversation: Conversation) -> bool:
+def _due_at(conversation: Conversation) -> float | None:
+    """When something of a station should leave, None if there is nothing that can."""
     channel = conversation.channel
     if channel is None or not conversation.may_send:
-        return False
-    return channel.has_unsent or channel.owes_acknowledgement or (len(conversation.lanes) > 0 and channel.window_open)
-
-
-def _acknowledgements(conversations: list[Conversation], *, riding: bool) -> list[Part]:
-    acks: list[Part] = []
-    for conversation in conversations:
-        if conversation.channel is not None and conversation.may_send:
-            ack = conversation.channel.acknowledgement(riding=riding)
-            if ack is not None:
-                acks.append(Ack(conversation.slot, ack.number))
-    return acks
+        return None
+    if channel.has_unsent or conversation.owes_news:
+        return 0.0
+    return conversation.lanes.due_at() if channel.window_open else None

@@ -13,6 +13,7 @@ from typing import Final
 from ocppress_codecs.registry import offers
 from ocppress_gateway.core.limits import ACK_RIDE_FRAMES
 from ocppress_gateway.core.parts import PROTOCOL_VERSION, Ack, FramePart, Hello, KnownStation, StationWelcome, Welcome, write_parts
+from ocppress_gateway.core.stored import INCARNATION_BYTES
 from ocppress_gateway.cost.deflate import DeflateStream
 from ocppress_gateway.cost.wire import (
     DAY_S,
@@ -116,7 +117,7 @@ def _hello_ip_bytes(conditions: Conditions) -> float:
     """The hello of an edge with one station, and its answer."""
     codecs = [(codec.value, print_) for codec, print_ in offers()]
     known = KnownStation(slot=0, identity="STATION-00000001", attachment=1, epoch=1, intact=True, sent=1000, received=1000)
-    hello = Hello(protocol=PROTOCOL_VERSION, edge="", codecs=codecs, stations=[known])
+    hello = Hello(protocol=PROTOCOL_VERSION, edge="", codecs=codecs, incarnation=bytes(INCARNATION_BYTES), stations=[known])
     welcome = Welcome(codec=codecs[0][0], stations=[StationWelcome(epoch=1, known=True, attached=True, received=1000)])
     exchange = [
         WireMessage(0.0, Direction.UP, 0, len(write_parts([hello]))),

@@ -33,7 +33,9 @@ from ocppress_gateway.demo.tally import Tally
 from ocppress_gateway.demo.tapped import TappedConnector
 from ocppress_gateway.edge.program import EdgeProgram, edge_settings
 from ocppress_gateway.errors import GatewayError
+from ocppress_gateway.positions.memory import MemoryPositionsStore
 from ocppress_gateway.provisioning.folder import make_authority_folder, make_edge_folder
+from ocppress_gateway.storage.memory import MemoryDisk
 from ocppress_gateway.transports.tls import link_client_context, link_server_context
 from ocppress_gateway.transports.websocket import WebSocketConnector, WebSocketListener
 
@@ -80,7 +82,8 @@ async def open_world(folder: Path, tally: Tally) -> AsyncIterator[World]:
         edge_config = load_edge(authority / "edges" / _EDGE / "edge.toml")
         listener = WebSocketListener(host=_HOST, port=0, ssl_context=link_server_context(**_files(cloud_config.link.tls)))
         cloud_machine = CloudMachine(cloud_settings(cloud_config), random=random.SystemRandom().random, random_bytes=os.urandom)
-        async with CloudProgram(cloud_machine, listener, csms_url=cloud_config.csms.url, shutdown_s=SHUTDOWN_S):
+        positions = MemoryPositionsStore(MemoryDisk())
+        async with CloudProgram(cloud_machine, listener, csms_url=cloud_config.csms.url, positions=positions, shutdown_s=SHUTDOWN_S):
             edge = _edge(edge_config, f"wss://{_HOST}:{listener.port}/", tally)
             async with edge, aiohttp.ClientSession() as session:
                 await _link_up(tally)

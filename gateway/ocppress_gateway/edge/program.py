@@ -17,18 +17,29 @@ from ocppress_gateway.core.events import (
     CloseLink,
     CloseStation,
     Effect,
+    ForgetStored,
     Level,
+    LoadStored,
     OpenLink,
     PauseStation,
     RefuseStation,
+    RememberStation,
     ResumeStation,
     SendLink,
     SendStation,
+    StoreMessage,
 )
 from ocppress_gateway.core.machine import Machine
+from ocppress_gateway.core.plan import Plan, PlanName, PlanSettings
+from ocppress_gateway.core.policy import Overrides
+from ocppress_gateway.core.stored import OutboxEvent
 from ocppress_gateway.edge.server import StationServer
 from ocppress_gateway.errors import GatewayError
+from ocppress_gateway.outbox.sqlite import SqliteOutboxStore
+from ocppress_gateway.outbox.store import OutboxStore
+from ocppress_gateway.outbox.worker import OutboxWorker
 from ocppress_gateway.program import Program, run_until_signal
+from ocppress_gateway.storage.opening import Opening
 from ocppress_gateway.transports.base import Connector
 from ocppress_gateway.transports.tls import link_client_context, station_server_context
 from ocppress_gateway.transports.websocket import WebSocketConnector
@@ -37,6 +48,9 @@ __all__ = ["COMMAND_TIMEOUT_S", "EdgeProgram", "edge_settings", "run"]
 
 COMMAND_TIMEOUT_S: Final = 30.0
 """How long a station may take to answer one of the CSMS's CALLs (OCPP's guideline for any answer)."""
+
+BUDGET_BYTES: Final = 25_000_000
+"""What a charger may use a month, as the Open Charge Alliance's "2.Lite" target has it."""
 
 _ANY_HOST: Final = frozenset({"0.0.0.0", "::", ""})
 
@@ -52,14 +66,20 @@ class EdgeProgram(Program):
         host: str,
         port: int,
         ssl_context: ssl.SSLContext | None = None,
+        outbox: OutboxStore | None = None,
         shutdown_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`host`, `port` (0 for any free one) and `ssl_context` are the stations' side, `connector` the way to the cloud."""
+        """`host`, `port` (0 for any free one) and `ssl_context` are the stations' side, `connector` the way to the cloud.
+
+        `outbox` is needed if the machine's settings say so.
+        """
         super().__init__(machine, logger=logging.getLogger("ocppress.edge"), shutdown_s=shutdown_s, clock=clock)
         self._connector = connector
         self._host = host
         self._scheme = "ws" if ssl_context is None else "wss"
+        self._opening = Opening()
+        self._outbox = None if outbox is None else OutboxWorker(outbox, self._reported)
         self._stations = StationServer(self._driver, host=host, port=port, ssl_context=ssl_context)
 
     @property
@@ -91,10 +111,32 @@ class EdgeProgram(Program):
                 self._spawn(self.links.dial(effect.link, self._connector), f"link {effect.link}")
             case CloseLink():
                 self.links.close(effect.link, effect.reason)
+            case StoreMessage() | LoadStored() | ForgetStored() | RememberStation():
+                self._ask_outbox(effect)
             case _:
                 raise TypeError(f"the edge cannot do {type(effect).__name__}")
 
+    def _ask_outbox(self, effect: StoreMessage | LoadStored | ForgetStored | RememberStation) -> None:
+        if self._outbox is None:
+            assert isinstance(effect, RememberStation), "without an outbox nothing is stored"
+            return
+        match effect:
+            case StoreMessage():
+                self._outbox.store(effect.ticket, effect.message)
+            case LoadStored():
+                self._outbox.load(effect.identity, effect.lane, effect.after, effect.text_max)
+            case ForgetStored():
+                self._outbox.forget(effect.identity, effect.lane, effect.position)
+            case RememberStation():
+                self._outbox.remember(effect.identity, effect.accepted, effect.heartbeat_interval_s)
+
+    def _reported(self, event: OutboxEvent) -> None:
+        self._opening.heard()
+        self._driver.post_now(event)
+
     async def _open(self) -> None:
+        if self._outbox is not None:
+            await self._opening.wait(self._outbox)
         try:
             await self._stations.start()
         except OSError as error:
@@ -107,8 +149,14 @@ class EdgeProgram(Program):
     def _is_busy(self) -> bool:
         return len(self._stations) > 0 or len(self.links) > 0
 
+    def _begin(self) -> None:
+        if self._outbox is not None:
+            self._spawn(self._outbox.ended(), "outbox")
+
     async def _close(self) -> None:
         await self._stations.close()
+        if self._outbox is not None:
+            await self._outbox.close()
 
 
 def edge_settings(config: EdgeConfig) -> EdgeSettings:
@@ -123,6 +171,11 @@ def edge_settings(config: EdgeConfig) -> EdgeSettings:
         link_grace_s=config.timeouts.link_grace_s,
         reconnect_min_s=config.timeouts.reconnect_min_s,
         reconnect_max_s=config.timeouts.reconnect_max_s,
+        outbox=config.plan is not PlanName.TRANSPARENT,
+        overrides=Overrides(frozenset(config.relay), frozenset(config.answer)),
+        serves_offline=config.link.when_lost == "serve",
+        station_grace_s=config.timeouts.station_grace_s,
+        drain_s=config.timeouts.drain_s,
     )
 
 
@@ -130,19 +183,23 @@ def run(config: EdgeConfig) -> int:
     """Run the edge until SIGTERM; returns the exit code. Raises `ConfigError` for TLS files that can't be used, `GatewayError` for a port
     that is taken."""
     link_tls, station_tls = config.link.tls, config.stations.tls
+    settings = edge_settings(config)
+    plan = Plan(PlanSettings(config.plan, BUDGET_BYTES), keepalive_s=config.link.keepalive_s, now=time.monotonic())
     program = EdgeProgram(
-        EdgeMachine(edge_settings(config), random=random.SystemRandom().random, random_bytes=os.urandom),
+        EdgeMachine(settings, random=random.SystemRandom().random, random_bytes=os.urandom, freshness=plan, wall_s=time.time),
         WebSocketConnector(
             config.link.url,
             None
             if link_tls is None
             else link_client_context(ca_file=link_tls.ca_file, certificate_file=link_tls.certificate_file, key_file=link_tls.key_file),
+            keepalive_s=config.link.keepalive_s,
         ),
         host=config.stations.host,
         port=config.stations.port,
         ssl_context=None
         if station_tls is None
         else station_server_context(certificate_file=station_tls.certificate_file, key_file=station_tls.key_file),
+        outbox=SqliteOutboxStore(config.state_folder) if settings.outbox else None,
         shutdown_s=config.timeouts.shutdown_s,
     )
     return run_until_signal(program)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -22,8 +21,9 @@ from ocppress_gateway.core.events import Level, Note
 from ocppress_gateway.core.ledger import Ledger
 from ocppress_gateway.core.ledger_events import LedgerEvent, LinkCounted, LinkDialled, LinkEnded
 from ocppress_gateway.core.plan import Plan
-from ocppress_gateway.errors import LedgerError
+from ocppress_gateway.errors import StoreDamaged, StoreError, StoreFailed
 from ocppress_gateway.ledger.base import LedgerStore
+from ocppress_gateway.ledger.disk import DiskThread
 from ocppress_gateway.ledger.interface import ROOT, read_interface
 from ocppress_gateway.log import log_note
 from ocppress_gateway.transports.base import Connection
@@ -35,6 +35,9 @@ READ_S: Final = 60.0
 
 SAVE_S: Final = 600.0
 """Between two saves: what a crash can cost of the account of ours. The interface's counters bring back the SIM's."""
+
+FINISH_S: Final = 5.0
+"""How long the last save may take; a disk that hangs must not keep the program from ending."""
 
 _PLAN_KEY: Final = "plan"
 
@@ -66,21 +69,20 @@ class LedgerKeeper:
         self._wall = wall
         self._root = root
         self._connections: dict[int, Connection] = {}
+        self._disk = DiskThread("ledger")
+        self._may_save = False
         self._unsaved: dict[str, bytes | None] = {}
-        self._saving = threading.Lock()
         self._interface_missing = False
 
-    def begin(self) -> None:
-        """Take up what a former process left, and read for the first time. Before anything else. Raises `LedgerError`."""
-        saved = self._store.load()
-        if self._store.set_aside is not None:
-            self._say(Level.ERROR, "the ledger couldn't be read; a new one begins", set_aside=str(self._store.set_aside))
-        plan = saved.pop(_PLAN_KEY, None)
+    async def begin(self) -> None:
+        """Take up what a former process left, and read for the first time. Before anything else. Raises `StoreInUse`, `StoreNewer`."""
+        plan = None
         try:
-            self.ledger.restore(saved)
-        except ValueError as error:
-            self._store.discard()
-            self._say(Level.ERROR, "the ledger makes no sense; a new one begins", reason=str(error), set_aside=str(self._store.set_aside))
+            plan = await self._take_up()
+            self._may_save = True
+        except StoreFailed as error:
+            # To save over what couldn't be read would lose it.
+            self._say(Level.ERROR, "the ledger can't be read, and isn't saved until the program starts again", reason=str(error))
         try:
             if plan is not None:
                 self.plan.restore(plan, self._clock())
@@ -96,15 +98,18 @@ class LedgerKeeper:
             self.read()
             if self._clock() >= save_at:
                 save_at = self._clock() + SAVE_S
-                self._collect()
-                await asyncio.to_thread(self._save)
+                await self._save()
 
-    def finish(self) -> None:
-        """Read and save a last time, and close the store."""
-        self.read()
-        self._collect()
-        self._save()
-        self._store.close()
+    async def finish(self) -> None:
+        """Read and save a last time, and close the store. Also after a `begin` that failed."""
+        try:
+            async with asyncio.timeout(FINISH_S):
+                if self._may_save:
+                    self.read()
+                    await self._save()
+                await self._disk.run(self._store.close)
+        except TimeoutError:
+            self._say(Level.WARNING, "the disk takes too long, the ledger's last minutes are lost")
 
     def read(self) -> None:
         """Read all counters, tell ledger and plan, and log what they say."""
@@ -151,22 +156,33 @@ class LedgerKeeper:
     def _tell(self, event: LedgerEvent) -> None:
         self.ledger.step(event, self._clock(), self._wall())
 
-    # --- saving
+    # --- the store
 
-    def _collect(self) -> None:
-        """What has changed, together with what couldn't be saved before."""
-        with self._saving:
-            self._unsaved |= self.ledger.changes()
-            self._unsaved[_PLAN_KEY] = self.plan.snapshot(self._clock())
+    async def _take_up(self) -> bytes | None:
+        """Restore the ledger; returns what was kept of the plan."""
+        try:
+            saved = await self._disk.run(self._store.load)
+            plan = saved.pop(_PLAN_KEY, None)
+            self.ledger.restore(saved)
+        except (StoreDamaged, ValueError) as error:
+            kept = await self._disk.run(self._store.set_aside)
+            self._say(Level.ERROR, "the ledger is damaged; a new one begins", reason=str(error), set_aside=str(kept))
+            return None
+        return plan
 
-    def _save(self) -> None:
-        with self._saving:
-            try:
-                self._store.save(self._unsaved)
-            except LedgerError as error:
-                self._say(Level.WARNING, "the ledger can't be saved; it will be tried again", reason=str(error))
-            else:
-                self._unsaved.clear()
+    async def _save(self) -> None:
+        """Save what has changed, and what couldn't be saved before."""
+        if not self._may_save:
+            return
+        self._unsaved |= self.ledger.changes()
+        self._unsaved[_PLAN_KEY] = self.plan.snapshot(self._clock())
+        changes = dict(self._unsaved)
+        try:
+            await self._disk.run(lambda: self._store.save(changes))
+        except StoreError as error:
+            self._say(Level.WARNING, "the ledger can't be saved; it will be tried again", reason=str(error))
+        else:
+            self._unsaved.clear()
 
     def _say(self, level: Level, words: str, **fields: str) -> None:
         log_note(self._logger, Note(level, words, dict(fields)))

@@ -25,7 +25,7 @@ class MemoryLedgerStore(LedgerStore):
             else:
                 self.entries[key] = value
 
-    def discard(self) -> None:
+    def set_aside(self) -> None:
         self.entries.clear()
 
     def close(self) -> None:

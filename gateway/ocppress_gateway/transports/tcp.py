@@ -52,11 +52,11 @@ def set_link_options(connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT_BYTES)
 
 
-def set_edge_options(connection: socket.socket) -> None:
-    """What the edge's end wants besides: it alone probes, since every probe costs the SIM."""
+def set_edge_options(connection: socket.socket, keepalive_s: int) -> None:
+    """What the edge's end wants besides: it alone probes, after `keepalive_s` of silence, since every probe costs the SIM."""
     set_link_options(connection)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, keepalive_s)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_S * 1000)
 

@@ -1,0 +1,62 @@
+"""How far the CSMS has come with one station's outbox, as the cloud knows it.
+
+received   in this process, from the edge; with a fresh context it begins again behind what is delivered
+delivered  answered by the CSMS; on disk before the next stored CALL goes out
+told       what the edge knows of that
+"""
+
+from __future__ import annotations
+
+from ocppress_gateway.core.limits import DELIVERED_MESSAGES, DELIVERED_TEXT
+from ocppress_gateway.core.stored import Lane
+
+__all__ = ["Delivery"]
+
+
+class Delivery:
+    """The positions of one station in one incarnation of its edge's outbox."""
+
+    def __init__(self, incarnation: bytes, delivered: tuple[int, int]) -> None:
+        self.incarnation = incarnation
+        self.received: dict[Lane, int] = {lane: delivered[lane] for lane in Lane}
+        self.delivered: dict[Lane, int] = {lane: delivered[lane] for lane in Lane}
+        self._told: dict[Lane, int] = {lane: delivered[lane] for lane in Lane}
+        self._text = 0
+        """Characters answered since the edge was told."""
+
+    def receive(self, lane: Lane) -> int:
+        """The position of the next message that comes in this lane."""
+        self.received[lane] += 1
+        return self.received[lane]
+
+    def answered(self, lane: Lane, position: int, text: int) -> None:
+        """The CSMS has answered a message of `text` characters."""
+        assert position == self.delivered[lane] + 1, "each lane is in order"
+        self.delivered[lane] = position
+        self._text += text
+
+    def begin_again(self) -> None:
+        """What was received and not answered is gone, and will be sent again."""
+        self.received = dict(self.delivered)
+
+    @property
+    def positions(self) -> tuple[int, int]:
+        """What has been received, by lane."""
+        return self.received[Lane.EXPRESS], self.received[Lane.ORDERED]
+
+    @property
+    def owes_news(self) -> bool:
+        """Whether the edge should be told by itself."""
+        return self._text >= DELIVERED_TEXT or any(self.delivered[lane] - self._told[lane] >= DELIVERED_MESSAGES for lane in Lane)
+
+    def news(self, riding: bool) -> tuple[int, int] | None:
+        """What to tell the edge now, or if something goes to it anyway; counts as told."""
+        if self._told == self.delivered or not (riding or self.owes_news):
+            return None
+        self._told = dict(self.delivered)
+        self._text = 0
+        return self._told[Lane.EXPRESS], self._told[Lane.ORDERED]
+
+    def forget_told(self) -> None:
+        """What was told may have been lost with its connection."""
+        self._told = dict.fromkeys(Lane, 0)
