@@ -12,9 +12,11 @@ from __future__ import annotations
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
@@ -36,6 +38,7 @@ __all__ = [
     "EdgeTimeouts",
     "LinkTls",
     "LogConfig",
+    "SimConfig",
     "StationTls",
     "StationsConfig",
     "cloud_from",
@@ -58,6 +61,8 @@ LinkLife = Annotated[float, Meta(ge=5, le=86400)]
 2.2 s for the drift of two clocks, and the link's round trip (see `core.clock`): less than 5 s could be nothing."""
 Action = Annotated[str, Meta(pattern=r"^[A-Za-z]{1,64}\Z")]
 Identity = Annotated[str, Meta(pattern=IDENTITY_PATTERN)]
+InterfaceName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}\Z")]
+"""Of Linux (IFNAMSIZ); the name is part of a path, and begins no other."""
 EdgeName = Annotated[str, Meta(pattern=EDGE_NAME_PATTERN)]
 
 
@@ -161,6 +166,42 @@ class EdgeTimeouts(_Table, frozen=True, kw_only=True):
             raise ValueError("`reconnect_min_s` is more than `reconnect_max_s`")
 
 
+class SimConfig(_Table, frozen=True, kw_only=True):
+    """The SIM card and what its month may cost."""
+
+    interface: Annotated[
+        InterfaceName | None,
+        Meta(description="The SIM's network interface, `wwan0` or the like, whose counters also show what others than the edge use."),
+    ] = None
+    budget_mb: Annotated[float, Meta(gt=0, le=1_000_000, description="What the SIM may use in a month, in MB of 1,000,000 bytes.")] = 25.0
+    first_day: Annotated[
+        int, Meta(ge=1, le=31, description="Day on which the carrier's month begins; the last one where there is none.")
+    ] = 1
+    time_zone: Annotated[str, Meta(description="Where its day begins: a name like `Europe/Berlin`.")] = "UTC"
+    rounding_bytes: Annotated[
+        int,
+        Meta(
+            ge=0, le=10_000_000, description="Unit that the carrier rounds each session up to, 1024 for started KB; 0 if it counts bytes."
+        ),
+    ] = 0
+
+    def __post_init__(self) -> None:
+        try:
+            _ = self.zone
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"`time_zone` {self.time_zone!r} isn't known on this machine (packages `tzdata` have them)") from None
+
+    @property
+    def budget_bytes(self) -> int:
+        """`budget_mb` in bytes."""
+        return round(self.budget_mb * 1_000_000)
+
+    @property
+    def zone(self) -> tzinfo:
+        """`time_zone`; UTC also on a machine that knows none."""
+        return UTC if self.time_zone == "UTC" else ZoneInfo(self.time_zone)
+
+
 class EdgeConfig(_Table, frozen=True, kw_only=True):
     """`edge.toml`"""
 
@@ -184,6 +225,7 @@ class EdgeConfig(_Table, frozen=True, kw_only=True):
     stations: StationsConfig = StationsConfig()
     link: EdgeLinkConfig
     timeouts: EdgeTimeouts = EdgeTimeouts()
+    sim: SimConfig = SimConfig()
     log: LogConfig = LogConfig()
 
 

@@ -19,6 +19,7 @@ MAY_IMPORT: Final = {
     "http_client": {"errors", "core"},
     "http_listener": set[str](),
     "transports": {"errors", "core", "http_client", "http_listener", "http_requests"},
+    "ledger": {"errors", "core", "log", "storage", "transports"},
     "storage": {"errors"},
     "outbox": {"errors", "core", "storage"},
     "positions": {"errors", "core", "storage"},

@@ -70,7 +70,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(way=st.sampled_from(list(Way)), payload=SMALL, framing=SMALL, weights=st.dictionaries(st.text(max_size=2), SMALL, max_size=3))
     def say(self, way: Way, payload: int, framing: int, weights: dict[str, int]) -> None:
         share = FrameShare("CP1", payload, weights)
-        self.books.tell(LinkMessageCounted(self.link, way, payload + framing, (share,)))
+        self.books.ledger.message(LinkMessageCounted(self.link, way, payload + framing, (share,)))
         self.told[way] += payload
 
     @rule(refused=st.booleans(), data=st.data())

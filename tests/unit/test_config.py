@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -24,6 +26,14 @@ def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         assert config.csms.ca_file == tmp_path / "csms.pem"
 
 
+def test_a_sim_in_bytes_and_its_zone(tmp_path: Path) -> None:
+    sim = {"budget_mb": 0.3, "time_zone": "Africa/Nairobi", "first_day": 31, "interface": "wwan0.7", "rounding_bytes": 1024}
+    config = edge_from({**EDGE, "sim": sim}, tmp_path / "edge.toml")
+    assert config.sim.budget_bytes == 300_000
+    assert config.sim.zone == ZoneInfo("Africa/Nairobi")
+    assert edge_from(EDGE, tmp_path / "edge.toml").sim.zone is UTC
+
+
 def test_reads_toml(tmp_path: Path) -> None:
     file = tmp_path / "edge.toml"
     file.write_text('[link]\nurl = "ws://h/"\nedge = "e"\ncodec = "verbatim"\n[timeouts]\nshutdown_s = 3\n')
@@ -38,6 +48,14 @@ def test_reads_toml(tmp_path: Path) -> None:
         ({"prot": 1}, "", "unknown field `prot`"),
         ({"stations": {"prot": 1}}, "$.stations", "unknown field `prot`"),
         ({"plan": "fast"}, "$.plan", "Invalid enum value 'fast'"),
+        ({"sim": {"interface": "../wwan0"}}, "$.sim.interface", "matching regex"),
+        ({"sim": {"interface": "sixteen-letters-"}}, "$.sim.interface", "matching regex"),
+        ({"sim": {"budget_mb": 0}}, "$.sim.budget_mb", "> 0"),
+        ({"sim": {"first_day": 32}}, "$.sim.first_day", "<= 31"),
+        ({"sim": {"rounding_bytes": -1}}, "$.sim.rounding_bytes", ">= 0"),
+        ({"sim": {"time_zone": "Europe/Atlantis"}}, "$.sim", "isn't known on this machine"),
+        ({"sim": {"time_zone": "Europe"}}, "$.sim", "isn't known on this machine"),
+        ({"sim": {"time_zone": "/etc/passwd"}}, "$.sim", "isn't known on this machine"),
         ({"state_dir": "state"}, "", "unknown field `state_dir`"),
         ({"stations": {"tls": {"certificate_file": "", "key_file": "x"}}}, "$.stations.tls.certificate_file", "name of a file"),
         ({"stations": {"tls": {"certificate_file": 1, "key_file": "x"}}}, "$.stations.tls.certificate_file", "name of a file"),

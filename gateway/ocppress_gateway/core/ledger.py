@@ -106,9 +106,6 @@ class Ledger:
         match event:
             case LinkDialled():
                 self._links.dialled(event, now, booked)
-            case LinkMessageCounted():
-                self._links.message(event)
-                return
             case LinkCounted():
                 self._links.counted(event, booked)
             case LinkEnded():
@@ -118,6 +115,10 @@ class Ledger:
         self._book(booked)
         if isinstance(event, LinkEnded):
             self._end_session()
+
+    def message(self, event: LinkMessageCounted) -> None:
+        """Take a link message, whose bytes are booked when the kernel has counted them."""
+        self._links.message(event)
 
     def tick(self, now: float, wall: datetime) -> list[Note]:
         """Once a minute or so: say what there is to say. Each alarm comes once a month."""

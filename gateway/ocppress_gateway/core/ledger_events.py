@@ -82,4 +82,5 @@ class InterfaceCounted:
     sent_bytes: int
 
 
-LedgerEvent = LinkDialled | LinkCounted | LinkEnded | LinkMessageCounted | InterfaceCounted
+LedgerEvent = LinkDialled | LinkCounted | LinkEnded | InterfaceCounted
+"""What has its time; a `LinkMessageCounted` waits for the next reading."""

@@ -269,11 +269,7 @@ class Plan:
             if self._tried_at is not None:
                 self._wait_days[index] = min(2 * self._wait_days[index], FINER_WAIT_DAYS_MAX)
                 self._tried_at = None
-            reason = (
-                f"{month.percent:.0f} % of the month's budget are used"
-                if in_reserve
-                else f"the bucket has {self._level_days:.2f} of a day's share left"
-            )
+            reason = f"{month.percent:.0f} % of the month's budget are used" if in_reserve else self._bucket_words()
             self._change(STEPS[index + 1], reason, now, notes)
         elif index > 0 and self._healthy_since is not None:
             wait_days = self._wait_days[index - 1]
@@ -281,6 +277,10 @@ class Plan:
                 days = "a day" if wait_days == 1 else f"{wait_days} days"
                 self._change(STEPS[index - 1], f"the bucket has had a day's share or more for {days}", now, notes)
                 self._tried_at = now
+
+    def _bucket_words(self) -> str:
+        share = f"{abs(self._level_days):.2f} of a day's share"
+        return f"the bucket has {share} left" if self._level_days > 0 else f"the bucket owes {share}"
 
     def _change(self, step: PlanName, reason: str, now: float, notes: list[Note]) -> None:
         fields = {"before": self._step.value, "after": step.value, "reason": reason, "bucket_days": round(self._level_days, 2)}
@@ -303,7 +303,7 @@ class Plan:
         elif expected_bytes > budget_bytes:
             self._impossible = True
             words = (
-                "the SIM's budget can't be kept: its stations need more, however long they wait"
+                "the SIM's budget can't be kept: the link needs more, however long messages wait"
                 if ours_bytes > budget_bytes
                 else "the SIM's budget can't be kept: others use too much of it"
             )
