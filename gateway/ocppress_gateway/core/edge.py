@@ -17,7 +17,7 @@ from ocppress_codecs.errors import DecodeError, LimitExceeded
 from ocppress_codecs.interface import CodecName, Side
 from ocppress_codecs.registry import offers, open_endpoint
 from ocppress_codecs.rpc import OcppVersion
-from ocppress_gateway.core.channel import Channel
+from ocppress_gateway.core.channel import Channel, actions_of
 from ocppress_gateway.core.clock import LinkClock
 from ocppress_gateway.core.conversation import Conversation, Counters
 from ocppress_gateway.core.edge_station import STORE_PAUSE_S, EarlyAnswers, EdgeStation, StationEvent, StationState
@@ -29,6 +29,7 @@ from ocppress_gateway.core.events import (
     Event,
     Level,
     LinkClosed,
+    LinkHeard,
     LinkMessage,
     LinkOpened,
     LinkSent,
@@ -43,6 +44,7 @@ from ocppress_gateway.core.events import (
     StoreMessage,
     Tick,
 )
+from ocppress_gateway.core.ledger_events import FrameShare
 from ocppress_gateway.core.limits import STATIONS_PER_EDGE_MAX
 from ocppress_gateway.core.parts import (
     PROTOCOL_VERSION,
@@ -140,6 +142,7 @@ class EdgeMachine:
     _outbox_open: bool = False
     _early: EarlyAnswers = field(init=False)
     _storing: dict[int, EdgeStation] = field(default_factory=dict)
+    _heard: list[FrameShare] = field(default_factory=list)
     _records: dict[str, StationRecord] = field(default_factory=dict)
     """Stations that the outbox knows and that have not been here yet."""
     _stations: OrderedDict[str, EdgeStation] = field(default_factory=OrderedDict)
@@ -482,15 +485,22 @@ class EdgeMachine:
                 self._note(Level.INFO, "CALL not sent, its time is over", station=conversation.identity, action=outgoing.message.action)
             )
         if message:
-            out.append(SendLink(self._session.link, message))
+            out.append(SendLink(self._session.link, message, tuple(self._session.shares)))
         elif self._left and not self._session.closing and self._session.idle:
             self._give_up("the edge is stopping", out)
 
     # --- what the cloud says
 
     def _link_message(self, data: bytes, now: float, out: list[Effect]) -> None:
-        if self._session is not None:
-            self._session.heard()
+        assert self._session is not None, "messages come from a connection"
+        self._session.heard()
+        self._heard = []
+        out.append(LinkHeard(self._session.link, len(data), ()))
+        place = len(out) - 1
+        self._take_parts(data, now, out)
+        out[place] = LinkHeard(self._session.link, len(data), tuple(self._heard))
+
+    def _take_parts(self, data: bytes, now: float, out: list[Effect]) -> None:
         try:
             for part in read_parts(data):
                 if self._session is None or self._session.closing:
@@ -547,6 +557,7 @@ class EdgeMachine:
             channel.acknowledged(part.number)
         elif isinstance(part, Piece):
             channel.take_piece(part.number, part.data)
+            self._heard.append(FrameShare(station.identity, len(part.data)))
         elif channel.intact:
             try:
                 batch = channel.take_frame(part, self._session.clock, now)
@@ -555,6 +566,7 @@ class EdgeMachine:
                 out.append(self._note(Level.ERROR, "contexts differ, a new epoch is needed", station=station.identity, reason=str(error)))
                 self._give_up("contexts differ", out)
                 return
+            self._heard.append(FrameShare(station.identity, len(part.data), actions_of(batch.messages)))
             station.take_batch(batch, now, out)
 
     def _welcome(self, welcome: Welcome, now: float, out: list[Effect]) -> None:

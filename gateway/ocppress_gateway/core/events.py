@@ -12,6 +12,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import Any
 
+from ocppress_gateway.core.ledger_events import FrameShare
 from ocppress_gateway.core.stored import DeadLetter, Lane, OutboxEvent, PositionsEvent, StoredMessage
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "ForgetStored",
     "Level",
     "LinkClosed",
+    "LinkHeard",
     "LinkMessage",
     "LinkOpened",
     "LinkSent",
@@ -195,10 +197,20 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class SendLink:
-    """Send one link message; report `LinkSent` when the kernel has it."""
+    """Send one link message; report `LinkSent` when the kernel has it. `frames`: whose they are, for the ledger."""
 
     link: int
     data: bytes
+    frames: tuple[FrameShare, ...] = field(default=(), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkHeard:
+    """A link message of that many bytes has been read, and whose its frames were: for the ledger."""
+
+    link: int
+    message_bytes: int
+    frames: tuple[FrameShare, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,6 +383,7 @@ class Bury:
 
 Effect = (
     SendLink
+    | LinkHeard
     | CloseLink
     | Note
     | OpenLink
