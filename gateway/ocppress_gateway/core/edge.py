@@ -27,6 +27,7 @@ from ocppress_gateway.core.events import (
     CloseStation,
     Effect,
     Event,
+    Flush,
     Level,
     LinkClosed,
     LinkHeard,
@@ -102,6 +103,8 @@ class EdgeSettings:
     """Stations' sockets are kept while the link is down, rather than closed after `link_grace_s`."""
     station_grace_s: float = 0.0
     """How long a station may be gone before the cloud is told."""
+    urgent_delay_s: float = 2.0
+    """How long an urgent message waits for company (rule R5)."""
     drain_s: float = 0.0
     """How much longer the cloud isn't told while there is something of the station in the outbox."""
 
@@ -163,7 +166,9 @@ class EdgeMachine:
     _left: bool = False
 
     def __post_init__(self) -> None:
-        self._early = EarlyAnswers(self.settings.overrides, self.freshness.delay_s, self.wall_s, self.freshness.smart_charging)
+        self._early = EarlyAnswers(
+            self.settings.overrides, self.freshness.delay_s, self.wall_s, self.freshness.smart_charging, self.settings.urgent_delay_s
+        )
         self._outbox_open = not self.settings.outbox
 
     # --- the machine's two faces
@@ -207,6 +212,10 @@ class EdgeMachine:
                     out.append(self._note(Level.INFO, "the outbox works again"))
                 else:
                     out.append(self._note(Level.ERROR, "the outbox is in trouble, stations keep what is new", reason=event.reason))
+            case Flush():
+                for station in self._stations.values():
+                    if event.identity in ("", station.identity):
+                        station.lanes.hurry()
             case Stop():
                 self._stop(now, out)
             case Tick():

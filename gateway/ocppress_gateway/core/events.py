@@ -28,6 +28,7 @@ __all__ = [
     "CsmsText",
     "Effect",
     "Event",
+    "Flush",
     "ForgetStored",
     "Level",
     "LinkClosed",
@@ -114,6 +115,13 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Flush:
+    """What is stored of this station, or of all if it is "", waits no longer."""
+
+    identity: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class StationArrived:
     """A station asks for its WebSocket upgrade. `subprotocols` in its order; `authorization` is the header's value, if any."""
 
@@ -185,6 +193,7 @@ Event = (
     | LinkSent
     | LinkClosed
     | Stop
+    | Flush
     | StationArrived
     | StationText
     | StationGone
