@@ -11,7 +11,7 @@ from ocppress_codecs.adaptive.forecasts import Readings
 from ocppress_codecs.adaptive.literals import ZSTD_BYTES_MIN, code_text
 from ocppress_codecs.adaptive.model import SHAPE_BYTES_MAX, Model, Shape, run_context
 from ocppress_codecs.adaptive.numerals import code_choice, code_gamma
-from ocppress_codecs.adaptive.skeletons import HOLE, filled, fitted, split
+from ocppress_codecs.adaptive.skeletons import filled, fitted, split
 from ocppress_codecs.adaptive.slots import Slots
 from ocppress_codecs.adaptive.successors import candidates
 from ocppress_codecs.adaptive.values import code_value
@@ -123,8 +123,8 @@ def _looked_into(model: Model, given: Message, near: int, far: int) -> tuple[int
         if found is not None:
             break
     if found is None:
-        skeleton, found = split(kind, given.body)
-        wanted = shapes.find(skeleton)
+        skeleton, found = split(kind, given.body, VALUES_MAX)
+        wanted = shapes.find(skeleton) if skeleton else -1
     if _novel_bytes(model, found) > NOVEL_BYTES_MAX:
         return -1, "", found
     return wanted, skeleton, found
@@ -164,7 +164,7 @@ def _code_shape(coder: Coder, model: Model, wanted: int, skeleton: str, near: in
         shape = shapes.items[number]
         assert shape is not None, "a shape that is forgotten has no number"
     else:
-        plain = 1 if 0 < len(skeleton) <= PLAIN_BYTES_MAX and skeleton.count(HOLE) <= VALUES_MAX else 0
+        plain = 1 if 0 < len(skeleton) <= PLAIN_BYTES_MAX else 0
         if not coder.bit(114, plain):
             return None
         skeleton = code_skeleton(coder, model, skeleton, near if is_answer else 0, min(limit, PLAIN_BYTES_MAX))
