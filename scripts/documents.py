@@ -13,9 +13,10 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from bench import cpu, measure
+from ocppress_codecs.interface import CodecName
 from ocppress_gateway.config import CloudConfig, EdgeConfig
 from ocppress_gateway.config_text import commented_toml, reference
 from ocppress_gateway.provisioning.folder import cloud_toml, edge_toml
@@ -23,6 +24,7 @@ from ocppress_gateway.provisioning.folder import cloud_toml, edge_toml
 __all__ = ["DOCUMENTS", "EXAMPLES", "PARTS", "with_parts"]
 
 DOCUMENTS: Final = ("README.md", "codecs/README.md")
+"""Those with generated parts."""
 
 _MEASURE: Final = """\
 What the codec makes of them, in bytes of both directions, as `make bench` measured it: the texts, the same texts with permessage-deflate (the
@@ -33,7 +35,10 @@ never seen that program; the others are one generated day of a home charger, one
 PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "edge-config": lambda: reference(EdgeConfig),
     "cloud-config": lambda: reference(CloudConfig),
-    "measure": lambda: f"{_MEASURE}\n\n{measure.table(json.loads(measure.RESULTS.read_text(encoding='utf-8')))}",
+    "measure": lambda: f"{_MEASURE}\n\n{measure.table(_results())}",
+    "parts": lambda: "\n\n".join(
+        f"`{codec.value}`:\n\n{measure.parts_table(_results(), codec)}" for codec in (CodecName.ADAPTIVE, CodecName.CBOR_ZSTD)
+    ),
     "cpu": lambda: cpu.table(json.loads(cpu.RESULTS.read_text(encoding="utf-8"))),
 }
 """Names of generated parts to what makes them."""
@@ -64,6 +69,11 @@ EXAMPLES: Final[Mapping[str, Callable[[], str]]] = {
 """Example files to what makes them."""
 
 _PART: Final = re.compile(r"(<!-- generated:([a-z-]+) -->\n).*?<!-- end -->", re.DOTALL)
+
+
+def _results() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(measure.RESULTS.read_text(encoding="utf-8"))
+    return found
 
 
 def with_parts(text: str) -> str:

@@ -15,7 +15,18 @@ from typing import Final
 from ocppress_codecs.adaptive.fields import TimeField, best_of, measured, updated_costs
 from ocppress_codecs.scalars import CLOCK_DIGITS, TENS
 
-__all__ = ["candidates_of", "clock_of", "in_digits", "learn"]
+__all__ = ["WAYS", "candidates_of", "clock_of", "in_digits", "learn"]
+
+WAYS: Final = (
+    "as much later as last time",
+    "next of a series",
+    "by the clock",
+    "by the clock, as far as last time",
+    "as last time",
+    "next of a series with its own pace",
+    "by the clock and the period",
+)
+"""The candidates for people."""
 
 _STEPS_MAX: Final = 96
 _RUNNER_STEPS_MAX: Final = 16

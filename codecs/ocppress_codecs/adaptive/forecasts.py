@@ -20,10 +20,26 @@ from ocppress_codecs.adaptive.plans import CURRENT, ENERGY, FACTOR, POWER, SOC, 
 from ocppress_codecs.adaptive.skeletons import MANTISSA_MAX
 from ocppress_codecs.scalars import TENS
 
-__all__ = ["EVEN", "Forecast", "Readings", "forecast", "learn"]
+__all__ = ["EVEN", "WAYS", "Forecast", "Readings", "forecast", "learn"]
 
 EVEN: Final = 4
 """A prediction that leans to neither side."""
+
+WAYS: Final = (
+    "as last time",
+    "changed as last time",
+    "mean of the last few",
+    "mean of many",
+    "changed as its neighbour",
+    "as its neighbour",
+    "its neighbour differs from its mean",
+    "voltage by current, as last time",
+    "voltage by current, power by time",
+    "sum of phases, mean power by time",
+    "power by apparent power, by energy",
+    "on a line",
+)
+"""The candidates for people."""
 
 _MILLI_MAX: Final = (1 << 30) - 1
 _LOAD_MAX: Final = 1 << 33

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ocppress_codecs.account import Part
 from ocppress_codecs.adaptive.coder import Coder
 from ocppress_codecs.adaptive.contexts import mixed
 from ocppress_codecs.adaptive.first_sight import checked_skeleton, code_skeleton
@@ -77,6 +78,8 @@ def code_message(
         kind = code_choice(coder, mixed(97, 0), 3, given.type.value if given is not None else 0)
         body = code_text(coder, model, given.body if given is not None else "", as_text, limit)
         context = TEXT_CONTEXT
+        if coder.account is not None:
+            coder.account.close(Part.STRINGS, "the whole message as text")
     else:
         kind = shape.message_type
         body = _code_values(coder, model, shape, values, limit)
@@ -163,15 +166,22 @@ def _code_shape(coder: Coder, model: Model, wanted: int, skeleton: str, near: in
         shapes.touch(number)
         shape = shapes.items[number]
         assert shape is not None, "a shape that is forgotten has no number"
+        if coder.account is not None:
+            coder.account.close(Part.CHOICES, "a known shape")
     else:
         plain = 1 if 0 < len(skeleton) <= PLAIN_BYTES_MAX else 0
-        if not coder.bit(114, plain):
+        plain = coder.bit(114, plain)
+        if coder.account is not None:
+            coder.account.close(Part.CHOICES, "no known shape")
+        if not plain:
             return None
         skeleton = code_skeleton(coder, model, skeleton, near if is_answer else 0, min(limit, PLAIN_BYTES_MAX))
         number = shapes.find(skeleton)
         if number >= 0:
             raise Malformed("a new shape that isn't new")
         checked_skeleton(skeleton)
+        if coder.account is not None:
+            coder.account.close(Part.NEW_SHAPES, "a new shape")
         shape = Shape(skeleton)
         if len(shape.plan.holes) > VALUES_MAX:
             raise LimitExceeded("values", VALUES_MAX, len(shape.plan.holes))
@@ -204,10 +214,14 @@ def _code_values(coder: Coder, model: Model, shape: Shape, values: list[Scalar],
     plan = shape.plan
     tokens = [""] * len(plan.holes)
     readings = Readings()
+    if coder.account is not None:
+        coder.account.shape(shape.segments)
     for place in plan.order:
         if left < 0:
             raise LimitExceeded("frame_text_bytes", limit, limit - left)
         token = token_of(code_value(coder, model, shape, place, values[place] if coder.writing else None, readings, left + 1))
         left -= len(token)
         tokens[place] = token
+        if coder.account is not None:
+            coder.account.value(place, token)
     return filled(shape.segments, tokens)
