@@ -37,8 +37,9 @@ __all__ = ["RATES", "WORK_A_BYTE", "WORK_BASE", "WORK_MAX", "ZERO_BYTES_MAX", "B
 ZERO_BYTES_MAX: Final = 64
 """Bytes of zeros that a reader takes past the end of a frame; a writer leaves out no more. It bounds what a frame of nothing can stand for."""
 
-WORK_MAX: Final = 1 << 20
-"""Changes in the table by one frame: about half a million decisions, a second of work here. What needs more goes as text, by zstd."""
+WORK_MAX: Final = 1 << 19
+"""Changes in the table by one frame: most of a second's work in pure Python. What needs more goes as text, by zstd; no frame of the recordings needs a
+twentieth of it, and it lets a batch of 4,000 messages go as text, one by one."""
 
 WORK_BASE: Final = 1 << 16
 WORK_A_BYTE: Final = 64
