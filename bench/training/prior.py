@@ -26,8 +26,8 @@ from ocppress_codecs.adaptive.literals import code_literal
 from ocppress_codecs.adaptive.model import Knowledge, Model
 from ocppress_codecs.adaptive.prior import content_of, packed
 from ocppress_codecs.adaptive.skeletons import lexemes, split
+from ocppress_codecs.calls import CallLog
 from ocppress_codecs.carriage import covered, numbered
-from ocppress_codecs.interface import CallLog
 from ocppress_codecs.names import names
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, action_of
 from ocppress_codecs.scalars import Text

@@ -17,8 +17,9 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final, final
 
+from ocppress_codecs.calls import CallLog
 from ocppress_codecs.errors import EncodeError, IntegrityError, LimitExceeded, Malformed, NotOcppJ
-from ocppress_codecs.interface import FRAME_TEXT_BYTES_MAX, CallLog
+from ocppress_codecs.interface import FRAME_TEXT_BYTES_MAX
 from ocppress_codecs.rpc import Message, MessageType, parse, render
 
 __all__ = [

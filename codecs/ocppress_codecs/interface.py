@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ocppress_codecs.account import Account
 from ocppress_codecs.calls import CallLog
 from ocppress_codecs.errors import Malformed
 from ocppress_codecs.rpc import Message, OcppVersion
@@ -23,7 +24,6 @@ from ocppress_codecs.rpc import Message, OcppVersion
 __all__ = [
     "FRAME_BYTES_MAX",
     "FRAME_TEXT_BYTES_MAX",
-    "CallLog",
     "CodecName",
     "Decoder",
     "Encoder",
@@ -84,8 +84,8 @@ class Decoder(abc.ABC):
     """The CALLs decoded so far."""
 
     @abc.abstractmethod
-    def decode(self, frame: bytes) -> list[Message]:
-        """The batch that `frame` carries, CALLs with their numbers.
+    def decode(self, frame: bytes, account: Account | None = None) -> list[Message]:
+        """The batch that `frame` carries, CALLs with their numbers; `account`, a fresh one, gets what each part of the frame took.
 
         Raises `DecodeError` (state unchanged): then the contexts differ or the peer is hostile, and you must start a new epoch.
         """

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ocppress_codecs import cbor
+from ocppress_codecs.account import Account, Part, part_of
 from ocppress_codecs.carriage import REFERENCE_EXPECTED, Progress, reference, resolved, validated
 from ocppress_codecs.errors import LimitExceeded, Malformed
 from ocppress_codecs.interface import FRAME_TEXT_BYTES_MAX
@@ -133,13 +134,15 @@ def _rescaled(mantissa: int, scale: int, wanted: int) -> int:
     return mantissa * TENS[wanted - scale] if wanted >= scale else mantissa // TENS[scale - wanted]
 
 
-def read_messages(plain: bytes, context: Context, progress: Progress) -> tuple[list[Message], Progress]:
+def read_messages(plain: bytes, context: Context, progress: Progress, account: Account | None = None) -> tuple[list[Message], Progress]:
     """The reverse of `write_messages`; moves `context` on. Raises `DecodeError`, and then `context` is spoilt."""
-    reader = cbor.Reader(plain)
+    reader = cbor.Reader(plain, account)
     messages: list[Message] = []
     coded_messages: list[bytes] = []
     characters = 0
     while not reader.at_end():
+        if account is not None:
+            account.begin()
         number = REFERENCE_EXPECTED
         start = reader.position
         major, argument = reader.head()
@@ -157,8 +160,11 @@ def read_messages(plain: bytes, context: Context, progress: Progress) -> tuple[l
         elif major == cbor.ARRAY:
             message_type, body, action = _read_first_sight(argument, reader, context)
             shape, values = split(message_type, body)
+            reader.close(Part.NEW_SHAPES, "a new shape")
         else:
             raise Malformed(f"a message of major type {major}")
+        if account is not None:
+            account.shape(shape[1:])
         call, progress = resolved(message_type, number, progress)
         coded_messages.append(plain[start : reader.position])
         context.learn(shape, values)
@@ -177,8 +183,11 @@ def _read_first_sight(count: int, reader: cbor.Reader, context: Context) -> tupl
     if kind not in _TYPES or count < 2:
         raise Malformed("a message without type or body")
     message_type = _TYPES[kind]
+    reader.close(Part.CHOICES, "no known shape")
     is_text = count == 2 and reader.peek_major() == cbor.BYTES
     body = reader.text(reader.head()[1]) if is_text else read_values(reader, count - 1, context)
+    if is_text:
+        reader.close(Part.STRINGS, "the whole message as text")
     return message_type, body, validated(message_type, body)
 
 
@@ -192,10 +201,15 @@ def _read_repeat(rank: int, reader: cbor.Reader, context: Context, *, changed: b
         mask = 1 if len(holes) == 1 else _read_mask(reader)
         if not 0 < mask < 1 << len(holes):
             raise Malformed("a mask that doesn't fit the shape")
+    reader.close(Part.CHOICES, "a known shape")
     clock = context.clock
     values: list[Scalar] = []
-    for hole in holes:
+    for place, hole in enumerate(holes):
+        if reader.account is not None:
+            reader.account.tell(Part.REFERENCES if isinstance(hole.value, Text) else part_of(hole.value), "as predicted")
         value = _read_change(hole, reader, context, clock) if mask & 1 else _expected(hole, 0, clock)
+        if reader.account is not None:
+            reader.close_value(place, token_of(value))
         mask >>= 1
         clock = clock_after(value, clock)
         values.append(value)
@@ -216,7 +230,10 @@ def _read_change(hole: Hole, reader: cbor.Reader, context: Context, clock: int) 
     if major <= cbor.NEGATIVE:
         if isinstance(hole.value, Text):
             raise Malformed("a difference to a text")
-        return _expected(hole, argument if major == cbor.UNSIGNED else -1 - argument, clock)
+        difference = argument if major == cbor.UNSIGNED else -1 - argument
+        if reader.account is not None:
+            reader.account.tell(part_of(hole.value), "by the prediction", difference)
+        return _expected(hole, difference, clock)
     if (major, argument) == (cbor.ARRAY, 2):
         scale, difference = reader.integer(), reader.integer()
         if not isinstance(hole.value, Number) or not 0 <= scale <= SCALE_MAX:
@@ -224,6 +241,8 @@ def _read_change(hole: Hole, reader: cbor.Reader, context: Context, clock: int) 
         expected = _rescaled(predicted(hole, clock), hole.value.scale, scale)
         if abs(expected) > MANTISSA_MAX:
             raise Malformed("a prediction of too many digits")
+        if reader.account is not None:
+            reader.account.tell(Part.NUMBERS, "by the prediction, with other digits", difference)
         return _checked(Number(hole.value.quoted, scale, expected + difference))
     value = read_scalar_after_head(major, argument, reader, context, clock)
     if is_word(token_of(value)):

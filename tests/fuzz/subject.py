@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from ocppress_codecs.calls import CallLog
 from ocppress_codecs.errors import DecodeError, IntegrityError, LimitExceeded
-from ocppress_codecs.interface import FRAME_TEXT_BYTES_MAX, CallLog, CodecName, Encoder, Endpoint, Side
+from ocppress_codecs.interface import FRAME_TEXT_BYTES_MAX, CodecName, Encoder, Endpoint, Side
 from ocppress_codecs.registry import open_endpoint
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, parse, render
 from ocppress_gateway.workloads.traces import Direction

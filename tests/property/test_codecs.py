@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ocppress_codecs.adaptive import skeletons
+from ocppress_codecs.compact import members
 from ocppress_codecs.errors import DecodeError
 from ocppress_codecs.interface import CodecName, Endpoint, Side
 from ocppress_codecs.jsontext import JsonError, minified, tokens
@@ -83,6 +85,20 @@ def test_tokens_join_to_the_text(text: str) -> None:
     assert minified(" " + " ".join(tokens(text)) + "\n") == text
 
 
+@given(array=st.lists(JSON, min_size=1, max_size=4), data=st.data())
+def test_members_of_a_compact_array_are_those_of_its_tokens(array: list[str], data: st.DataObject) -> None:
+    text = "[" + ",".join(array) + "]"
+    assert members(text, 4) == array
+    place = data.draw(st.integers(1, len(text)))
+    changed = (
+        text[:place]
+        + data.draw(st.sampled_from(["", ",", "]", "}", "[", '"', " ", "1", ":"]))
+        + text[place + data.draw(st.integers(0, 1)) :]
+    )
+    compact = _tokenised(changed) and minified(changed) == changed and changed[0] == "[" and changed != "[]"
+    assert (members(changed, len(changed)) is not None) == compact
+
+
 @given(text=st.text(st.sampled_from('{}[],:"\\ue01-.+tfn \n'), max_size=20))
 def test_tokens_accept_what_json_accepts(text: str) -> None:
     try:
@@ -111,3 +127,16 @@ def test_values_come_back_as_written(token: str) -> None:
 def test_shapes_and_values_come_back(message: Message) -> None:
     shape, values = split(message.type, message.body)
     assert filled(shape, values) == message.body
+
+
+@settings(max_examples=200)
+@given(known=messages(), message=messages(), data=st.data())
+def test_what_fits_a_skeleton_is_of_it(known: Message, message: Message, data: st.DataObject) -> None:
+    skeleton, values = skeletons.split(known.type, known.body)
+    segments = skeleton[1:].split(skeletons.HOLE)
+    keys = skeletons.keys_before(segments)
+    others = [data.draw(SCALARS) for _ in values]
+    for body in (known.body, message.body, skeletons.filled(segments, others)):
+        found = skeletons.fitted(segments, keys, body)
+        if found is not None:
+            assert skeletons.split(known.type, body) == (skeleton, found)

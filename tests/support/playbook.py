@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ocppress_codecs.interface import CallLog, CodecName, Side
+from ocppress_codecs.calls import CallLog
+from ocppress_codecs.interface import CodecName, Side
 from ocppress_codecs.registry import open_endpoint
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, action_of
 from ocppress_gateway.core.channel import Channel

@@ -12,8 +12,9 @@ from ocppress_codecs.adaptive import message
 from ocppress_codecs.adaptive.coder import WORK_MAX, ZERO_BYTES_MAX
 from ocppress_codecs.adaptive.model import FIELDS_MAX, SHAPES_MAX
 from ocppress_codecs.adaptive.saving import MODEL_BYTES_MAX, TEXT_BYTES_MAX
+from ocppress_codecs.calls import CallLog
 from ocppress_codecs.errors import DecodeError, IntegrityError, LimitExceeded, Malformed, Truncated
-from ocppress_codecs.interface import FRAME_BYTES_MAX, CallLog, CodecName, Endpoint, Side
+from ocppress_codecs.interface import FRAME_BYTES_MAX, CodecName, Endpoint, Side
 from ocppress_codecs.registry import open_endpoint
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, parse
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING, Final, final
 
+from ocppress_codecs.account import Account
 from ocppress_codecs.adaptive.contexts import (
     COUNT_BITS,
     COUNT_MAX,
@@ -57,16 +58,20 @@ RATES: Final = [65536 * 10 // (10 * count + 16) for count in range(COUNT_MAX + 1
 
 
 class Coder:
-    """What the model sees of a writer or reader. `states` is the table of contexts, `journal` what it takes to undo."""
+    """What the model sees of a writer or reader. `states` is the table of contexts, `journal` what it takes to undo.
 
-    __slots__ = ("charged", "journal", "states", "work_max", "writing")
+    `account` is None unless somebody counts; then the model closes an item after each thing it has coded.
+    """
 
-    def __init__(self, states: array[int], journal: list[int], *, writing: bool, work_max: int) -> None:
+    __slots__ = ("account", "charged", "journal", "states", "work_max", "writing")
+
+    def __init__(self, states: array[int], journal: list[int], *, writing: bool, work_max: int, account: Account | None = None) -> None:
         self.writing: Final[bool] = writing
         self.work_max: Final[int] = work_max
         self.charged: int = 0
         self.states: Final[array[int]] = states
         self.journal: Final[list[int]] = journal
+        self.account: Final[Account | None] = account
 
     def code(self, probability: i64, bit: i64) -> i64:
         """One decision that is 1 with `probability` 65536ths, 32 to 65504."""

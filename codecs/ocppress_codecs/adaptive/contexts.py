@@ -85,6 +85,6 @@ def table_of(states: list[int]) -> array[int]:
 
 def taken_back(states: array[int], journal: list[int]) -> None:
     """Undo what the journal says, the last change first, and empty it."""
-    while journal:
-        entry = journal.pop()
+    for entry in reversed(journal):
         states[entry >> STATE_BITS] = entry & _STATE_MASK
+    journal.clear()

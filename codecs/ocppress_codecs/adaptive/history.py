@@ -6,7 +6,11 @@ bytes to the place behind their last occurrence.
 
 from __future__ import annotations
 
-from typing import Final, final
+from array import array
+from typing import TYPE_CHECKING, Final, final
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 __all__ = ["HISTORY_BYTES_MAX", "PRIOR_INDEX_SIZE", "History", "Source", "index_of"]
 
@@ -20,14 +24,15 @@ PRIOR_INDEX_SIZE: Final = 32768
 _REACH: Final = 4
 
 
-def _slot(text: bytes, end: int, size: int) -> int:
-    four = text[end - 4] << 24 | text[end - 3] << 16 | text[end - 2] << 8 | text[end - 1]
+def _slot(text: bytes, end: i64, size: i64) -> i64:
+    first: i64 = text[end - 4]
+    four = first << 24 | text[end - 3] << 16 | text[end - 2] << 8 | text[end - 1]
     return (four * 0x1E35A7BD >> 20) % size
 
 
-def index_of(text: bytes, size: int) -> list[int]:
-    """For each hash of four bytes the place behind their last occurrence, 0 where there is none."""
-    index = [0] * size
+def index_of(text: bytes, size: int) -> array[int]:
+    """For each hash of four bytes the place behind their last occurrence, 0 where there is none. A place takes two bytes: `text` has less than 64 KiB."""
+    index = array("H", bytes(2 * size))
     for end in range(_REACH, len(text) + 1):
         index[_slot(text, end, size)] = end
     return index
@@ -41,7 +46,7 @@ class Source:
 
     def __init__(self, text: bytes, size: int) -> None:
         self.text: bytes = text
-        self.index: list[int] = index_of(text, size)
+        self.index: array[int] = index_of(text, size)
 
     def find(self, tail: bytes) -> int:
         """The place behind the last occurrence of these four bytes, 0 if the index doesn't know."""
@@ -58,7 +63,7 @@ class History:
     def __init__(self) -> None:
         self.own: Source = Source(b"", _INDEX_SIZE)
         self._kept_text: bytes = b""
-        self._kept_index: list[int] | None = None
+        self._kept_index: array[int] | None = None
         self._journal: list[int] = []
 
     def add(self, data: bytes) -> None:

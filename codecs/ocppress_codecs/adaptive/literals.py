@@ -12,6 +12,7 @@ import re
 from typing import Final
 
 from ocppress_codecs import packing
+from ocppress_codecs.account import Part
 from ocppress_codecs.adaptive.coder import Coder
 from ocppress_codecs.adaptive.contexts import mixed
 from ocppress_codecs.adaptive.model import Model
@@ -38,6 +39,18 @@ _BASE64: Final = 5
 _BARE: Final = 6
 _ZSTD: Final = 7
 
+_WAYS: Final = (
+    "new text",
+    "new UUID",
+    "new hexadecimal, upper case",
+    "new hexadecimal, lower case",
+    "new decimal digits",
+    "new base64",
+    "new token",
+    "new text by zstd",
+)
+"""The kinds of literals for people."""
+
 _UUID_TOKEN: Final = re.compile(r'"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"')
 _HEX_TOKEN: Final = re.compile(r'"(?:(?:[0-9A-F]{2}){4,}|(?:[0-9a-f]{2}){4,})"')
 _DIGITS_TOKEN: Final = re.compile(r'"[0-9]{3,}"')
@@ -53,6 +66,8 @@ def code_literal(coder: Coder, model: Model, token: str, context: int, hint: str
     """
     kind = _kind_of(token) if coder.writing else 0
     kind = code_choice(coder, mixed(context, 21), 3, kind)
+    if coder.account is not None:
+        coder.account.tell(Part.STRINGS, _WAYS[kind])
     if kind == _UUID:
         return _code_uuid(coder, token)
     if kind == _DIGITS:

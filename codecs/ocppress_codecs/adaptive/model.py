@@ -20,7 +20,7 @@ from ocppress_codecs.adaptive.contexts import mixed, taken_back, text_hash
 from ocppress_codecs.adaptive.fields import Field
 from ocppress_codecs.adaptive.history import Source
 from ocppress_codecs.adaptive.plans import Plan, plan_of
-from ocppress_codecs.adaptive.skeletons import HOLE
+from ocppress_codecs.adaptive.skeletons import HOLE, keys_before
 from ocppress_codecs.adaptive.slots import Slots
 from ocppress_codecs.adaptive.successors import Successors
 from ocppress_codecs.rpc import MessageType, action_of
@@ -97,13 +97,14 @@ class Knowledge:
 class Shape:
     """A skeleton with what is derived from it."""
 
-    __slots__ = ("action", "context", "message_type", "plan", "segments", "text_bytes")
+    __slots__ = ("action", "context", "keys", "message_type", "plan", "segments", "text_bytes")
 
     def __init__(self, skeleton: str) -> None:
         """`skeleton` must have passed `first_sight.checked_skeleton`."""
         self.message_type: Final[int] = int(skeleton[0])
         self.action: Final[str] = action_of(MessageType(self.message_type), skeleton[1:].replace(HOLE, "0"))
         self.segments: Final[list[str]] = skeleton[1:].split(HOLE)
+        self.keys: Final[list[str]] = keys_before(self.segments)
         self.plan: Final[Plan] = plan_of(skeleton)
         self.context: Final[int] = text_hash(skeleton)
         self.text_bytes: Final[int] = len(skeleton.encode())

@@ -50,7 +50,9 @@ def knowledge_of(content: bytes) -> Knowledge:
         states.append(probability << COUNT_BITS | count)
         position += 3
     states += [UNKNOWN] * (TABLE_SIZE - KNOWN_SIZE)
-    static = [0 if not p else known_as(p) for p in struct.unpack_from(f">{STATIC_SIZE}H", content, position)]
+    # From a table, so that equal ones are one object.
+    known = [0, *(known_as(probability) for probability in range(1, 4096))]
+    static = [known[probability] for probability in struct.unpack_from(f">{STATIC_SIZE}H", content, position)]
     position += 2 * STATIC_SIZE
     weights: list[list[int]] = []
     for _ in range(SETS):

@@ -21,8 +21,8 @@ from ocppress_codecs.adaptive.contexts import COUNT_BITS, COUNT_MAX, TABLE_SIZE
 from ocppress_codecs.adaptive.fields import CANDIDATES, TIME_CANDIDATES, Field, NumberField, TextField, TimeField
 from ocppress_codecs.adaptive.model import Model, Shape
 from ocppress_codecs.adaptive.slots import Slots
+from ocppress_codecs.calls import CallLog
 from ocppress_codecs.carriage import Progress
-from ocppress_codecs.interface import CallLog
 
 __all__ = [
     "CHAIN_BYTES",

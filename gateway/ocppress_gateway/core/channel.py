@@ -14,8 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from ocppress_codecs.calls import CallLog
 from ocppress_codecs.errors import LimitExceeded
-from ocppress_codecs.interface import FRAME_BYTES_MAX, CallLog, Endpoint
+from ocppress_codecs.interface import FRAME_BYTES_MAX, Endpoint
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion
 from ocppress_gateway.core.clock import LinkClock
 from ocppress_gateway.core.lanes import Outgoing, Relay
