@@ -10,6 +10,7 @@ What breaks a promise is written to the folder that `--out` names. Of the rest, 
 from __future__ import annotations
 
 import argparse
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -35,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
     given_arguments = list(sys.argv[1:] if arguments is None else arguments)
     if given_arguments[:1] == [_INSIDE]:
-        return _fuzz(given_arguments[1], given_arguments[2:])
+        program, question, *rest = given_arguments[1:]
+        return _fuzz(question, [program, *rest])
     from tests.fuzz.corpus import guided_file, read_guided, write_guided
     from tests.fuzz.questions import QUESTIONS, seeds
 
@@ -55,13 +57,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             folder.mkdir()
         for number, data in enumerate([*seeds(options.question), *read_guided(options.question)]):
             (given / str(number)).write_bytes(data)
-        # libFuzzer ends its process, so it has one of its own.
-        command = [sys.executable, "-m", "tests.fuzz.guided", _INSIDE, options.question]
+        # libFuzzer ends its process, and where it merges starts it again by its first argument; so it has one of its own, and a file to start it.
+        command = Path(scratch, "inside")
+        command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m tests.fuzz.guided {_INSIDE} "$0" {options.question} "$@"\n')
+        command.chmod(0o700)
         limits = [f"-max_len={INPUT_BYTES_MAX}", f"-timeout={INPUT_S_MAX}", f"-rss_limit_mb={MEMORY_MIB_MAX}"]
         run = [f"-max_total_time={options.seconds}", f"-seed={options.seed}", f"-artifact_prefix={options.out}/{options.question}-"]
-        failed = subprocess.run([*command, *limits, *run, str(grown), str(given)], check=False).returncode
+        failed = subprocess.run([str(command), *limits, *run, str(grown), str(given)], check=False).returncode
         if options.keep and not failed:
-            subprocess.run([*command, *limits, "-merge=1", str(least), str(given), str(grown)], check=True)
+            subprocess.run([str(command), *limits, "-merge=1", str(least), str(given), str(grown)], check=True)
             kept = [file.read_bytes() for file in least.iterdir()]
             write_guided(options.question, [data for data in kept if len(data) <= KEPT_INPUT_BYTES_MAX])
             print(f"{len(kept)} inputs in {guided_file(options.question)}")
@@ -76,7 +80,7 @@ def _fuzz(question: str, arguments: Sequence[str]) -> int:
         from tests.fuzz.questions import ask
 
     ask(question, b"\x00")
-    atheris.Setup([sys.argv[0], *arguments], lambda data: ask(question, data))
+    atheris.Setup(list(arguments), lambda data: ask(question, data))
     atheris.Fuzz()
     return 0
 

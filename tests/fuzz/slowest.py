@@ -57,9 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{codec}, processor time by size of the frame:")
         for slow in search(codec, options.seconds, options.seed):
             size = len(slow.frame)
-            print(
-                f"    {slow.spent_ms:>9,.2f} ms  {size:>9,} bytes  {slow.spent_ms * 1000 / max(size, 1):>10,.1f} us/byte  {slow.outcome}, {slow.name}, place {slow.place}"
-            )
+            a_byte = slow.spent_ms * 1000 / max(size, 1)
+            where = f"{slow.outcome}, {slow.name}, place {slow.place}"
+            print(f"    {slow.spent_ms:>9,.2f} ms  {size:>9,} bytes  {a_byte:>10,.1f} us/byte  {where}")
     return 0
 
 

@@ -17,7 +17,7 @@ from ocppress_codecs.registry import open_endpoint
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion
 from ocppress_codecs.scalars import scalar_of, token_of
 from ocppress_codecs.shapes import filled, split
-from tests.support.strategies import JSON, NUMBERS, STRINGS, messages
+from tests.support.strategies import JSON, NUMBERS, SCALARS, STRINGS, messages
 
 STEPS = st.lists(st.tuples(st.booleans(), st.lists(messages(), min_size=1, max_size=4)), min_size=1, max_size=6)
 

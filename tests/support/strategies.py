@@ -12,7 +12,7 @@ from ocppress_codecs.rpc import Message, MessageType, OcppVersion, parse
 from tests.support.odd_json import odd_message
 from tests.support.schema_messages import Kind, Size, actions, payload_text, schema_of
 
-__all__ = ["JSON", "NUMBERS", "STRINGS", "any_messages", "messages", "odd_messages", "schema_messages"]
+__all__ = ["JSON", "NUMBERS", "SCALARS", "STRINGS", "any_messages", "messages", "odd_messages", "schema_messages"]
 
 WORDS = st.sampled_from(["status", "Accepted", "timestamp", "value", "transactionId", "Wh", "x", "true"])
 NUMBERS = st.one_of(
