@@ -54,7 +54,7 @@ STRINGS_MAX: Final = 128
 _STRING_CHARACTERS: Final = range(6, 67)
 """Length, quotes included, of the strings remembered: shorter ones are as short by themselves; UUIDs and tokens fit."""
 
-_SCALAR: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"(:?)|-?[0-9][0-9.eE+-]*')
+_SCALAR: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"(:?)|-?[0-9][0-9.eE+-]*')
 
 _Item = TypeVar("_Item")
 

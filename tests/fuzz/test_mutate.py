@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from random import Random
 
@@ -11,13 +12,15 @@ import pytest
 from ocppress_codecs import verbatim
 from ocppress_codecs.carriage import Progress
 from ocppress_codecs.errors import Malformed
-from ocppress_codecs.interface import CodecName
-from ocppress_codecs.rpc import Message
+from ocppress_codecs.interface import CodecName, Side
+from ocppress_codecs.registry import open_endpoint
+from ocppress_codecs.rpc import Message, MessageType, OcppVersion
 from tests.fuzz import mutate
 from tests.fuzz.mutations import mutated
 from tests.fuzz.reproducers import Reproducer, load, replay, save, smallest
 from tests.fuzz.rounds import Found, Tally, play_round
 from tests.fuzz.sessions import NAMES, QUICK_NAMES, session
+from tests.fuzz.slowest import largest_bodies
 
 
 def _watch(_frame: bytes) -> None:
@@ -39,6 +42,21 @@ def test_changed_frames_do_no_harm(codec: CodecName) -> None:
 @pytest.mark.parametrize("codec", CodecName)
 def test_soak_changed_frames_do_no_harm(codec: CodecName, tmp_path: Path) -> None:
     assert mutate.main(["--count", "200000", "--seed", "soak", "--jobs", "2", "--codec", codec, "--out", str(tmp_path)]) == 0
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("codec", CodecName)
+def test_soak_the_largest_texts_take_bounded_memory(codec: CodecName) -> None:
+    for body in largest_bodies()[::4]:
+        edge, cloud = (open_endpoint(codec, OcppVersion.V16, side) for side in Side)
+        frame = edge.encoder.encode([Message(MessageType.CALLRESULT, "", body)])
+        tracemalloc.start()
+        try:
+            cloud.decoder.decode(frame)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < mutate.MEMORY_GROWTH_BYTES_MAX // 2
 
 
 def test_mutations_follow_from_their_seed() -> None:
