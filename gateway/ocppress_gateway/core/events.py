@@ -27,6 +27,7 @@ __all__ = [
     "CsmsText",
     "Effect",
     "Event",
+    "Flush",
     "ForgetStored",
     "Level",
     "LinkClosed",
@@ -41,6 +42,8 @@ __all__ = [
     "PauseStation",
     "RefuseStation",
     "RememberStation",
+    "Replay",
+    "ReplayEnded",
     "ResumeStation",
     "SavePosition",
     "SendCsms",
@@ -137,6 +140,13 @@ class StationGone:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """The operator wants all that is stored of this station sent now."""
+
+    identity: str
+
+
 # --- events of the cloud
 
 
@@ -173,6 +183,13 @@ class CsmsClosed:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The operator wants a dead letter put to the CSMS again; `ReplayEnded` says what came of it."""
+
+    letter: DeadLetter
+
+
 CsmsEvent = CsmsOpened | CsmsRefused | CsmsText | CsmsClosed
 Event = (
     OutboxEvent
@@ -186,6 +203,8 @@ Event = (
     | StationArrived
     | StationText
     | StationGone
+    | Flush
+    | Replay
     | CsmsEvent
 )
 
@@ -369,6 +388,14 @@ class Bury:
     letter: DeadLetter
 
 
+@dataclass(frozen=True, slots=True)
+class ReplayEnded:
+    """The dead letter `key` was answered with CALLRESULT and may be dropped (`reason` None), or is still one, and why."""
+
+    key: int
+    reason: str | None
+
+
 Effect = (
     SendLink
     | CloseLink
@@ -390,4 +417,5 @@ Effect = (
     | LoadPositions
     | SavePosition
     | Bury
+    | ReplayEnded
 )
