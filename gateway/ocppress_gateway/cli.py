@@ -17,14 +17,15 @@ from ocppress_gateway import __version__
 from ocppress_gateway.config import CloudConfig, EdgeConfig, effective_json, load_cloud, load_edge
 from ocppress_gateway.control import commands as control_commands
 from ocppress_gateway.demo import command as demo_command
-from ocppress_gateway.errors import ConfigError, GatewayError, UsageError
+from ocppress_gateway.errors import ConfigError, GatewayError, RequestRefused, UsageError
 from ocppress_gateway.log import set_up
 from ocppress_gateway.provisioning import command as ca_command
 from ocppress_gateway.tools import commands as tools_commands
 
-__all__ = ["CONFIG", "INTERNAL", "INTERRUPTED", "OK", "UNAVAILABLE", "USAGE", "build_parser", "main"]
+__all__ = ["CONFIG", "INTERNAL", "INTERRUPTED", "OK", "REFUSED", "UNAVAILABLE", "USAGE", "build_parser", "main"]
 
 OK: Final = 0
+REFUSED: Final = 1
 USAGE: Final = 2
 UNAVAILABLE: Final = 69
 INTERNAL: Final = 70
@@ -127,5 +128,7 @@ def _exit_code(error: GatewayError) -> int:
             return CONFIG
         case UsageError():
             return USAGE
+        case RequestRefused():
+            return REFUSED
         case _:
             return UNAVAILABLE

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from ocppress_gateway import __version__
 from ocppress_gateway.control.protocol import Answer, DeadDrop, DeadList, DeadReplay, DeadShow, Drain, Request, Status
-from ocppress_gateway.core.events import Event, Replay, ReplayEnded
+from ocppress_gateway.core.events import Event, Level, Replay, ReplayEnded
 from ocppress_gateway.core.stored import DeadLetter
 from ocppress_gateway.core.views import CloudView
 from ocppress_gateway.positions.base import Positions
@@ -29,13 +29,15 @@ class CloudOperator:
         *,
         post: Callable[[Event], None],
         csms: str,
+        say: Callable[..., None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`view` is the machine's, `post` gives it an event, `csms` is the CSMS's URL. After this you must pass it each `ReplayEnded`."""
+        """`view` is the machine's, `post` gives it an event, `csms` is the CSMS's URL, `say` logs. After this you must pass it each `ReplayEnded`."""
         self._view = view
         self._positions = positions
         self._post = post
         self._csms = csms
+        self._say = say
         self._clock = clock
         self._began_at = clock()
         self._replays: dict[int, asyncio.Future[str | None]] = {}
@@ -57,6 +59,7 @@ class CloudOperator:
             case DeadDrop():
                 if not await self._drop(request.key):
                     return _no_letter(request.key)
+                self._say(Level.WARNING, "the operator has dropped a dead letter", key=request.key)
                 return Answer(lines=[f"dead letter {request.key} dropped"], data={"key": request.key, "dropped": True})
             case Drain():
                 return Answer(error="outboxes are the edges': ask the station's, with --config edge.toml")

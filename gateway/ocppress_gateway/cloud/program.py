@@ -77,7 +77,7 @@ class CloudProgram(Program):
         self._positions = None if positions is None else PositionsWorker(positions, self._reported)
         self._operator: CloudOperator | None = None
         if self._positions is not None and view is not None:
-            self._operator = CloudOperator(view, self._positions, post=self._driver.post_now, csms=csms_url, clock=clock)
+            self._operator = CloudOperator(view, self._positions, post=self._driver.post_now, csms=csms_url, say=self._say, clock=clock)
         self._csms = CsmsClient(self._driver, self._spawn, url=csms_url, connect_timeout_s=connect_timeout_s, ssl_context=csms_ssl_context)
 
     def _execute(self, effect: Effect) -> None:

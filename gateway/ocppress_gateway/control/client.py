@@ -8,7 +8,7 @@ from typing import Final
 
 from ocppress_gateway.control.place import CONNECT_S, check_path
 from ocppress_gateway.control.protocol import ANSWER_BYTES_MAX, Answer, Request, read_answer, write_line
-from ocppress_gateway.errors import GatewayError
+from ocppress_gateway.errors import GatewayError, RequestRefused
 
 __all__ = ["ANSWER_S", "ask"]
 
@@ -21,7 +21,7 @@ _CHUNK_BYTES: Final = 64 * 1024
 def ask(path: Path, request: Request, *, what: str, answer_s: float = ANSWER_S) -> Answer:
     """Put a request to the program whose socket is at `path`; `what` names it for people.
 
-    Raises `GatewayError` if it isn't running, doesn't answer, or says that it can't.
+    Raises `GatewayError` if it isn't running or doesn't answer, `RequestRefused` with its reason if it does.
     """
     check_path(path)
     try:
@@ -35,7 +35,7 @@ def ask(path: Path, request: Request, *, what: str, answer_s: float = ANSWER_S) 
         raise GatewayError(f"no {what} is running with the state folder {path.parent}") from error
     except PermissionError as error:
         raise GatewayError(f"{path}: only the user who runs the {what} may ask it") from error
-    except TimeoutError as error:
+    except (TimeoutError, BlockingIOError) as error:
         raise GatewayError(f"the {what} doesn't answer") from error
     except OSError as error:
         raise GatewayError(f"{path}: {error.strerror or error}") from error
@@ -44,7 +44,7 @@ def ask(path: Path, request: Request, *, what: str, answer_s: float = ANSWER_S) 
     except ValueError as error:
         raise GatewayError(f"the {what} broke off, or is of another version") from error
     if answer.error is not None:
-        raise GatewayError(answer.error)
+        raise RequestRefused(answer.error)
     return answer
 
 

@@ -80,7 +80,7 @@ def add_drain_parser(edge: argparse.ArgumentParser) -> None:
     drain = actions.add_parser(
         "drain",
         help="send all that is stored of a station now",
-        description="Have a running edge send all that it has stored of a station, and wait until the CSMS has answered it. The exit code is 1 if it hasn't in time.",
+        description="Have a running edge send all that it has stored of a station, and wait until the CSMS has answered it; the exit code is 1 if not all is.",
     )
     drain.add_argument("station", type=_identity, metavar="STATION")
     drain.add_argument("--config", type=Path, default=argparse.SUPPRESS, metavar="FILE", help="the edge's configuration, edge.toml")
@@ -179,11 +179,8 @@ def _drain(args: argparse.Namespace) -> int:
         else:
             data = _asked(config, Drain(station=args.station, look=True), "edge").data
     drained = not data["undelivered"]
-    if drained:
-        words = f"{args.station}: nothing is left"
-    else:
-        words = f"{args.station}: {data['undelivered']} left after {args.timeout_s:g} s"
-    _print(args, Answer(lines=[words], data={**data, "drained": drained}))
+    words = "nothing is left" if drained else f"{data['undelivered']} left after {args.timeout_s:g} s"
+    _print(args, Answer(lines=[f"{args.station}: {words}"], data={**data, "drained": drained}))
     return 0 if drained else 1
 
 

@@ -70,6 +70,6 @@ def _remove_stale(path: Path) -> None:
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
             return
-        except TimeoutError:
-            pass
+        except (TimeoutError, BlockingIOError):
+            pass  # its backlog is full
     raise GatewayError(f"{path}: another process listens there")

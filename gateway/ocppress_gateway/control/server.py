@@ -20,6 +20,9 @@ __all__ = ["CONNECTIONS_MAX", "ControlServer"]
 CONNECTIONS_MAX: Final = 8
 """People and a monitor; more are told so, and go."""
 
+CROWD_MAX: Final = 4 * CONNECTIONS_MAX
+"""Connections that still get an answer, if only that; more are closed."""
+
 REQUEST_S: Final = 5.0
 """A request is written in one go."""
 
@@ -40,8 +43,6 @@ class ControlServer:
         self._logger = logger
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
-        self._request_s = REQUEST_S
-        self._send_s = SEND_S
 
     async def start(self) -> None:
         """Listen; raises `GatewayError` if that can't be."""
@@ -64,11 +65,9 @@ class ControlServer:
         task = asyncio.current_task()
         assert task is not None
         try:
-            if len(self._connections) >= CONNECTIONS_MAX:
-                await self._send(writer, Answer(error=f"busy: {CONNECTIONS_MAX} others ask already"))
-                return
             self._connections.add(task)
-            await self._converse(reader, writer)
+            if len(self._connections) <= CROWD_MAX:
+                await self._converse(reader, writer)
         except asyncio.CancelledError:
             return  # by `close`: asyncio would log it as an error
         finally:
@@ -80,12 +79,12 @@ class ControlServer:
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            async with asyncio.timeout(self._request_s):
+            async with asyncio.timeout(REQUEST_S):
                 line = await reader.readuntil(b"\n")
-        except asyncio.LimitOverrunError:
-            await self._send(writer, Answer(error=f"not understood: longer than {REQUEST_BYTES_MAX} bytes"))
+        except (asyncio.LimitOverrunError, asyncio.IncompleteReadError, TimeoutError, ConnectionError):
             return
-        except (asyncio.IncompleteReadError, TimeoutError, ConnectionError):
+        if len(self._connections) > CONNECTIONS_MAX:
+            await self._send(writer, Answer(error=f"busy: {CONNECTIONS_MAX} others ask already"))
             return
         try:
             request = read_request(line)
@@ -115,7 +114,7 @@ class ControlServer:
             line = write_line(Answer(error=f"the answer is longer than {ANSWER_BYTES_MAX} bytes"))
         with contextlib.suppress(ConnectionError, TimeoutError):
             writer.write(line)
-            async with asyncio.timeout(self._send_s):
+            async with asyncio.timeout(SEND_S):
                 await _drained(writer)
 
 

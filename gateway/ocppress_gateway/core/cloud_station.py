@@ -235,7 +235,8 @@ class CloudStation(Conversation):
     def _answer_taken(self, call: OutgoingCall, answer: Message, now: float, out: list[Effect]) -> None:
         if call.letter is not None:
             self._replays.pop(call.letter.key, None)
-            code = "" if answer.type is MessageType.CALLRESULT else error_of(answer)[0]
+            code = "" if answer.type is MessageType.CALLRESULT else error_of(answer)[0] or "an error without a code"
+            out.append(self._note(Level.INFO, "a dead letter was answered", action=call.message.action, key=call.letter.key, error=code))
             out.append(ReplayEnded(call.letter.key, f"the CSMS refused it again: {code}" if code else None))
             return
         if call.stored is not None:

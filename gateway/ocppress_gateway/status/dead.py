@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from ocppress_codecs.jsontext import JsonError
 from ocppress_codecs.rpc import MessageType, action_of
 from ocppress_gateway.core.stored import DeadLetter
-from ocppress_gateway.masking import MASK, elided, masked, printable
+from ocppress_gateway.masking import MASK, elided, masked, printable, secrets_of
 from ocppress_gateway.status.words import moment, table
 
 __all__ = ["letter_data", "letter_lines", "letters_lines"]
@@ -36,7 +37,7 @@ def letter_lines(letter: DeadLetter, *, full: bool) -> list[str]:
         f"dead letter {letter.key} of {letter.identity}, OCPP {letter.version}",
         f"{_action(letter)}, message id {printable(letter.message_id)}",
         f"given up {moment(letter.at_s)} after attempt {letter.attempts}: {printable(letter.error_code) or 'no answer'}",
-        *([f"the CSMS says: {elided(printable(letter.error_description), 400)}"] if letter.error_description else []),
+        *([f"the CSMS says: {elided(printable(_description(letter, full=full)), 400)}"] if letter.error_description else []),
         "",
         printable(_shown(letter, full=full)),
     ]
@@ -55,7 +56,7 @@ def letter_data(letter: DeadLetter, *, body: bool = False, full: bool = False) -
         "at_s": letter.at_s,
     }
     if body:
-        data |= {"error_description": letter.error_description, "body": _shown(letter, full=full), "masked": not full}
+        data |= {"error_description": _description(letter, full=full), "body": _shown(letter, full=full), "masked": not full}
     return data
 
 
@@ -70,3 +71,17 @@ def _shown(letter: DeadLetter, *, full: bool) -> str:
         return masked(letter.body)
     except JsonError:
         return MASK
+
+
+def _description(letter: DeadLetter, *, full: bool) -> str:
+    """What the CSMS wrote, which may repeat a secret of the letter."""
+    text = letter.error_description
+    if full or not text:
+        return text
+    try:
+        secrets = {str(json.loads(token)) for token in secrets_of(letter.body)}
+    except JsonError:
+        return MASK
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return text

@@ -39,7 +39,7 @@ def edge_lines(status: EdgeStatus, station: str | None = None) -> list[str]:
     return [
         f"edge {status.version}, up {age(status.uptime_s)}",
         *_link_lines(status),
-        *_outbox_lines(status.outbox),
+        *_outbox_lines(status.outbox, sum(one.undelivered for one in status.view.stations)),
         "",
         *_station_lines([one for one in status.view.stations if station in (None, one.identity)]),
         "",
@@ -88,14 +88,13 @@ def _link_lines(status: EdgeStatus) -> Iterator[str]:
         )
 
 
-def _outbox_lines(outbox: OutboxMeasure | None) -> Iterator[str]:
+def _outbox_lines(outbox: OutboxMeasure | None, undelivered: int) -> Iterator[str]:
     if outbox is None:
         yield "outbox: none, nothing is answered early"
         return
-    oldest = (
-        "" if outbox.oldest_stored_at_s is None else f", the oldest of {moment(outbox.oldest_stored_at_s)} ({age(outbox.oldest_age_s)} ago)"
-    )
-    yield f"outbox: {count(outbox.messages, 'message')}, {size(outbox.message_bytes)}{oldest}"
+    yield f"outbox: {count(undelivered, 'message')} to be delivered; on disk {outbox.messages:,}, {size(outbox.message_bytes)}"
+    if outbox.oldest_stored_at_s is not None:
+        yield f"  the oldest came {moment(outbox.oldest_stored_at_s)}, {age(outbox.oldest_age_s)} ago"
     if outbox.trouble is not None:
         yield f"  TROUBLE, nothing is answered early: {outbox.trouble}"
     written = "unknown" if outbox.written_bytes is None else size(outbox.written_bytes)
