@@ -39,6 +39,8 @@ from ocppress_gateway.core.events import (
     LoadPositions,
     Note,
     OpenCsms,
+    Replay,
+    ReplayEnded,
     SendLink,
     Stop,
     Tick,
@@ -61,6 +63,7 @@ from ocppress_gateway.core.parts import (
     RenewedClock,
     StationWelcome,
     TakeClock,
+    TellDelivered,
     Verdict,
     Welcome,
     for_people,
@@ -76,6 +79,7 @@ from ocppress_gateway.core.stored import (
     PositionsOpened,
     PositionsTrouble,
 )
+from ocppress_gateway.core.views import CloudEdgeView, CloudView
 
 __all__ = ["ANY_STATION", "CloudMachine", "CloudSettings"]
 
@@ -124,6 +128,7 @@ class _Edge:
     incarnation: bytes = b""
     """Of its outbox; empty where it has none."""
     link: int | None = None
+    up_at: float = 0.0
     lost_at: float | None = None
 
 
@@ -152,6 +157,8 @@ class CloudMachine:
         self._by_socket: dict[int, tuple[_Edge, CloudStation]] = {}
         self._loading: dict[str, tuple[_Edge, CloudStation]] = {}
         """Stations whose positions are being read, by identity."""
+        self._replaying: list[CloudStation] = []
+        """Stations that may have dead letters under way."""
         self._sockets = 0
         self._ids = 0
         self._id_prefix = ""
@@ -204,6 +211,8 @@ class CloudMachine:
                     out.append(self._note(Level.ERROR, "what the CSMS has answered is forgotten, some is sent again", reason=event.fault))
             case PositionsTrouble():
                 self._trouble(event, out)
+            case Replay():
+                self._replay(event, now, out)
             case Stop():
                 self._stop(now, out)
             case Tick():
@@ -211,6 +220,7 @@ class CloudMachine:
             case _:
                 raise TypeError(f"the cloud has no {type(event).__name__}")
         self._expire(now, out)
+        self._replaying = [station for station in self._replaying if station.end_replays(out)]
         for link in self._links.values():
             self._flush(link, now, out)
         return out
@@ -241,6 +251,24 @@ class CloudMachine:
                 if deadline is not None:
                     times.append(deadline)
         return min(times, default=None)
+
+    def view(self, now: float) -> CloudView:
+        """For status."""
+        return CloudView(
+            edges=tuple(
+                CloudEdgeView(
+                    name=edge.name,
+                    up_s=None if edge.link is None else now - edge.up_at,
+                    down_s=None if edge.lost_at is None else now - edge.lost_at,
+                    codec=edge.codec.value,
+                    stations=sum(station.state is not CsmsState.CLOSED for station in edge.stations.values()),
+                )
+                for edge in self._edges.values()
+            ),
+            never_seen=tuple(name for name in self.settings.edges if name not in self._edges),
+            stations=tuple(station.view(edge.name, now) for edge in self._edges.values() for station in edge.stations.values()),
+            counters=self.counters.view(),
+        )
 
     # --- links
 
@@ -308,6 +336,10 @@ class CloudMachine:
                 station = link.edge.slots.get(part.slot)
                 if station is not None and station.attachment == part.attachment and station.state is not CsmsState.CLOSED:
                     self._shut(station, 1000, "the station has gone", out)
+            case TellDelivered():
+                station = link.edge.slots.get(part.slot)
+                if station is not None and station.delivery is not None:
+                    station.delivery.await_all()
             case TakeClock():
                 link.session.clock_taken(now)
             case RenewedClock():
@@ -374,6 +406,7 @@ class CloudMachine:
             self._close_link(self._links[edge.link], "the same edge has connected again", out)
         link.edge = edge
         edge.link = link.session.link
+        edge.up_at = now
         edge.lost_at = None
         edge.slots = {}
         edge.codec = CodecName(codec)
@@ -527,6 +560,15 @@ class CloudMachine:
             out.append(self._note(Level.INFO, "the store of positions works again"))
         else:
             out.append(self._note(Level.ERROR, "the store of positions is in trouble, stored messages wait", reason=event.reason))
+
+    def _replay(self, event: Replay, now: float, out: list[Effect]) -> None:
+        stations = [edge.stations[event.letter.identity] for edge in self._edges.values() if event.letter.identity in edge.stations]
+        station = next((station for station in stations if station.socket_open), None)
+        if station is None:
+            out.append(ReplayEnded(event.letter.key, "the station's CSMS socket isn't open"))
+        else:
+            station.replay(event.letter, now, out)
+            self._replaying.append(station)
 
     # --- CSMS sockets
 

@@ -20,7 +20,7 @@ from ocppress_codecs.rpc import OcppVersion
 from ocppress_gateway.core.channel import Channel, actions_of
 from ocppress_gateway.core.clock import LinkClock
 from ocppress_gateway.core.conversation import Conversation, Counters
-from ocppress_gateway.core.edge_station import STORE_PAUSE_S, EarlyAnswers, EdgeStation, StationEvent, StationState
+from ocppress_gateway.core.edge_station import STORE_PAUSE_S, EarlyAnswers, EdgeStation, StationEvent, StationState, absent_view
 from ocppress_gateway.core.events import (
     AdmitStation,
     CloseLink,
@@ -63,6 +63,7 @@ from ocppress_gateway.core.parts import (
     PartError,
     Piece,
     RenewedClock,
+    TellDelivered,
     Verdict,
     Welcome,
     read_parts,
@@ -70,6 +71,7 @@ from ocppress_gateway.core.parts import (
 from ocppress_gateway.core.policy import NO_OVERRIDES, Overrides
 from ocppress_gateway.core.session import LinkSession, SessionEvent, SessionState
 from ocppress_gateway.core.stored import Loaded, NotStored, OutboxOpened, OutboxTrouble, StationRecord, Stored
+from ocppress_gateway.core.views import EdgeView, LinkView
 
 __all__ = ["EdgeMachine", "EdgeSettings"]
 
@@ -158,6 +160,7 @@ class EdgeMachine:
     _attempts: int = 0
     _dial_at: float = 0.0
     _lost_at: float | None = None
+    _up_at: float = 0.0
     _attachments: int = 0
     _ids: int = 0
     _id_prefix: str = ""
@@ -213,9 +216,8 @@ class EdgeMachine:
                 else:
                     out.append(self._note(Level.ERROR, "the outbox is in trouble, stations keep what is new", reason=event.reason))
             case Flush():
-                for station in self._stations.values():
-                    if event.identity in ("", station.identity):
-                        station.lanes.hurry()
+                for identity in [event.identity] if event.identity else list(self._stations):
+                    self._flush_station(identity, now)
             case Stop():
                 self._stop(now, out)
             case Tick():
@@ -255,6 +257,27 @@ class EdgeMachine:
             if deadline is not None:
                 times.append(deadline)
         return min(times, default=None)
+
+    def view(self, now: float) -> EdgeView:
+        """For status."""
+        session = self._session
+        is_open = session is not None and session.is_open
+        waits = session is None and self._outbox_open and not self._stopping
+        return EdgeView(
+            link=LinkView(
+                state="down" if session is None else session.state.value,
+                up_s=now - self._up_at if is_open else None,
+                down_s=None if self._lost_at is None else now - self._lost_at,
+                retry_in_s=max(0.0, self._dial_at - now) if waits else None,
+                codec=self._codec.value if is_open else "",
+                connections=self._links,
+            ),
+            stations=(
+                *(station.view(now) for station in self._stations.values()),
+                *(absent_view(record) for record in self._records.values() if record.newest != record.delivered),
+            ),
+            counters=self.counters.view(),
+        )
 
     # --- stations
 
@@ -383,6 +406,15 @@ class EdgeMachine:
         out.append(RefuseStation(socket, status, reason))
 
     # --- the outbox
+
+    def _flush_station(self, identity: str, now: float) -> None:
+        """Somebody waits until nothing of this station is left: send it, and ask what the CSMS has answered of it."""
+        station = self._stations.get(identity)
+        if station is None:
+            return
+        station.lanes.hurry()
+        if self._session is not None and self._session.is_open and station.channel is not None and station.lanes.undelivered:
+            self._session.control(TellDelivered(station.slot), now)
 
     def _outbox_opened(self, event: OutboxOpened, now: float, out: list[Effect]) -> None:
         if event.fault is not None:
@@ -587,6 +619,7 @@ class EdgeMachine:
         self._codec = CodecName(welcome.codec)
         self._attempts = 0
         self._lost_at = None
+        self._up_at = now
         resumed = 0
         for (station, known), answer in zip(self._greeted, welcome.stations, strict=True):
             channel = station.channel

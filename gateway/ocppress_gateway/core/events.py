@@ -44,6 +44,8 @@ __all__ = [
     "PauseStation",
     "RefuseStation",
     "RememberStation",
+    "Replay",
+    "ReplayEnded",
     "ResumeStation",
     "SavePosition",
     "SendCsms",
@@ -183,6 +185,13 @@ class CsmsClosed:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The operator wants a dead letter put to the CSMS again; `ReplayEnded` says what came of it."""
+
+    letter: DeadLetter
+
+
 CsmsEvent = CsmsOpened | CsmsRefused | CsmsText | CsmsClosed
 Event = (
     OutboxEvent
@@ -197,6 +206,7 @@ Event = (
     | StationArrived
     | StationText
     | StationGone
+    | Replay
     | CsmsEvent
 )
 
@@ -390,6 +400,14 @@ class Bury:
     letter: DeadLetter
 
 
+@dataclass(frozen=True, slots=True)
+class ReplayEnded:
+    """The dead letter `key` was answered with CALLRESULT and may be dropped (`reason` None), or is still one, and why."""
+
+    key: int
+    reason: str | None
+
+
 Effect = (
     SendLink
     | LinkHeard
@@ -412,4 +430,5 @@ Effect = (
     | LoadPositions
     | SavePosition
     | Bury
+    | ReplayEnded
 )

@@ -47,6 +47,7 @@ __all__ = [
     "RenewedClock",
     "StationWelcome",
     "TakeClock",
+    "TellDelivered",
     "Verdict",
     "Welcome",
     "for_people",
@@ -245,7 +246,13 @@ class CsmsTime(_Control, frozen=True):
     unix_ms: Annotated[int, msgspec.Meta(ge=0, lt=2**48)]
 
 
-Control = Hello | Welcome | Attach | Verdict | Detach | Eject | Goodbye | TakeClock | RenewedClock | Delivered | CsmsTime
+class TellDelivered(_Control, frozen=True):
+    """Edge to cloud: somebody waits for `Delivered`; send it by itself once the CSMS has answered all that was received."""
+
+    slot: Slot
+
+
+Control = Hello | Welcome | Attach | Verdict | Detach | Eject | Goodbye | TakeClock | RenewedClock | Delivered | CsmsTime | TellDelivered
 Part = FramePart | Piece | Ack | Control
 
 _KINDS: Final[dict[int, type[_Control]]] = {
@@ -260,6 +267,7 @@ _KINDS: Final[dict[int, type[_Control]]] = {
     9: RenewedClock,
     10: Delivered,
     11: CsmsTime,
+    12: TellDelivered,
 }
 _KIND_OF: Final = {control: kind for kind, control in _KINDS.items()}
 
