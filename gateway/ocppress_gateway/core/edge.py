@@ -20,13 +20,14 @@ from ocppress_codecs.rpc import OcppVersion
 from ocppress_gateway.core.channel import Channel, actions_of
 from ocppress_gateway.core.clock import LinkClock
 from ocppress_gateway.core.conversation import Conversation, Counters
-from ocppress_gateway.core.edge_station import STORE_PAUSE_S, EarlyAnswers, EdgeStation, StationEvent, StationState
+from ocppress_gateway.core.edge_station import STORE_PAUSE_S, URGENT_DELAY_S, EarlyAnswers, EdgeStation, StationEvent, StationState
 from ocppress_gateway.core.events import (
     AdmitStation,
     CloseLink,
     CloseStation,
     Effect,
     Event,
+    Flush,
     Level,
     LinkClosed,
     LinkHeard,
@@ -97,6 +98,8 @@ class EdgeSettings:
     reconnect_max_s: float
     outbox: bool = False
     """Whether there will be an outbox: then nothing begins before it is open."""
+    urgent_s: float = URGENT_DELAY_S
+    """How long what is urgent waits for company (rule R5)."""
     overrides: Overrides = NO_OVERRIDES
     serves_offline: bool = False
     """Stations' sockets are kept while the link is down, rather than closed after `link_grace_s`."""
@@ -163,7 +166,9 @@ class EdgeMachine:
     _left: bool = False
 
     def __post_init__(self) -> None:
-        self._early = EarlyAnswers(self.settings.overrides, self.freshness.delay_s, self.wall_s, self.freshness.smart_charging)
+        self._early = EarlyAnswers(
+            self.settings.overrides, self.freshness.delay_s, self.wall_s, self.freshness.smart_charging, self.settings.urgent_s
+        )
         self._outbox_open = not self.settings.outbox
 
     # --- the machine's two faces
@@ -207,6 +212,8 @@ class EdgeMachine:
                     out.append(self._note(Level.INFO, "the outbox works again"))
                 else:
                     out.append(self._note(Level.ERROR, "the outbox is in trouble, stations keep what is new", reason=event.reason))
+            case Flush():
+                self._flush_station(event.identity, now)
             case Stop():
                 self._stop(now, out)
             case Tick():
@@ -374,6 +381,12 @@ class EdgeMachine:
         out.append(RefuseStation(socket, status, reason))
 
     # --- the outbox
+
+    def _flush_station(self, identity: str, now: float) -> None:
+        """Somebody waits until nothing of this station is left."""
+        station = self._stations.get(identity)
+        if station is not None:
+            station.lanes.hurry()
 
     def _outbox_opened(self, event: OutboxOpened, now: float, out: list[Effect]) -> None:
         if event.fault is not None:

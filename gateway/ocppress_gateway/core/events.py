@@ -28,6 +28,7 @@ __all__ = [
     "CsmsText",
     "Effect",
     "Event",
+    "Flush",
     "ForgetStored",
     "Level",
     "LinkClosed",
@@ -139,6 +140,13 @@ class StationGone:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """The operator wants all that is stored of this station sent now."""
+
+    identity: str
+
+
 # --- events of the cloud
 
 
@@ -188,6 +196,7 @@ Event = (
     | StationArrived
     | StationText
     | StationGone
+    | Flush
     | CsmsEvent
 )
 

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from ocppress_gateway.core.plan import PlanName
+
 __all__ = ["add_parser"]
 
 OK: Final = 0
@@ -38,7 +40,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--json", action="store_true", help="one line of JSON on standard output at the end; the month projected is the home charger's"
     )
     parser.add_argument("--trace", type=Path, metavar="FILE", help="replay this recording too")
-    parser.add_argument("--plan", choices=["transparent"], default="transparent", help="freshness against bytes (default: %(default)s)")
+    parser.add_argument(
+        "--plan",
+        type=PlanName,
+        choices=list(PlanName),
+        default=PlanName.SAVER,
+        help="freshness against bytes, as in edge.toml (default: %(default)s, the one with the fewest bytes)",
+    )
     parser.set_defaults(func=_demo)
 
 

@@ -17,6 +17,7 @@ from ocppress_gateway.core.events import (
     CloseLink,
     CloseStation,
     Effect,
+    Flush,
     ForgetStored,
     Level,
     LinkHeard,
@@ -96,6 +97,10 @@ class EdgeProgram(Program):
         """What to enter in a station that appends its identity by itself; with `/IDENTITY` in one that doesn't."""
         host = "THIS-HOST" if self._host in _ANY_HOST else f"[{self._host}]" if ":" in self._host else self._host
         return f"{self._scheme}://{host}:{self.port}"
+
+    def flush(self, identity: str) -> None:
+        """Let what is stored of a station wait no longer."""
+        self._driver.post_now(Flush(identity))
 
     def _execute(self, effect: Effect) -> None:
         match effect:
