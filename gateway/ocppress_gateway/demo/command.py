@@ -29,9 +29,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "demo",
         help="see it work, in one process",
-        description="Stations that replay recorded traffic, edge, cloud and a small CSMS in one process, with a live table of bytes. Time is"
-        " compressed. Without --duration-s it ends by itself after about half a minute, when each recording and three days of a home charger"
-        " have been played once; Ctrl-C ends it earlier. Exit code 1: not every message arrived exactly.",
+        description="Stations that replay recorded traffic, edges, cloud and a small CSMS in one process, with a live table of bytes. Time is"
+        " compressed, and with it how long a message may wait. Without --duration-s it ends by itself after about half a minute, when each"
+        " recording and three days of a home charger have been played once; Ctrl-C ends it earlier. Exit code 1: not every message arrived"
+        " exactly.",
     )
     parser.add_argument(
         "--duration-s", type=_duration, metavar="N", help="end after this many seconds at the latest; the home charger goes on until then"

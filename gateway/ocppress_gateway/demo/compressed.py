@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Final
 
 from ocppress_gateway.core.plan import Plan, PlanName, PlanSettings
@@ -20,14 +20,14 @@ BUDGET_BYTES: Final = 25_000_000
 class CompressedPlan:
     """A plan as `EdgeMachine` asks it. What the plan itself remembers, such as the hour after a charging profile, isn't compressed."""
 
-    def __init__(self, name: PlanName, speeds: Mapping[str, float]) -> None:
-        """`speeds`: by identity, seconds of the station's time in a second."""
+    def __init__(self, name: PlanName, speed: Callable[[str], float]) -> None:
+        """`speed`: seconds of this station's time that pass in a second at present."""
         self._plan = Plan(PlanSettings(name, BUDGET_BYTES), keepalive_s=KEEPALIVE_S, now=time.monotonic())
-        self._speeds = speeds
+        self._speed = speed
 
     def delay_s(self, identity: str, now: float) -> float | None:
         delay_s = self._plan.delay_s(identity, now)
-        return None if delay_s is None else delay_s / self._speeds[identity]
+        return None if delay_s is None else delay_s / self._speed(identity)
 
     def smart_charging(self, identity: str, now: float) -> None:
         self._plan.smart_charging(identity, now)

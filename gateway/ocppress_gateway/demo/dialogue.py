@@ -52,7 +52,7 @@ async def play(
     csms: End,
     account: Account,
     closing: Closing,
-    delay_s: float = 0.0,
+    delay_s: Callable[[], float] = lambda: 0.0,
     flush: Callable[[], None] = lambda: None,
 ) -> None:
     """Play a script `speed` times as fast as it was recorded, to its end or until `closing` says stop; `account.trouble` says why it
@@ -98,7 +98,7 @@ class _Dialogue:
 
     # --- saying
 
-    async def play(self, delay_s: float) -> None:
+    async def play(self, delay_s: Callable[[], float]) -> None:
         loop = asyncio.get_running_loop()
         begun_at = loop.time()
         first_s: float | None = None
@@ -106,7 +106,7 @@ class _Dialogue:
             first_s = turn.at_s if first_s is None else first_s
             await self._pause_until(begun_at + (turn.at_s - first_s) / self._speed)
             if turn.direction is Direction.UP and turn.begins:
-                await self._not_far_behind(delay_s + BEHIND_S)
+                await self._not_far_behind(delay_s() + BEHIND_S)
             if self._closing.stop.is_set():
                 if not self._open:
                     return

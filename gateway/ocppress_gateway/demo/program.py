@@ -110,7 +110,7 @@ class _Run:
                     csms=csms,
                     account=account,
                     closing=closing,
-                    delay_s=world.delay_s(role),
+                    delay_s=lambda: world.delay_s(role),
                     flush=lambda: world.flush(role),
                 )
         except GatewayError as error:

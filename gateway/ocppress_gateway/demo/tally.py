@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -25,6 +26,9 @@ from ocppress_gateway.cost.wire import DAY_S, PLAIN_HANDSHAKE, ByteCount, Condit
 from ocppress_gateway.workloads.traces import Direction
 
 __all__ = ["Account", "LinkLayers", "LinkTap", "Tally", "connection_ip_bytes", "network_conditions"]
+
+PACE_TURNS: Final = 16
+"""Messages from which the replay's present speed is taken: what a machine with much else to do makes of the speed that was wanted."""
 
 PACE_S_MIN: Final = 3600.0
 """Played time from which there is a pace to speak of: a month made of a test of some seconds is none."""
@@ -51,6 +55,8 @@ class Account:
         self.heartbeats_of_cloud = 0
         """Heartbeats that the CSMS has got from the cloud itself."""
         self._clock = clock
+        self._said: deque[tuple[float, float]] = deque(maxlen=PACE_TURNS)
+        """The last messages' times, in the recording and by the clock."""
         self._time = (0.0, 0.0, 0.0, 0.0)
         """In the recording: a time, and when time stands still again; when that was by the clock, and the speed."""
         self.wall_s = 0.0
@@ -76,10 +82,16 @@ class Account:
     def time_stands(self, at_s: float) -> None:
         """In the recording it is `at_s`, until what is under way has arrived: that takes as long as it does here."""
         self._time = at_s, at_s, self._clock(), 0.0
+        self._said.append((at_s, self._clock()))
 
     def time_passes(self, at_s: float, next_s: float, speed: float) -> None:
         """Nothing is under way: `speed` times as fast from `at_s` on, and no further than the next message at `next_s`."""
         self._time = at_s, next_s, self._clock(), speed
+
+    def speed(self, wanted: float) -> float:
+        """Seconds of the recording that pass in a second now, where `wanted` were to."""
+        (first_s, first_at), (last_s, last_at) = (self._said[0], self._said[-1]) if self._said else ((0.0, 0.0), (0.0, 0.0))
+        return min(wanted, (last_s - first_s) / (last_at - first_at)) if last_s > first_s and last_at > first_at else wanted
 
     @property
     def now_s(self) -> float:

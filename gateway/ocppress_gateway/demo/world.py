@@ -100,7 +100,8 @@ async def open_world(folder: Path, tally: Tally, roles: Sequence[Role], plan: Pl
         for edge, behind in stations.items():
             make_edge_folder(authority, edge, stations=[role.identity for role in behind], cloud_url=None, now=now)
         cloud_url = await _open_cloud(stack, load_cloud(authority / "cloud" / "cloud.toml"))
-        plans = {edge: CompressedPlan(plan, {role.identity: role.speed for role in behind}) for edge, behind in stations.items()}
+        wanted = {role.identity: role.speed for role in roles}
+        plans = {edge: CompressedPlan(plan, lambda identity: tally.accounts[identity].speed(wanted[identity])) for edge in stations}
         edges = {}
         for edge in stations:
             config = msgspec.structs.replace(load_edge(authority / "edges" / edge / "edge.toml"), plan=plan)
