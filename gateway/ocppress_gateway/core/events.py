@@ -117,13 +117,6 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
-class Flush:
-    """What is stored of this station, or of all if it is "", waits no longer."""
-
-    identity: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class StationArrived:
     """A station asks for its WebSocket upgrade. `subprotocols` in its order; `authorization` is the header's value, if any."""
 
@@ -147,6 +140,13 @@ class StationGone:
 
     socket: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """The operator wants all that is stored of this station sent now."""
+
+    identity: str
 
 
 # --- events of the cloud

@@ -46,7 +46,6 @@ from ocppress_gateway.edge.server import StationServer
 from ocppress_gateway.errors import GatewayError
 from ocppress_gateway.ledger.keeper import LedgerKeeper, looks_up
 from ocppress_gateway.ledger.sqlite import SqliteLedgerStore
-from ocppress_gateway.outbox.base import COMMIT_PAUSE_S
 from ocppress_gateway.outbox.sqlite import SqliteOutboxStore
 from ocppress_gateway.outbox.store import OutboxStore
 from ocppress_gateway.outbox.worker import OutboxWorker
@@ -76,7 +75,6 @@ class EdgeProgram(Program):
         port: int,
         ssl_context: ssl.SSLContext | None = None,
         outbox: OutboxStore | None = None,
-        commit_pause_s: float = COMMIT_PAUSE_S,
         keeper: LedgerKeeper | None = None,
         view: Callable[[float], EdgeView] | None = None,
         control: Path | None = None,
@@ -94,7 +92,7 @@ class EdgeProgram(Program):
         self._keeper = keeper
         self.links.watch = keeper
         self._opening = Opening()
-        self._outbox = None if outbox is None else OutboxWorker(outbox, self._reported, pause_s=commit_pause_s)
+        self._outbox = None if outbox is None else OutboxWorker(outbox, self._reported)
         self._operator: EdgeOperator | None = None
         if keeper is not None and view is not None:
             self._operator = EdgeOperator(
@@ -118,9 +116,9 @@ class EdgeProgram(Program):
         host = "THIS-HOST" if self._host in _ANY_HOST else f"[{self._host}]" if ":" in self._host else self._host
         return f"{self._scheme}://{host}:{self.port}"
 
-    def flush(self) -> None:
-        """Send what waits for company."""
-        self._driver.post_now(Flush())
+    def flush(self, identity: str) -> None:
+        """Let what is stored of a station wait no longer."""
+        self._driver.post_now(Flush(identity))
 
     def _execute(self, effect: Effect) -> None:
         match effect:
