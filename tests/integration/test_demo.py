@@ -58,7 +58,7 @@ def _demo(folder: Path, *arguments: str) -> _Ended:
 @pytest.fixture(scope="module")
 def five_seconds(tmp_path_factory: pytest.TempPathFactory) -> _Ended:
     folder = tmp_path_factory.mktemp("demo")
-    ended = _demo(folder, "--duration-s", "5", "--json")
+    ended = _demo(folder, "--duration-s", "5", "--json", "--plan", "transparent")
     assert list(folder.iterdir()) == [], "keys were left behind"
     return ended
 
@@ -113,6 +113,15 @@ def test_nothing_but_the_table_and_the_story_is_said(five_seconds: _Ended) -> No
     assert "all delivered exactly" in five_seconds.stderr
 
 
+def test_early_answers_save_most_of_the_packets(tmp_path: Path) -> None:
+    ended = _demo(tmp_path, "--duration-s", "12", "--json")
+    assert ended.exit_code == cli.OK, ended.stderr
+    figures = ended.figures
+    assert figures["plan"] == "saver"
+    assert figures["messages_delivered"] == figures["messages_accepted"] >= 300
+    assert figures["link_ip_bytes"] * 10 <= figures["plain_ip_bytes"], "a short run has handshakes and first sights all the same"
+
+
 def test_a_recording_of_ones_own(tmp_path: Path) -> None:
     trace = tmp_path / "my station.jsonl"
     records = recordings.load("sim-ocppgo-2.0.1")
@@ -120,7 +129,7 @@ def test_a_recording_of_ones_own(tmp_path: Path) -> None:
     trace.write_text("".join(map(trace_line, [orphan, *records])), encoding="utf-8")
     folder = tmp_path / "temporary"
     folder.mkdir()
-    ended = _demo(folder, "--duration-s", "4", "--trace", str(trace))
+    ended = _demo(folder, "--duration-s", "4", "--trace", str(trace), "--plan", "live")
     assert ended.exit_code == cli.OK, ended.stderr
     assert "my station.jsonl" in ended.stderr
     assert "my station.jsonl: 1 recorded message" in ended.stdout

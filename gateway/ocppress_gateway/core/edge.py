@@ -17,7 +17,7 @@ from ocppress_codecs.errors import DecodeError, LimitExceeded
 from ocppress_codecs.interface import CodecName, Side
 from ocppress_codecs.registry import offers, open_endpoint
 from ocppress_codecs.rpc import OcppVersion
-from ocppress_gateway.core.channel import Channel
+from ocppress_gateway.core.channel import Channel, actions_of
 from ocppress_gateway.core.clock import LinkClock
 from ocppress_gateway.core.conversation import Conversation, Counters
 from ocppress_gateway.core.edge_station import STORE_PAUSE_S, EarlyAnswers, EdgeStation, StationEvent, StationState, absent_view
@@ -30,6 +30,7 @@ from ocppress_gateway.core.events import (
     Flush,
     Level,
     LinkClosed,
+    LinkHeard,
     LinkMessage,
     LinkOpened,
     LinkSent,
@@ -44,6 +45,7 @@ from ocppress_gateway.core.events import (
     StoreMessage,
     Tick,
 )
+from ocppress_gateway.core.ledger_events import FrameShare
 from ocppress_gateway.core.limits import STATIONS_PER_EDGE_MAX
 from ocppress_gateway.core.parts import (
     PROTOCOL_VERSION,
@@ -103,6 +105,8 @@ class EdgeSettings:
     """Stations' sockets are kept while the link is down, rather than closed after `link_grace_s`."""
     station_grace_s: float = 0.0
     """How long a station may be gone before the cloud is told."""
+    urgent_delay_s: float = 2.0
+    """How long an urgent message waits for company (rule R5)."""
     drain_s: float = 0.0
     """How much longer the cloud isn't told while there is something of the station in the outbox."""
 
@@ -143,6 +147,7 @@ class EdgeMachine:
     _outbox_open: bool = False
     _early: EarlyAnswers = field(init=False)
     _storing: dict[int, EdgeStation] = field(default_factory=dict)
+    _heard: list[FrameShare] = field(default_factory=list)
     _records: dict[str, StationRecord] = field(default_factory=dict)
     """Stations that the outbox knows and that have not been here yet."""
     _stations: OrderedDict[str, EdgeStation] = field(default_factory=OrderedDict)
@@ -164,7 +169,9 @@ class EdgeMachine:
     _left: bool = False
 
     def __post_init__(self) -> None:
-        self._early = EarlyAnswers(self.settings.overrides, self.freshness.delay_s, self.wall_s, self.freshness.smart_charging)
+        self._early = EarlyAnswers(
+            self.settings.overrides, self.freshness.delay_s, self.wall_s, self.freshness.smart_charging, self.settings.urgent_delay_s
+        )
         self._outbox_open = not self.settings.outbox
 
     # --- the machine's two faces
@@ -209,7 +216,7 @@ class EdgeMachine:
                 else:
                     out.append(self._note(Level.ERROR, "the outbox is in trouble, stations keep what is new", reason=event.reason))
             case Flush():
-                self._flush_station(event.identity, now)
+                self._hurry(event.identity, now)
             case Stop():
                 self._stop(now, out)
             case Tick():
@@ -399,14 +406,13 @@ class EdgeMachine:
 
     # --- the outbox
 
-    def _flush_station(self, identity: str, now: float) -> None:
-        """Somebody waits until nothing of this station is left: send it, and ask what the CSMS has answered of it."""
-        station = self._stations.get(identity)
-        if station is None:
-            return
-        station.lanes.hurry()
-        if self._session is not None and self._session.is_open and station.channel is not None and station.lanes.undelivered:
-            self._session.control(TellDelivered(station.slot), now)
+    def _hurry(self, identity: str, now: float) -> None:
+        """Somebody waits until nothing of a station, or of all, is left: send it, and ask what the CSMS has answered of it."""
+        for station in self._stations.values():
+            if identity in ("", station.identity):
+                station.lanes.hurry()
+                if self._session is not None and self._session.is_open and station.channel is not None and station.lanes.undelivered:
+                    self._session.control(TellDelivered(station.slot), now)
 
     def _outbox_opened(self, event: OutboxOpened, now: float, out: list[Effect]) -> None:
         if event.fault is not None:
@@ -518,15 +524,22 @@ class EdgeMachine:
                 self._note(Level.INFO, "CALL not sent, its time is over", station=conversation.identity, action=outgoing.message.action)
             )
         if message:
-            out.append(SendLink(self._session.link, message))
+            out.append(SendLink(self._session.link, message, tuple(self._session.shares)))
         elif self._left and not self._session.closing and self._session.idle:
             self._give_up("the edge is stopping", out)
 
     # --- what the cloud says
 
     def _link_message(self, data: bytes, now: float, out: list[Effect]) -> None:
-        if self._session is not None:
-            self._session.heard()
+        assert self._session is not None, "messages come from a connection"
+        self._session.heard()
+        self._heard = []
+        out.append(LinkHeard(self._session.link, len(data), ()))
+        place = len(out) - 1
+        self._take_parts(data, now, out)
+        out[place] = LinkHeard(self._session.link, len(data), tuple(self._heard))
+
+    def _take_parts(self, data: bytes, now: float, out: list[Effect]) -> None:
         try:
             for part in read_parts(data):
                 if self._session is None or self._session.closing:
@@ -583,6 +596,7 @@ class EdgeMachine:
             channel.acknowledged(part.number)
         elif isinstance(part, Piece):
             channel.take_piece(part.number, part.data)
+            self._heard.append(FrameShare(station.identity, len(part.data)))
         elif channel.intact:
             try:
                 batch = channel.take_frame(part, self._session.clock, now)
@@ -591,6 +605,7 @@ class EdgeMachine:
                 out.append(self._note(Level.ERROR, "contexts differ, a new epoch is needed", station=station.identity, reason=str(error)))
                 self._give_up("contexts differ", out)
                 return
+            self._heard.append(FrameShare(station.identity, len(part.data), actions_of(batch.messages)))
             station.take_batch(batch, now, out)
 
     def _welcome(self, welcome: Welcome, now: float, out: list[Effect]) -> None:

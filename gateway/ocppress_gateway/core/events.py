@@ -12,6 +12,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import Any
 
+from ocppress_gateway.core.ledger_events import FrameShare
 from ocppress_gateway.core.stored import DeadLetter, Lane, OutboxEvent, PositionsEvent, StoredMessage
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "ForgetStored",
     "Level",
     "LinkClosed",
+    "LinkHeard",
     "LinkMessage",
     "LinkOpened",
     "LinkSent",
@@ -115,6 +117,13 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Flush:
+    """What is stored of this station, or of all if it is "", waits no longer, and the cloud says by itself what the CSMS has answered of it."""
+
+    identity: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class StationArrived:
     """A station asks for its WebSocket upgrade. `subprotocols` in its order; `authorization` is the header's value, if any."""
 
@@ -138,13 +147,6 @@ class StationGone:
 
     socket: int
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Flush:
-    """The operator wants all that is stored of this station sent now."""
-
-    identity: str
 
 
 # --- events of the cloud
@@ -214,10 +216,20 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class SendLink:
-    """Send one link message; report `LinkSent` when the kernel has it."""
+    """Send one link message; report `LinkSent` when the kernel has it. `frames`: whose they are, for the ledger."""
 
     link: int
     data: bytes
+    frames: tuple[FrameShare, ...] = field(default=(), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkHeard:
+    """A link message of that many bytes has been read, and whose its frames were: for the ledger."""
+
+    link: int
+    message_bytes: int
+    frames: tuple[FrameShare, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,6 +410,7 @@ class ReplayEnded:
 
 Effect = (
     SendLink
+    | LinkHeard
     | CloseLink
     | Note
     | OpenLink

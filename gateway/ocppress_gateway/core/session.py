@@ -22,6 +22,7 @@ from typing import Final
 from ocppress_gateway.core.clock import CLOCK_AGE_MAX_S, LinkClock
 from ocppress_gateway.core.conversation import Conversation
 from ocppress_gateway.core.lanes import Outgoing
+from ocppress_gateway.core.ledger_events import FrameShare
 from ocppress_gateway.core.limits import LINK_MESSAGE_BYTES_MAX, PIECE_BYTES
 from ocppress_gateway.core.parts import Control, Goodbye, Part, RenewedClock, TakeClock, write_parts
 
@@ -89,6 +90,8 @@ class LinkSession:
         self._writing = False
         self._send_at: float | None = None
         self._turn = 0
+        self.shares: list[FrameShare] = []
+        """Whose frames the last link message has."""
 
     def moved(self, event: SessionEvent) -> None:
         """Take a transition; an illegal one is a mistake of the machine."""
@@ -164,6 +167,7 @@ class LinkSession:
                 break
             parts.append(self._controls.popleft())
             size += control_bytes
+        self.shares = []
         frames = [] if self._controls else self._frames(conversations, now, size, room, dropped)
         for conversation in conversations:
             parts += conversation.riding(bool(parts or frames), now)
@@ -228,7 +232,9 @@ class LinkSession:
                 if batch:
                     channel.encode(batch)
             if channel.has_unsent:
+                actions = channel.part_actions
                 part = replace(channel.next_part(self.clock, now), slot=conversation.slot)
+                self.shares.append(FrameShare(conversation.identity, len(part.data), actions))
                 frames.append(part)
                 size += len(part.data) + PART_HEADER_BYTES_MAX
                 waiting.append(conversation)

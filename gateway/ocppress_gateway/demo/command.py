@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from ocppress_gateway.core.plan import PlanName
+
 __all__ = ["add_parser"]
 
 OK: Final = 0
@@ -38,7 +40,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--json", action="store_true", help="one line of JSON on standard output at the end; the month projected is the home charger's"
     )
     parser.add_argument("--trace", type=Path, metavar="FILE", help="replay this recording too")
-    parser.add_argument("--plan", choices=["transparent"], default="transparent", help="freshness against bytes (default: %(default)s)")
+    parser.add_argument(
+        "--plan",
+        choices=[plan.value for plan in PlanName],
+        default=PlanName.SAVER.value,
+        help="freshness against bytes (default: %(default)s); auto stays at its first step here, live, for its decisions take days",
+    )
     parser.set_defaults(func=_demo)
 
 
@@ -63,7 +70,7 @@ def _demo(args: argparse.Namespace) -> int:
     console = Console(stderr=True)
     if not console.is_terminal:
         console.width = TABLE_COLUMNS
-    final = run(Options(args.duration_s, args.trace, args.plan), console)
+    final = run(Options(args.duration_s, args.trace, PlanName(args.plan)), console)
     for line in story(final):
         print(line, file=sys.stderr if args.json else sys.stdout)
     if args.json:

@@ -20,6 +20,8 @@ class End:
     def __init__(self, websocket: aiohttp.ClientWebSocketResponse | web.WebSocketResponse) -> None:
         self.sent = 0
         self.delivered = 0
+        self.elsewhere = 0
+        """Messages sent that are the gateway's own business, see `apart`."""
         self._websocket = websocket
         self._arrived: asyncio.Queue[str | None] = asyncio.Queue()
 

@@ -14,7 +14,10 @@ from rich.console import Console
 from rich.live import Live
 
 from ocppress_gateway.config import LogConfig
+from ocppress_gateway.core.plan import PlanName
+from ocppress_gateway.demo.apart import play_apart
 from ocppress_gateway.demo.cast import Role, cast
+from ocppress_gateway.demo.compressed import CompressedPlan
 from ocppress_gateway.demo.dialogue import Closing, play
 from ocppress_gateway.demo.ends import End
 from ocppress_gateway.demo.figures import Figures, figures
@@ -48,7 +51,7 @@ class Options:
 
     duration_s: float | None
     trace: Path | None
-    plan: str
+    plan: PlanName
 
 
 def run(options: Options, console: Console) -> Figures:
@@ -72,7 +75,8 @@ class _Run:
         live = Live(console=self._console, auto_refresh=False, transient=True)
         with live, TemporaryDirectory(prefix="ocppress-demo-") as folder:
             set_up(LogConfig(level="warning"))  # now that standard error is the table's, so that lines stand above it
-            async with open_world(Path(folder), self._tally) as world:
+            plan = CompressedPlan(self._options.plan, {role.identity: role.speed for role in self._roles})
+            async with open_world(Path(folder), self._tally, plan) as world:
                 async with asyncio.TaskGroup() as group:
                     showing = group.create_task(self._show(live, world), name="demo table")
                     players = [group.create_task(self._play(role, world, closing), name=f"demo {role.name}") for role in self._roles]
@@ -105,7 +109,12 @@ class _Run:
         try:
             async with world.ends(role.identity, role.version) as (station, csms):
                 self._ends += (station, csms)
-                await play(role.script, role.speed, station=station, csms=csms, account=account, closing=closing)
+                if self._options.plan is PlanName.TRANSPARENT:
+                    await play(role.script, role.speed, station=station, csms=csms, account=account, closing=closing)
+                else:
+                    await play_apart(
+                        role.script, role.speed, station=station, csms=csms, account=account, closing=closing, flush=world.flush
+                    )
         except GatewayError as error:
             account.trouble = str(error)
 
@@ -119,9 +128,9 @@ class _Run:
         return figures(
             self._tally,
             world.wire_counts(),
-            plan=self._options.plan,
+            plan=self._options.plan.value,
             elapsed_s=time.monotonic() - self._begun_at,
-            accepted=sum(end.sent for end in self._ends),
+            accepted=sum(end.sent - end.elsewhere for end in self._ends),
             delivered=sum(end.delivered for end in self._ends),
             closed=closed,
         )

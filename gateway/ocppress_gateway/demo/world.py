@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import os
 import random
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ from ocppress_gateway.config import EdgeConfig, LinkTls, load_cloud, load_edge
 from ocppress_gateway.core.cloud import ANY_STATION, CloudMachine
 from ocppress_gateway.core.edge import EdgeMachine
 from ocppress_gateway.core.wire_count import WireCount
+from ocppress_gateway.demo.compressed import CompressedPlan
 from ocppress_gateway.demo.csms import Csms
 from ocppress_gateway.demo.ends import End
 from ocppress_gateway.demo.station import open_station
@@ -33,6 +35,7 @@ from ocppress_gateway.demo.tally import Tally
 from ocppress_gateway.demo.tapped import TappedConnector
 from ocppress_gateway.edge.program import EdgeProgram, edge_settings
 from ocppress_gateway.errors import GatewayError
+from ocppress_gateway.outbox.memory import MemoryOutboxStore
 from ocppress_gateway.positions.memory import MemoryPositionsStore
 from ocppress_gateway.provisioning.folder import make_authority_folder, make_edge_folder
 from ocppress_gateway.storage.memory import MemoryDisk
@@ -65,13 +68,17 @@ class World:
         async with open_station(self._session, f"{self._edge.station_url}/ocpp/{identity}", version) as station:
             yield station, await self._csms.end(identity)
 
+    def flush(self) -> None:
+        """Make the edge send what waits."""
+        self._edge.flush()
+
     def wire_counts(self) -> list[WireCount]:
         """The kernel's counters of the link at the edge's end; also after the world has ended."""
         return self._edge.links.wire_counts()
 
 
 @contextlib.asynccontextmanager
-async def open_world(folder: Path, tally: Tally) -> AsyncIterator[World]:
+async def open_world(folder: Path, tally: Tally, plan: CompressedPlan) -> AsyncIterator[World]:
     """Everything but the stations, with the link up; `folder` is for keys and certificates. Raises `GatewayError`."""
     async with Csms() as csms:
         authority = folder / "ca"
@@ -84,17 +91,26 @@ async def open_world(folder: Path, tally: Tally) -> AsyncIterator[World]:
         cloud_machine = CloudMachine(cloud_settings(cloud_config), random=random.SystemRandom().random, random_bytes=os.urandom)
         positions = MemoryPositionsStore(MemoryDisk())
         async with CloudProgram(cloud_machine, listener, csms_url=cloud_config.csms.url, positions=positions, shutdown_s=SHUTDOWN_S):
-            edge = _edge(edge_config, f"wss://{_HOST}:{listener.port}/", tally)
+            edge = _edge(edge_config, f"wss://{_HOST}:{listener.port}/", tally, plan)
             async with edge, aiohttp.ClientSession() as session:
                 await _link_up(tally)
                 yield World(edge, csms, session)
 
 
-def _edge(config: EdgeConfig, cloud_url: str, tally: Tally) -> EdgeProgram:
+def _edge(config: EdgeConfig, cloud_url: str, tally: Tally, plan: CompressedPlan) -> EdgeProgram:
     connector = WebSocketConnector(cloud_url, link_client_context(**_files(config.link.tls)))
-    # With time compressed, lingering would put into one packet what is minutes apart.
-    machine = EdgeMachine(replace(edge_settings(config), linger_s=0.0), random=random.SystemRandom().random, random_bytes=os.urandom)
-    return EdgeProgram(machine, TappedConnector(connector, tally.link_message), host=_HOST, port=0, shutdown_s=SHUTDOWN_S)
+    # With time compressed, lingering would put into one packet what is minutes apart, and pauses of the disk would be hours.
+    settings = replace(edge_settings(config), linger_s=0.0, urgent_delay_s=0.0, station_grace_s=0.0)
+    machine = EdgeMachine(settings, random=random.SystemRandom().random, random_bytes=os.urandom, freshness=plan)
+    return EdgeProgram(
+        machine,
+        TappedConnector(connector, tally.link_message),
+        host=_HOST,
+        port=0,
+        outbox=MemoryOutboxStore(MemoryDisk(), time.monotonic),
+        commit_pause_s=0.0,
+        shutdown_s=SHUTDOWN_S,
+    )
 
 
 def _files(tls: LinkTls | None) -> dict[str, Path]:

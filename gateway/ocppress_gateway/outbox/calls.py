@@ -25,7 +25,7 @@ HEARTBEAT_S_MAX: Final = 2**31 - 1
 class OutboxCalls(Outbox):
     """An outbox whose store is used through a desk, by whoever `_submit` hands the calls to."""
 
-    def __init__(self, store: OutboxStore, report: Report, clock: Callable[[], float]) -> None:
+    def __init__(self, store: OutboxStore, report: Report, clock: Callable[[], float], *, pause_s: float = COMMIT_PAUSE_S) -> None:
         self._store = store
         self._report = report
         self._clock = clock
@@ -37,7 +37,7 @@ class OutboxCalls(Outbox):
         self._desk = Desk(
             store,
             clock=clock,
-            pause_s=COMMIT_PAUSE_S,
+            pause_s=pause_s,
             slow_s=SLOW_COMMIT_S,
             opened=self._opened,
             trouble=self._now_in_trouble,
