@@ -64,7 +64,8 @@ class Csms:
             return f'[3,"{message_id}",{{"status":"Accepted","interval":300,"currentTime":"2026-03-01T08:00:00Z"}}]'
         if message.action == "TransactionEvent" and self.refusing:
             return f'[4,"{message_id}","NotSupported","no room for {SECRETS[1]}",{{}}]'
-        return f'[3,"{message_id}",{{"totalCost":1.5}}]' if self.costly else f'[3,"{message_id}",{{}}]'
+        costs = self.costly and message.action == "TransactionEvent"
+        return f'[3,"{message_id}",{{"totalCost":1.5}}]' if costs else f'[3,"{message_id}",{{}}]'
 
 
 class World:

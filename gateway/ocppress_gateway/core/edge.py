@@ -224,7 +224,7 @@ class EdgeMachine:
                 else:
                     out.append(self._note(Level.ERROR, "the outbox is in trouble, stations keep what is new", reason=event.reason))
             case Flush():
-                self._flush_station(event.identity, now)
+                self._hurry(event.identity, now)
             case Stop():
                 self._stop(now, out)
             case Tick():
@@ -414,14 +414,13 @@ class EdgeMachine:
 
     # --- the outbox
 
-    def _flush_station(self, identity: str, now: float) -> None:
-        """Somebody waits until nothing of this station is left: send it, and ask what the CSMS has answered of it."""
-        station = self._stations.get(identity)
-        if station is None:
-            return
-        station.lanes.hurry()
-        if self._session is not None and self._session.is_open and station.channel is not None and station.lanes.undelivered:
-            self._session.control(TellDelivered(station.slot), now)
+    def _hurry(self, identity: str, now: float) -> None:
+        """Somebody waits until nothing of a station, or of all, is left: send it, and ask what the CSMS has answered of it."""
+        for station in self._stations.values():
+            if identity in ("", station.identity):
+                station.lanes.hurry()
+                if self._session is not None and self._session.is_open and station.channel is not None and station.lanes.undelivered:
+                    self._session.control(TellDelivered(station.slot), now)
 
     def _outbox_opened(self, event: OutboxOpened, now: float, out: list[Effect]) -> None:
         if event.fault is not None:

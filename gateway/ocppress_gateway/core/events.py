@@ -117,6 +117,13 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Flush:
+    """What is stored of this station waits no longer, and the cloud says by itself what the CSMS has answered of it."""
+
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
 class StationArrived:
     """A station asks for its WebSocket upgrade. `subprotocols` in its order; `authorization` is the header's value, if any."""
 
@@ -140,13 +147,6 @@ class StationGone:
 
     socket: int
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Flush:
-    """The operator wants all that is stored of this station sent now."""
-
-    identity: str
 
 
 # --- events of the cloud
@@ -202,7 +202,6 @@ Event = (
     | LinkSent
     | LinkClosed
     | Stop
-    | Flush
     | StationArrived
     | StationText
     | StationGone
