@@ -54,7 +54,7 @@ STRINGS_MAX: Final = 128
 _STRING_CHARACTERS: Final = range(6, 67)
 """Length, quotes included, of the strings remembered: shorter ones are as short by themselves; UUIDs and tokens fit."""
 
-_SCALAR: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"(:?)|-?[0-9][0-9.eE+-]*')
+_SCALAR: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"(:?)|-?[0-9][0-9.eE+-]*')
 
 _Item = TypeVar("_Item")
 
@@ -155,20 +155,22 @@ class Context:
     def learn(self, shape: Shape, values: list[Scalar]) -> None:
         """Move on by one message, whichever way it was carried."""
         holes = self.shapes.pop(shape, None)
+        weight = _weight(shape) if holes is None else 0
+        # A hostile message may have a million values.
+        remembered = weight <= SHAPE_WEIGHT_MAX
         learned: list[Hole] = []
         for place, value in enumerate(values):
-            learned.append(_first(value, self.clock) if holes is None else _next(holes[place], value, self.clock))
+            if remembered:
+                learned.append(_first(value, self.clock) if holes is None else _next(holes[place], value, self.clock))
             self.clock = clock_after(value, self.clock)
             if isinstance(value, Text) and value.token[0] == '"' and len(value.token) in _STRING_CHARACTERS:
                 self.strings.pop(value.token, None)
                 self.strings[value.token] = None
                 if len(self.strings) > STRINGS_MAX:
                     del self.strings[next(iter(self.strings))]
-        if holes is None:
-            weight = _weight(shape)
-            if weight > SHAPE_WEIGHT_MAX:
-                return
-            self._weight += weight
+        if not remembered:
+            return
+        self._weight += weight
         self.shapes[shape] = tuple(learned)
         while len(self.shapes) > SHAPES_MAX or self._weight > SHAPES_WEIGHT_MAX:
             oldest = next(iter(self.shapes))

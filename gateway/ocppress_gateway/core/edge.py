@@ -20,7 +20,7 @@ from ocppress_codecs.rpc import OcppVersion
 from ocppress_gateway.core.channel import Channel, actions_of
 from ocppress_gateway.core.clock import LinkClock
 from ocppress_gateway.core.conversation import Conversation, Counters
-from ocppress_gateway.core.edge_station import STORE_PAUSE_S, URGENT_DELAY_S, EarlyAnswers, EdgeStation, StationEvent, StationState
+from ocppress_gateway.core.edge_station import STORE_PAUSE_S, EarlyAnswers, EdgeStation, StationEvent, StationState
 from ocppress_gateway.core.events import (
     AdmitStation,
     CloseLink,
@@ -98,13 +98,13 @@ class EdgeSettings:
     reconnect_max_s: float
     outbox: bool = False
     """Whether there will be an outbox: then nothing begins before it is open."""
-    urgent_s: float = URGENT_DELAY_S
-    """How long what is urgent waits for company (rule R5)."""
     overrides: Overrides = NO_OVERRIDES
     serves_offline: bool = False
     """Stations' sockets are kept while the link is down, rather than closed after `link_grace_s`."""
     station_grace_s: float = 0.0
     """How long a station may be gone before the cloud is told."""
+    urgent_delay_s: float = 2.0
+    """How long an urgent message waits for company (rule R5)."""
     drain_s: float = 0.0
     """How much longer the cloud isn't told while there is something of the station in the outbox."""
 
@@ -167,7 +167,7 @@ class EdgeMachine:
 
     def __post_init__(self) -> None:
         self._early = EarlyAnswers(
-            self.settings.overrides, self.freshness.delay_s, self.wall_s, self.freshness.smart_charging, self.settings.urgent_s
+            self.settings.overrides, self.freshness.delay_s, self.wall_s, self.freshness.smart_charging, self.settings.urgent_delay_s
         )
         self._outbox_open = not self.settings.outbox
 
@@ -213,7 +213,9 @@ class EdgeMachine:
                 else:
                     out.append(self._note(Level.ERROR, "the outbox is in trouble, stations keep what is new", reason=event.reason))
             case Flush():
-                self._flush_station(event.identity, now)
+                for station in self._stations.values():
+                    if event.identity in ("", station.identity):
+                        station.lanes.hurry()
             case Stop():
                 self._stop(now, out)
             case Tick():
@@ -381,12 +383,6 @@ class EdgeMachine:
         out.append(RefuseStation(socket, status, reason))
 
     # --- the outbox
-
-    def _flush_station(self, identity: str, now: float) -> None:
-        """Somebody waits until nothing of this station is left."""
-        station = self._stations.get(identity)
-        if station is not None:
-            station.lanes.hurry()
 
     def _outbox_opened(self, event: OutboxOpened, now: float, out: list[Effect]) -> None:
         if event.fault is not None:

@@ -115,6 +115,13 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Flush:
+    """What is stored of this station, or of all if it is "", waits no longer."""
+
+    identity: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class StationArrived:
     """A station asks for its WebSocket upgrade. `subprotocols` in its order; `authorization` is the header's value, if any."""
 
@@ -138,13 +145,6 @@ class StationGone:
 
     socket: int
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Flush:
-    """The operator wants all that is stored of this station sent now."""
-
-    identity: str
 
 
 # --- events of the cloud
@@ -193,10 +193,10 @@ Event = (
     | LinkSent
     | LinkClosed
     | Stop
+    | Flush
     | StationArrived
     | StationText
     | StationGone
-    | Flush
     | CsmsEvent
 )
 

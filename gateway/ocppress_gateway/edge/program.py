@@ -41,6 +41,7 @@ from ocppress_gateway.edge.server import StationServer
 from ocppress_gateway.errors import GatewayError
 from ocppress_gateway.ledger.keeper import LedgerKeeper, looks_up
 from ocppress_gateway.ledger.sqlite import SqliteLedgerStore
+from ocppress_gateway.outbox.base import COMMIT_PAUSE_S
 from ocppress_gateway.outbox.sqlite import SqliteOutboxStore
 from ocppress_gateway.outbox.store import OutboxStore
 from ocppress_gateway.outbox.worker import OutboxWorker
@@ -70,6 +71,7 @@ class EdgeProgram(Program):
         port: int,
         ssl_context: ssl.SSLContext | None = None,
         outbox: OutboxStore | None = None,
+        commit_pause_s: float = COMMIT_PAUSE_S,
         keeper: LedgerKeeper | None = None,
         shutdown_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
@@ -85,7 +87,7 @@ class EdgeProgram(Program):
         self._keeper = keeper
         self.links.watch = keeper
         self._opening = Opening()
-        self._outbox = None if outbox is None else OutboxWorker(outbox, self._reported)
+        self._outbox = None if outbox is None else OutboxWorker(outbox, self._reported, pause_s=commit_pause_s)
         self._stations = StationServer(self._driver, host=host, port=port, ssl_context=ssl_context)
 
     @property
@@ -98,8 +100,8 @@ class EdgeProgram(Program):
         host = "THIS-HOST" if self._host in _ANY_HOST else f"[{self._host}]" if ":" in self._host else self._host
         return f"{self._scheme}://{host}:{self.port}"
 
-    def flush(self, identity: str) -> None:
-        """Let what is stored of a station wait no longer."""
+    def flush(self, identity: str = "") -> None:
+        """Send what waits for company, of this station or of all."""
         self._driver.post_now(Flush(identity))
 
     def _execute(self, effect: Effect) -> None:
