@@ -205,6 +205,7 @@ Event = (
     | StationArrived
     | StationText
     | StationGone
+    | Flush
     | Replay
     | CsmsEvent
 )
