@@ -55,7 +55,7 @@ STRINGS_MAX: Final = 128
 _STRING_CHARACTERS: Final = range(6, 67)
 """Length, quotes included, of the strings remembered: shorter ones are as short by themselves; UUIDs and tokens fit. So do all timestamps."""
 
-_SCALAR: Final = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*":?|-?[0-9][0-9.eE+-]*)')
+_SCALAR: Final = re.compile(r'("[^"\\]*+(?:\\.[^"\\]*+)*+":?|-?[0-9][0-9.eE+-]*)')
 """Splits a text at its strings and numbers; a member's name has its colon with it."""
 
 _Item = TypeVar("_Item")

@@ -24,10 +24,10 @@ MANTISSA_MAX: Final = (1 << 48) - 1
 
 SCOPE_KEYS: Final = frozenset({'"connectorId"', '"evseId"', '"id"'})
 
-_SCALAR: Final = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*":?|-?[0-9][0-9.eE+-]*)')
+_SCALAR: Final = re.compile(r'("[^"\\]*+(?:\\.[^"\\]*+)*+":?|-?[0-9][0-9.eE+-]*)')
 """Splits a text at its strings and numbers; a member's name has its colon with it."""
 
-_LEXEME: Final = re.compile(r'([{}\[\],:]*)("[^"\\]*(?:\\.[^"\\]*)*"|\x01|[^"{}\[\],:\x01]+|)')
+_LEXEME: Final = re.compile(r'([{}\[\],:]*)("[^"\\]*+(?:\\.[^"\\]*+)*+"|\x01|[^"{}\[\],:\x01]+|)')
 _CALL_OR_SEND: Final = frozenset({2, 6})
 
 
