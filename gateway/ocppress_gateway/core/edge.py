@@ -20,7 +20,15 @@ from ocppress_codecs.rpc import OcppVersion
 from ocppress_gateway.core.channel import Channel, actions_of
 from ocppress_gateway.core.clock import LinkClock
 from ocppress_gateway.core.conversation import Conversation, Counters
-from ocppress_gateway.core.edge_station import STORE_PAUSE_S, EarlyAnswers, EdgeStation, StationEvent, StationState, absent_view
+from ocppress_gateway.core.edge_station import (
+    STORE_PAUSE_S,
+    URGENT_DELAY_S,
+    EarlyAnswers,
+    EdgeStation,
+    StationEvent,
+    StationState,
+    absent_view,
+)
 from ocppress_gateway.core.events import (
     AdmitStation,
     CloseLink,
@@ -102,13 +110,13 @@ class EdgeSettings:
     reconnect_max_s: float
     outbox: bool = False
     """Whether there will be an outbox: then nothing begins before it is open."""
+    urgent_s: float = URGENT_DELAY_S
+    """How long what is urgent waits for company (rule R5)."""
     overrides: Overrides = NO_OVERRIDES
     serves_offline: bool = False
     """Stations' sockets are kept while the link is down, rather than closed after `link_grace_s`."""
     station_grace_s: float = 0.0
     """How long a station may be gone before the cloud is told."""
-    urgent_delay_s: float = 2.0
-    """How long an urgent message waits for company (rule R5)."""
     drain_s: float = 0.0
     """How much longer the cloud isn't told while there is something of the station in the outbox."""
 
@@ -173,7 +181,7 @@ class EdgeMachine:
 
     def __post_init__(self) -> None:
         self._early = EarlyAnswers(
-            self.settings.overrides, self.freshness.delay_s, self.wall_s, self.freshness.smart_charging, self.settings.urgent_delay_s
+            self.settings.overrides, self.freshness.delay_s, self.wall_s, self.freshness.smart_charging, self.settings.urgent_s
         )
         self._outbox_open = not self.settings.outbox
 

@@ -55,7 +55,10 @@ from ocppress_gateway.core.smart_charging import steers
 from ocppress_gateway.core.stored import Lane, Loaded, NotStored, StationRecord, Stored, StoredMessage
 from ocppress_gateway.core.views import EdgeStationView
 
-__all__ = ["TRANSITIONS", "EarlyAnswers", "EdgeStation", "StationEvent", "StationState", "absent_view"]
+__all__ = ["TRANSITIONS", "URGENT_DELAY_S", "EarlyAnswers", "EdgeStation", "StationEvent", "StationState", "absent_view"]
+
+URGENT_DELAY_S: Final = 2.0
+"""Rule R5: how long a status change or an alarm waits for company."""
 
 TRIGGERED_S: Final = 30.0
 """How long after an accepted TriggerMessage the messages that it asked for go at once (F06.FR.06)."""
@@ -114,7 +117,8 @@ class EarlyAnswers:
     """Unix seconds, for people."""
     smart_charging: Callable[[str, float], None]
     """Is told when a station accepts a charging profile that steers it."""
-    urgent_delay_s: float = 2.0
+    urgent_s: float
+    """How long what is urgent waits at most."""
     ready: bool = False
     """Whether there is an outbox."""
     troubled: bool = False
@@ -370,7 +374,7 @@ class EdgeStation(Conversation):
             return False
         urgent = is_urgent(message)
         lane = Lane.EXPRESS if self._express(message) else Lane.ORDERED
-        due_at = now if now < self._triggered_until else now + (min(early.urgent_delay_s, delay_s) if urgent else delay_s)
+        due_at = now if now < self._triggered_until else now + (min(early.urgent_s, delay_s) if urgent else delay_s)
         outgoing = Outgoing(message, relay=relay, stored=Storing(lane, due_at))
         ticket = early.new_ticket()
         self._storing[ticket] = outgoing

@@ -119,9 +119,9 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Flush:
-    """What is stored of this station, or of all if it is "", waits no longer, and the cloud says by itself what the CSMS has answered of it."""
+    """What is stored of this station waits no longer, and the cloud says by itself what the CSMS has answered of it."""
 
-    identity: str = ""
+    identity: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,9 +29,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "demo",
         help="see it work, in one process",
-        description="Stations that replay recorded traffic, edge, cloud and a small CSMS in one process, with a live table of bytes. Time is"
-        " compressed. Without --duration-s it ends by itself after about half a minute, when each recording and three days of a home charger"
-        " have been played once; Ctrl-C ends it earlier. Exit code 1: not every message arrived exactly.",
+        description="Stations that replay recorded traffic, edges, cloud and a small CSMS in one process, with a live table of bytes. Time is"
+        " compressed, and with it how long a message may wait. Without --duration-s it ends by itself after about half a minute, when each"
+        " recording and three days of a home charger have been played once; Ctrl-C ends it earlier. Exit code 1: not every message arrived"
+        " exactly.",
     )
     parser.add_argument(
         "--duration-s", type=_duration, metavar="N", help="end after this many seconds at the latest; the home charger goes on until then"
@@ -42,9 +43,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--trace", type=Path, metavar="FILE", help="replay this recording too")
     parser.add_argument(
         "--plan",
-        choices=[plan.value for plan in PlanName],
-        default=PlanName.SAVER.value,
-        help="freshness against bytes (default: %(default)s); auto stays at its first step here, live, for its decisions take days",
+        type=PlanName,
+        choices=list(PlanName),
+        default=PlanName.SAVER,
+        help="freshness against bytes, as in edge.toml (default: %(default)s, the one with the fewest bytes)",
     )
     parser.set_defaults(func=_demo)
 
@@ -70,7 +72,7 @@ def _demo(args: argparse.Namespace) -> int:
     console = Console(stderr=True)
     if not console.is_terminal:
         console.width = TABLE_COLUMNS
-    final = run(Options(args.duration_s, args.trace, PlanName(args.plan)), console)
+    final = run(Options(args.duration_s, args.trace, args.plan), console)
     for line in story(final):
         print(line, file=sys.stderr if args.json else sys.stdout)
     if args.json:

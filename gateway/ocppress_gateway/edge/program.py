@@ -46,7 +46,6 @@ from ocppress_gateway.edge.server import StationServer
 from ocppress_gateway.errors import GatewayError
 from ocppress_gateway.ledger.keeper import LedgerKeeper, looks_up
 from ocppress_gateway.ledger.sqlite import SqliteLedgerStore
-from ocppress_gateway.outbox.base import COMMIT_PAUSE_S
 from ocppress_gateway.outbox.sqlite import SqliteOutboxStore
 from ocppress_gateway.outbox.store import OutboxStore
 from ocppress_gateway.outbox.worker import OutboxWorker
@@ -76,7 +75,6 @@ class EdgeProgram(Program):
         port: int,
         ssl_context: ssl.SSLContext | None = None,
         outbox: OutboxStore | None = None,
-        commit_pause_s: float = COMMIT_PAUSE_S,
         keeper: LedgerKeeper | None = None,
         view: Callable[[float], EdgeView] | None = None,
         control: Path | None = None,
@@ -85,8 +83,7 @@ class EdgeProgram(Program):
     ) -> None:
         """`host`, `port` (0 for any free one) and `ssl_context` are the stations' side, `connector` the way to the cloud.
 
-        `outbox` is needed if the machine's settings say so; `keeper` keeps the account of the link's bytes, None for no account. `control` is
-        the operator's socket, for which `keeper` and the machine's `view` are needed.
+        `outbox` is needed if the machine's settings say so, `keeper` and the machine's `view` with `control`, the operator's socket.
         """
         super().__init__(machine, logger=logging.getLogger("ocppress.edge"), shutdown_s=shutdown_s, control=control, clock=clock)
         self._connector = connector
@@ -95,7 +92,7 @@ class EdgeProgram(Program):
         self._keeper = keeper
         self.links.watch = keeper
         self._opening = Opening()
-        self._outbox = None if outbox is None else OutboxWorker(outbox, self._reported, pause_s=commit_pause_s)
+        self._outbox = None if outbox is None else OutboxWorker(outbox, self._reported)
         self._operator: EdgeOperator | None = None
         if keeper is not None and view is not None:
             self._operator = EdgeOperator(
@@ -119,9 +116,9 @@ class EdgeProgram(Program):
         host = "THIS-HOST" if self._host in _ANY_HOST else f"[{self._host}]" if ":" in self._host else self._host
         return f"{self._scheme}://{host}:{self.port}"
 
-    def flush(self) -> None:
-        """Send what waits for company."""
-        self._driver.post_now(Flush())
+    def flush(self, identity: str) -> None:
+        """Let what is stored of a station wait no longer."""
+        self._driver.post_now(Flush(identity))
 
     def _execute(self, effect: Effect) -> None:
         match effect:
@@ -236,14 +233,7 @@ def run(config: EdgeConfig) -> int:
     settings = edge_settings(config)
     sim = config.sim
     plan = Plan(PlanSettings(config.plan, sim.budget_bytes), keepalive_s=config.link.keepalive_s, now=time.monotonic())
-    keeper = LedgerKeeper(
-        Ledger(LedgerSettings(sim.budget_bytes, sim.zone, sim.first_day, sim.rounding_bytes)),
-        plan,
-        SqliteLedgerStore(config.state_folder),
-        interface=sim.interface,
-        looks_up=looks_up(config.link.url),
-        logger=logging.getLogger("ocppress.edge"),
-    )
+    ledger = Ledger(LedgerSettings(sim.budget_bytes, sim.zone, sim.first_day, sim.rounding_bytes))
     machine = EdgeMachine(settings, random=random.SystemRandom().random, random_bytes=os.urandom, freshness=plan, wall_s=time.time)
     program = EdgeProgram(
         machine,
@@ -260,7 +250,14 @@ def run(config: EdgeConfig) -> int:
         if station_tls is None
         else station_server_context(certificate_file=station_tls.certificate_file, key_file=station_tls.key_file),
         outbox=SqliteOutboxStore(config.state_folder) if settings.outbox else None,
-        keeper=keeper,
+        keeper=LedgerKeeper(
+            ledger,
+            plan,
+            SqliteLedgerStore(config.state_folder),
+            interface=sim.interface,
+            looks_up=looks_up(config.link.url),
+            logger=logging.getLogger("ocppress.ledger"),
+        ),
         view=machine.view,
         control=config.state_folder / EDGE_SOCKET,
         shutdown_s=config.timeouts.shutdown_s,
