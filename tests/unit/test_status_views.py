@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import msgspec
 import pytest
 
 from ocppress_gateway.core.conversation import Counters
 from ocppress_gateway.core.ledger import Ledger, LedgerSettings
+from ocppress_gateway.core.ledger_day import DayAccount
+from ocppress_gateway.core.ledger_events import Way
 from ocppress_gateway.core.plan import Plan, PlanName, PlanSettings
+from ocppress_gateway.core.report import DiskHealth, Report, read_report, write_report
 from ocppress_gateway.core.stored import DeadLetter
 from ocppress_gateway.core.views import CloudEdgeView, CloudStationView, CloudView, ContentView, EdgeStationView, EdgeView, LinkView
 from ocppress_gateway.outbox.base import OutboxMeasure
 from ocppress_gateway.positions.base import PositionsMeasure
 from ocppress_gateway.status.cloud import CloudStatus, cloud_data, cloud_lines
 from ocppress_gateway.status.dead import letter_data, letter_lines, letters_lines
-from ocppress_gateway.status.edge import EdgeStatus, edge_data, edge_lines
+from ocppress_gateway.status.edge import EdgeStatus, day_report, edge_data, edge_lines
 from ocppress_gateway.status.words import age, size, table
 
 LINK = LinkView(state="open", up_s=3720.0, down_s=None, retry_in_s=None, codec="adaptive", connections=2)
@@ -77,6 +80,20 @@ LETTER = DeadLetter(
 )
 
 
+REPORT = Report(
+    day=date(2026, 3, 1),
+    ours_bytes=14_000,
+    others_bytes=None,
+    month_percent=3,
+    plan=PlanName.AUTO,
+    step=PlanName.LIVE,
+    outbox_messages=0,
+    clock_offset_s=-2,
+    disk=DiskHealth.GOOD,
+    version="1.2.3",
+)
+
+
 def edge_status(view: EdgeView | None = None) -> EdgeStatus:
     ledger = Ledger(LedgerSettings(25_000_000, UTC))
     ledger.tick(0.0, datetime(2026, 3, 1, tzinfo=UTC))
@@ -94,8 +111,8 @@ def edge_status(view: EdgeView | None = None) -> EdgeStatus:
 
 def cloud_status() -> CloudStatus:
     edges = (
-        CloudEdgeView(name="site-1", up_s=10.0, down_s=None, codec="adaptive", stations=1),
-        CloudEdgeView(name="site-2", up_s=None, down_s=61.0, codec="verbatim", stations=0),
+        CloudEdgeView(name="site-1", up_s=10.0, down_s=None, codec="adaptive", report=REPORT, stations=1),
+        CloudEdgeView(name="site-2", up_s=None, down_s=61.0, codec="verbatim", report=None, stations=0),
     )
     view = CloudView(edges=edges, never_seen=("site-3",), stations=(CLOUD_STATION,), counters=Counters().view())
     return CloudStatus(version="1.2.3", uptime_s=5.0, csms="wss://user:pw-secret@csms/{identity}", view=view, positions=POSITIONS)
@@ -152,6 +169,22 @@ def test_a_cloud_says_what_there_is() -> None:
         assert words in said
     assert "pw-secret" not in said
     assert "pw-secret" not in str(cloud_data(cloud_status()))
+
+
+def test_a_cloud_shows_what_its_edges_have_reported() -> None:
+    row = next(line for line in cloud_lines(cloud_status()) if "2026-03-01" in line)
+    assert row.split() == ["site-1", "2026-03-01", "14.0", "kB", "-", "3", "%", "auto", "live", "0", "-2", "s", "good", "1.2.3"]
+    assert [edge["report"] and edge["report"]["day"] for edge in cloud_data(cloud_status())["edges"]] == ["2026-03-01", None]
+
+
+def test_an_edge_reports_a_day() -> None:
+    account = DayAccount()
+    account.add_estimated(Way.UP, 70)
+    report = day_report(edge_status(), date(2026, 3, 1), account)
+    assert (report.ours_bytes, report.others_bytes, report.outbox_messages, report.clock_offset_s) == (70, None, 2468, -1)
+    assert (report.disk, report.plan, report.version) == (DiskHealth.GOOD, PlanName.AUTO, "1.2.3")
+    assert read_report(write_report(report)) == report
+    assert day_report(replace(edge_status(), outbox=replace(OUTBOX, trouble="slow")), report.day, account).disk is DiskHealth.FAILING
 
 
 def test_data_is_json() -> None:

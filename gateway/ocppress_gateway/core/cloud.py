@@ -50,6 +50,7 @@ from ocppress_gateway.core.parts import (
     PROTOCOL_VERSION,
     Ack,
     Attach,
+    DayReport,
     Detach,
     Eject,
     EjectCode,
@@ -69,6 +70,7 @@ from ocppress_gateway.core.parts import (
     for_people,
     read_parts,
 )
+from ocppress_gateway.core.report import Report, read_report, report_fields
 from ocppress_gateway.core.session import LinkSession, SessionEvent, SessionState
 from ocppress_gateway.core.stored import (
     Buried,
@@ -129,6 +131,8 @@ class _Edge:
     """Of its outbox; empty where it has none."""
     link: int | None = None
     up_at: float = 0.0
+    report: Report | None = None
+    """What it has told of itself last."""
     lost_at: float | None = None
 
 
@@ -261,6 +265,7 @@ class CloudMachine:
                     up_s=None if edge.link is None else now - edge.up_at,
                     down_s=None if edge.lost_at is None else now - edge.lost_at,
                     codec=edge.codec.value,
+                    report=edge.report,
                     stations=sum(station.state is not CsmsState.CLOSED for station in edge.stations.values()),
                 )
                 for edge in self._edges.values()
@@ -340,12 +345,24 @@ class CloudMachine:
                 station = link.edge.slots.get(part.slot)
                 if station is not None and station.delivery is not None:
                     station.delivery.await_all()
+            case DayReport():
+                self._reported(link.edge, part, out)
             case TakeClock():
                 link.session.clock_taken(now)
             case RenewedClock():
                 link.session.clock_renewed(now)
             case _:
                 raise PartError(f"{type(part).__name__} from an edge")
+
+    def _reported(self, edge: _Edge, part: DayReport, out: list[Effect]) -> None:
+        try:
+            report = read_report(part.report)
+        except ValueError as error:
+            out.append(self._note(Level.WARNING, "an edge's report makes no sense", edge=edge.name, reason=str(error)))
+            return
+        if edge.report is None or edge.report.day != report.day:
+            out.append(self._note(Level.INFO, "an edge reports", edge=edge.name, **report_fields(report)))
+        edge.report = report
 
     def _frame_part(self, link: _Link, edge: _Edge, part: FramePart | Piece | Ack, now: float, out: list[Effect]) -> None:
         station = edge.slots.get(part.slot)

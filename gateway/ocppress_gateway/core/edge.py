@@ -51,6 +51,7 @@ from ocppress_gateway.core.events import (
     StationText,
     Stop,
     StoreMessage,
+    TellReport,
     Tick,
 )
 from ocppress_gateway.core.ledger_events import FrameShare
@@ -60,6 +61,7 @@ from ocppress_gateway.core.parts import (
     Ack,
     Attach,
     CsmsTime,
+    DayReport,
     Delivered,
     Detach,
     Eject,
@@ -169,6 +171,7 @@ class EdgeMachine:
     _dial_at: float = 0.0
     _lost_at: float | None = None
     _up_at: float = 0.0
+    _report: DayReport | None = None
     _attachments: int = 0
     _ids: int = 0
     _id_prefix: str = ""
@@ -225,6 +228,8 @@ class EdgeMachine:
                     out.append(self._note(Level.ERROR, "the outbox is in trouble, stations keep what is new", reason=event.reason))
             case Flush():
                 self._hurry(event.identity, now)
+            case TellReport():
+                self._report = DayReport(event.report)
             case Stop():
                 self._stop(now, out)
             case Tick():
@@ -459,6 +464,7 @@ class EdgeMachine:
             return
         words = "link not made" if not self._session.is_open else "link closed" if self._session.goodbye_said else "link lost"
         self._session.moved(SessionEvent.LOST)
+        self._report = self._report or self._session.report
         self._session = None
         self._lost_at = now if self._lost_at is None else self._lost_at
         delay_s = min(self.settings.reconnect_max_s, self.settings.reconnect_min_s * 2.0 ** min(self._attempts, 16)) * (0.5 + self.random())
@@ -525,6 +531,8 @@ class EdgeMachine:
             return
         conversations: list[Conversation] = list(self._stations.values())
         self._session.wake(conversations, now)
+        if self._report is not None and self._session.is_open:
+            self._session.report, self._report = self._report, None
         message, dropped = self._session.next_message(conversations, now)
         for conversation, outgoing in dropped:
             self.counters.calls_over_time += 1

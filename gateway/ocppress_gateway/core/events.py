@@ -56,6 +56,7 @@ __all__ = [
     "StationText",
     "Stop",
     "StoreMessage",
+    "TellReport",
     "Tick",
 ]
 
@@ -149,6 +150,13 @@ class StationGone:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class TellReport:
+    """The cloud is to have this, as `report` writes it, with the next frames that go."""
+
+    report: bytes
+
+
 # --- events of the cloud
 
 
@@ -206,6 +214,7 @@ Event = (
     | StationText
     | StationGone
     | Flush
+    | TellReport
     | Replay
     | CsmsEvent
 )

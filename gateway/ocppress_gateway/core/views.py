@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ocppress_gateway.core.report import Report
+
 __all__ = ["CloudEdgeView", "CloudStationView", "CloudView", "ContentView", "CountersView", "EdgeStationView", "EdgeView", "LinkView"]
 
 
@@ -111,6 +113,8 @@ class CloudEdgeView:
     down_s: float | None
     """For how long its link has been down; None while it is up."""
     codec: str
+    report: Report | None
+    """The last one that it has sent since the program began."""
     stations: int
     """Stations that are here now."""
 

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
+from datetime import date
+from typing import Final, NoReturn
 
 from ocppress_gateway import __version__
 from ocppress_gateway.control.protocol import Answer, Drain, Request, Status
-from ocppress_gateway.core.events import Event, Flush
+from ocppress_gateway.core.events import Event, Flush, TellReport
+from ocppress_gateway.core.report import write_report
 from ocppress_gateway.core.views import EdgeView
 from ocppress_gateway.core.wire_count import WireCount
 from ocppress_gateway.ledger.keeper import LedgerKeeper
 from ocppress_gateway.outbox.base import OutboxMeasure
-from ocppress_gateway.status.edge import EdgeStatus, drain_answer, edge_data, edge_lines
+from ocppress_gateway.status.edge import EdgeStatus, day_report, drain_answer, edge_data, edge_lines
 
 __all__ = ["EdgeOperator"]
+
+FIRST_REPORT_S: Final = 600.0
+"""After the start: by then a station has said most of what it says at its own."""
+
+LOOK_S: Final = 60.0
+"""Between two looks at the date."""
 
 
 class EdgeOperator:
@@ -57,7 +67,11 @@ class EdgeOperator:
         if station is not None and all(one.identity != station for one in view.stations):
             return Answer(error=f"the edge knows no station {station}")
         self._keeper.read()
-        status = EdgeStatus(
+        status = self._whole(view, now)
+        return Answer(lines=edge_lines(status, station), data=edge_data(status, station))
+
+    def _whole(self, view: EdgeView, now: float) -> EdgeStatus:
+        return EdgeStatus(
             version=__version__,
             uptime_s=now - self._began_at,
             cloud=self._cloud,
@@ -67,7 +81,23 @@ class EdgeOperator:
             month=self._keeper.ledger.month(),
             plan=self._keeper.plan.view(now),
         )
-        return Answer(lines=edge_lines(status, station), data=edge_data(status, station))
+
+    async def report_daily(self) -> NoReturn:
+        """Tell the cloud of each day once it is over, and of the first one soon after the start; until cancelled."""
+        await asyncio.sleep(FIRST_REPORT_S)
+        day = self._keeper.ledger.month().now.date()
+        self._report(day)
+        while True:
+            await asyncio.sleep(LOOK_S)
+            today = self._keeper.ledger.month().now.date()
+            if today > day:
+                self._report(day)
+            day = today
+
+    def _report(self, day: date) -> None:
+        now = self._clock()
+        status = self._whole(self._view(now), now)
+        self._post(TellReport(write_report(day_report(status, day, self._keeper.ledger.day(day)))))
 
     def _drain(self, identity: str, *, look: bool) -> Answer:
         view = self._view(self._clock())

@@ -195,6 +195,8 @@ class EdgeProgram(Program):
             self._spawn(self._outbox.ended(), "outbox")
         if self._keeper is not None:
             self._spawn(self._keeper.run(), "ledger")
+        if self._operator is not None:
+            self._spawn(self._operator.report_daily(), "daily report")
 
     async def _close(self) -> None:
         await self._stations.close()

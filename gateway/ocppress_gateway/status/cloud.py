@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
+from ocppress_gateway.core.report import report_fields
 from ocppress_gateway.core.views import CloudEdgeView, CloudStationView, CloudView
 from ocppress_gateway.masking import masked_token
 from ocppress_gateway.positions.base import PositionsMeasure
@@ -49,7 +50,7 @@ def cloud_data(status: CloudStatus, station: str | None = None) -> dict[str, Any
         "version": status.version,
         "uptime_s": round(status.uptime_s, 1),
         "csms": masked_token(status.csms),
-        "edges": [asdict(edge) for edge in status.view.edges],
+        "edges": [_edge_data(edge) for edge in status.view.edges],
         "edges_never_seen": list(status.view.never_seen),
         "stations": [asdict(one) for one in _chosen(status, station)],
         "dead_letters": status.positions.dead_letters,
@@ -75,12 +76,44 @@ def _positions_lines(positions: PositionsMeasure) -> Iterator[str]:
 def _edge_lines(view: CloudView) -> Iterator[str]:
     if view.edges:
         yield from table(("edge", "link", "codec", "stations here"), (_edge_row(edge) for edge in view.edges))
+        yield from _report_lines(view.edges)
     if view.never_seen:
         more = len(view.never_seen) - NAMES_SHOWN_MAX
         names = ", ".join(view.never_seen[:NAMES_SHOWN_MAX])
         yield f"not seen since the start: {names}" + (f" and {more} more" if more > 0 else "")
     if not view.edges and not view.never_seen:
         yield "no edges are configured"
+
+
+def _edge_data(edge: CloudEdgeView) -> dict[str, Any]:
+    report = None if edge.report is None else report_fields(edge.report)
+    return {**asdict(replace(edge, report=None)), "report": report}
+
+
+def _report_lines(edges: Sequence[CloudEdgeView]) -> Iterator[str]:
+    """What edges have told of their last day."""
+    reports = [(edge.name, edge.report) for edge in edges if edge.report is not None]
+    if reports:
+        yield ""
+        yield from table(
+            ("edge", "day", "ours", "others", "of budget", "plan", "now", "outbox", "clock", "disk", "version"),
+            (
+                (
+                    name,
+                    report.day.isoformat(),
+                    size(report.ours_bytes),
+                    None if report.others_bytes is None else size(report.others_bytes),
+                    f"{report.month_percent} %",
+                    report.plan.value,
+                    report.step.value,
+                    report.outbox_messages,
+                    None if report.clock_offset_s is None else f"{report.clock_offset_s:+d} s",
+                    report.disk.name.lower(),
+                    report.version,
+                )
+                for name, report in reports
+            ),
+        )
 
 
 def _edge_row(edge: CloudEdgeView) -> tuple[str | int | None, ...]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import date
 from typing import Any
 
+from ocppress_gateway.core.ledger_day import DayAccount
 from ocppress_gateway.core.ledger_month import MonthView
 from ocppress_gateway.core.plan import PlanView
+from ocppress_gateway.core.report import DiskHealth, Report
 from ocppress_gateway.core.status import sim_data, sim_lines
 from ocppress_gateway.core.views import EdgeStationView, EdgeView
 from ocppress_gateway.core.wire_count import WireCount
 from ocppress_gateway.outbox.base import OutboxMeasure
 from ocppress_gateway.status.words import age, count, moment, size, table, yes
 
-__all__ = ["EdgeStatus", "drain_answer", "edge_data", "edge_lines"]
+__all__ = ["EdgeStatus", "day_report", "drain_answer", "edge_data", "edge_lines"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,25 @@ def edge_data(status: EdgeStatus, station: str | None = None) -> dict[str, Any]:
         "counters": asdict(status.view.counters),
         **sim_data(status.month, status.plan),
     }
+
+
+def day_report(status: EdgeStatus, day: date, account: DayAccount) -> Report:
+    """What the cloud is told of a day."""
+    outbox = status.outbox
+    offsets = [one.clock_offset_s for one in status.view.stations if one.clock_offset_s is not None]
+    offset_s = max(offsets, key=abs, default=None)
+    return Report(
+        day=day,
+        ours_bytes=account.ours_bytes,
+        others_bytes=account.others_bytes if account.sim_bytes else None,
+        month_percent=int(status.month.percent),
+        plan=status.plan.plan,
+        step=status.plan.step,
+        outbox_messages=sum(one.undelivered for one in status.view.stations),
+        clock_offset_s=None if offset_s is None else round(offset_s),
+        disk=DiskHealth.UNKNOWN if outbox is None else DiskHealth.GOOD if outbox.trouble is None else DiskHealth.FAILING,
+        version=status.version,
+    )
 
 
 def drain_answer(view: EdgeView, station: EdgeStationView) -> dict[str, Any]:
