@@ -276,7 +276,7 @@ def test_a_report_waits_for_company_and_outlives_a_lost_link() -> None:
 def test_delivery_tells_by_itself_when_all_that_was_received_is_answered() -> None:
     delivery = Delivery(bytes(8), (0, 0))
     for _ in range(2):
-        delivery.receive(Lane.ORDERED)
+        delivery.receive(Lane.ORDERED, 10)
     delivery.answered(Lane.ORDERED, 1, 10)
     assert not delivery.owes_news
     delivery.await_all()
@@ -284,6 +284,6 @@ def test_delivery_tells_by_itself_when_all_that_was_received_is_answered() -> No
     delivery.answered(Lane.ORDERED, 2, 10)
     assert delivery.owes_news
     assert delivery.news(riding=False) == (0, 2)
-    delivery.receive(Lane.ORDERED)
+    delivery.receive(Lane.ORDERED, 10)
     delivery.answered(Lane.ORDERED, 3, 10)
     assert not delivery.owes_news, "that was asked for once"

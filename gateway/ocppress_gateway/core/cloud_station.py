@@ -25,13 +25,13 @@ from ocppress_gateway.core.answers import FINAL_ERRORS, boot_answer, content_of,
 from ocppress_gateway.core.calls import IncomingCalls, OutgoingCall, StoredCall
 from ocppress_gateway.core.conversation import Conversation, Counters
 from ocppress_gateway.core.delivery import Delivery
-from ocppress_gateway.core.events import Bury, CsmsOpened, Effect, Level, ReplayEnded, SavePosition, SendCsms
+from ocppress_gateway.core.events import Bury, Effect, Level, ReplayEnded, SavePosition, SendCsms
 from ocppress_gateway.core.heartbeats import HEARTBEAT, Heartbeats
-from ocppress_gateway.core.lanes import Outgoing, Relay
+from ocppress_gateway.core.lanes import TURN_OF, Outgoing, Relay
 from ocppress_gateway.core.parts import CsmsTime, Delivered, Part
-from ocppress_gateway.core.policy import is_express, is_transaction
+from ocppress_gateway.core.policy import Turn, is_transaction
 from ocppress_gateway.core.repeats import RepeatMemory, fingerprint
-from ocppress_gateway.core.stored import DeadLetter, Lane
+from ocppress_gateway.core.stored import DeadLetter, Lane, PositionSaved
 from ocppress_gateway.core.views import CloudStationView, ContentView
 
 __all__ = ["TRANSITIONS", "CloudStation", "CsmsState", "CsmsStep"]
@@ -98,8 +98,7 @@ class CloudStation(Conversation):
         """What the edge says it has sent of its outbox, by lane."""
         self.delivery: Delivery | None = None
         """None where the edge has no outbox, and until the store has said how far the CSMS has come."""
-        self.opened: CsmsOpened | None = None
-        """The CSMS has accepted before it was known how far it has come."""
+        self._saving: SavePosition | None = None
         self.heartbeats = Heartbeats()
         self._burying: dict[str, OutgoingCall] = {}
         self._contents: dict[tuple[str, str], int] = {}
@@ -119,9 +118,8 @@ class CloudStation(Conversation):
         authorization: str | None,
         edge_epoch: int,
         sent: tuple[int, int],
-        socket: int,
     ) -> None:
-        """A station at the edge asks for its upgrade, and `socket` is being opened for it."""
+        """A station at the edge asks for its upgrade."""
         self.moved(CsmsStep.OPEN)
         self.slot = slot
         self.attachment = attachment
@@ -129,7 +127,6 @@ class CloudStation(Conversation):
         self.authorization = authorization
         self.edge_epoch = edge_epoch
         self.sent = sent
-        self.socket = socket
         self.retries = 0
         self.lost_at = None
 
@@ -165,7 +162,6 @@ class CloudStation(Conversation):
         self.lost_at = None
         self._under_way.clear()
         self._burying.clear()
-        self.opened = None
         if self.delivery is not None:
             self.delivery.begin_again()
         if self.channel is not None:
@@ -199,9 +195,6 @@ class CloudStation(Conversation):
     def _send(self, text: str) -> Effect:
         return SendCsms(self.socket, text)
 
-    def _express(self, message: Message) -> bool:
-        return is_express(self.version, message)
-
     def take_text(self, text: str, now: float, out: list[Effect]) -> None:
         self._heard_at = now
         super().take_text(text, now, out)
@@ -210,7 +203,7 @@ class CloudStation(Conversation):
         return True
 
     def _put_call(self, call: OutgoingCall, now: float, out: list[Effect]) -> bool:
-        if not is_transaction(self.version, call.message):
+        if not is_transaction(call.message):
             return True
         key = call.fingerprint = fingerprint(call.message)
         answer = self._repeats.answer(key, now)
@@ -221,14 +214,14 @@ class CloudStation(Conversation):
         self._count_repeat()
         out.append(self._note(Level.INFO, "repeat not sent twice", action=call.message.action, answered=answer is not None))
         if answer is not None:
-            self.lanes.add(Outgoing(replace(answer, call=call.number)), express=True)
+            self.lanes.add(Outgoing(replace(answer, call=call.number)), Turn.PROMPT)
         elif under_way is not None:
             under_way.number = call.number
             under_way.expires_at = call.expires_at
         return False
 
     def _answer_came(self, relay: Relay, answer: Message, now: float, out: list[Effect]) -> Message:
-        if relay.action == "GetTransactionStatus" and self.outgoing.stored_undelivered:
+        if relay.action == "GetTransactionStatus" and self.outgoing.has_stored_transactions:
             return with_messages_in_queue(answer)
         return answer
 
@@ -240,7 +233,8 @@ class CloudStation(Conversation):
             out.append(ReplayEnded(call.letter.key, f"the CSMS refused it again: {code}" if code else None))
             return
         if call.stored is not None:
-            self.outgoing.take_back(call)
+            self.outgoing.settle(call)
+            self._burying.pop(call.stored.message_id, None)
             self._stored_answered(call, call.stored, answer, now, out)
             return
         if call.message.action == "BootNotification":
@@ -269,11 +263,9 @@ class CloudStation(Conversation):
     def _stored_call_from_link(self, message: Message, now: float, out: list[Effect]) -> None:
         if self.delivery is None or not self.attachment:
             return
-        express = self._express(message)
-        lane = Lane.EXPRESS if express else Lane.ORDERED
-        stored = StoredCall(self.delivery.incarnation, lane, self.delivery.receive(lane))
-        known = fingerprint(message) if is_transaction(self.version, message) else None
-        self.outgoing.add(OutgoingCall(message.call, message, math.inf, express, known, stored))
+        lane, known = (Lane.ORDERED, fingerprint(message)) if is_transaction(message) else (Lane.EXPRESS, None)
+        stored = StoredCall(self.delivery.incarnation, lane, self.delivery.receive(lane, len(message.body)))
+        self.outgoing.add(OutgoingCall(message.call, message, math.inf, TURN_OF[lane], known, stored))
 
     def _put(self, message_id: str, call: OutgoingCall, now: float, out: list[Effect]) -> None:
         if call.stored is not None and call.fingerprint is not None and call.stored.attempts == 1:
@@ -327,7 +319,6 @@ class CloudStation(Conversation):
         call = self._burying.pop(message_id, None)
         if call is not None and call.stored is not None:
             self.counters.dead_letters += 1
-            self.outgoing.take_back(call)
             self._done(call, call.stored, out)
             self.put_calls(now, out)
 
@@ -340,17 +331,21 @@ class CloudStation(Conversation):
 
     def _done(self, call: OutgoingCall, stored: StoredCall, out: list[Effect]) -> None:
         """The CSMS will not get this one again: make that durable before the next goes."""
-        delivery = self.delivery
+        assert self.delivery is not None, "stored messages come after the positions"
+        self.outgoing.settle(call)
         self.counters.delivered += 1
-        if delivery is not None and delivery.incarnation == stored.incarnation:
-            delivery.answered(stored.lane, stored.position, len(call.message.body))
+        self.delivery.answered(stored.lane, stored.position, len(call.message.body))
         self.outgoing.held = True
-        out.append(SavePosition(self.identity, stored.incarnation, stored.lane, stored.position))
+        self._saving = SavePosition(self.identity, stored.incarnation, stored.lane, stored.position)
+        out.append(self._saving)
 
-    def saved(self, now: float, out: list[Effect]) -> None:
-        """The position is durable."""
-        self.outgoing.held = False
-        self.put_calls(now, out)
+    def saved(self, event: PositionSaved, now: float, out: list[Effect]) -> None:
+        """A position is durable; of several that were asked for, sockets having come and gone meanwhile, the last counts."""
+        saving = self._saving
+        if saving is not None and (event.incarnation, event.lane, event.position) == (saving.incarnation, saving.lane, saving.position):
+            self._saving = None
+            self.outgoing.held = False
+            self.put_calls(now, out)
 
     def _again(self, call: OutgoingCall, now: float) -> None:
         """A stored CALL whose answer can't come any more is put again, as if it hadn't been."""
@@ -380,7 +375,7 @@ class CloudStation(Conversation):
         elif letter.key in self._replays:
             reason = "it is being put to the CSMS already"
         message = Message(MessageType.CALL, action_of(MessageType.CALL, letter.body), letter.body)
-        call = OutgoingCall(None, message, now + self._call_timeout_s, express=False, letter=letter)
+        call = OutgoingCall(None, message, now + self._call_timeout_s, Turn.ORDERED, letter=letter)
         if reason is None and not self.outgoing.add(call):
             reason = "too many CALLs wait for this CSMS socket"
         if reason is not None:
@@ -407,7 +402,7 @@ class CloudStation(Conversation):
             state=self.state.value,
             ocpp=self.version.value,
             retry_in_s=max(0.0, self.retry_at - now) if self.state is CsmsState.WAITING else None,
-            waiting=len(self.outgoing),
+            waiting=len(self.outgoing) + self.outgoing.is_busy,
             undelivered=self.outgoing.stored_undelivered,
             repeats=self.repeats,
             contents=tuple(ContentView(action=action, member=member, count=count) for (action, member), count in self._contents.items()),
@@ -441,7 +436,7 @@ class CloudStation(Conversation):
         due_at = self.heartbeats.due_at
         if self.delivery is not None and self.socket_open and due_at is not None and now >= due_at:
             self.heartbeats.put(now)
-            self.outgoing.add(OutgoingCall(None, HEARTBEAT, now + self._call_timeout_s, express=True))
+            self.outgoing.add(OutgoingCall(None, HEARTBEAT, now + self._call_timeout_s, Turn.PROMPT))
             self.put_calls(now, out)
 
     def expire(self, now: float, out: list[Effect]) -> None:

@@ -12,6 +12,7 @@ its turn.
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
@@ -23,6 +24,7 @@ from ocppress_gateway.core.channel import Channel, ReceivedBatch
 from ocppress_gateway.core.events import Effect, Level, Note
 from ocppress_gateway.core.lanes import Lanes, Outgoing, Relay
 from ocppress_gateway.core.parts import Ack, Part
+from ocppress_gateway.core.policy import Turn, turn_of
 from ocppress_gateway.core.refusals import refusal
 from ocppress_gateway.core.views import CountersView
 
@@ -94,10 +96,6 @@ class Conversation(abc.ABC):
         """The effect that sends a text to this end's socket."""
 
     @abc.abstractmethod
-    def _express(self, message: Message) -> bool:
-        """The lane of a message from this end's socket."""
-
-    @abc.abstractmethod
     def _take_call(self, relay: Relay, message: Message, now: float, out: list[Effect]) -> bool:
         """A CALL has come from the socket and is noted; False if it needs not cross the link."""
 
@@ -162,7 +160,7 @@ class Conversation(abc.ABC):
             self._call_from_socket(message_id, message, now, out)
         elif message.type is MessageType.SEND:
             self.counters.sends += 1
-            self.lanes.add(Outgoing(message, now + self._call_life_s), express=self._express(message))
+            self.lanes.add(Outgoing(message, now + self._call_life_s), turn_of(self.version, message))
         elif message.type is MessageType.CALLRESULTERROR:
             self._to_far_end(self.incoming.take_answered_number(message_id), message, out)
         else:
@@ -178,7 +176,7 @@ class Conversation(abc.ABC):
         relay = Relay(self.socket, message_id, now + self._call_life_s, action=message.action)
         self.incoming.begin(relay)
         if self._take_call(relay, message, now, out):
-            self.lanes.add(Outgoing(message, relay.expires_at, relay), express=self._express(message))
+            self.lanes.add(Outgoing(message, relay.expires_at, relay), turn_of(self.version, message))
 
     def _answer_from_socket(self, message_id: str, message: Message, now: float, out: list[Effect]) -> None:
         call = self.outgoing.answer(message_id)
@@ -195,7 +193,7 @@ class Conversation(abc.ABC):
             self.counters.answers_without_call += 1
             out.append(self._note(Level.INFO, "answer without an open CALL dropped", type=message.type.value))
             return
-        self.lanes.add(Outgoing(replace(message, call=number)), express=True)
+        self.lanes.add(Outgoing(replace(message, call=number)), Turn.PROMPT)
 
     # --- from the link
 
@@ -221,7 +219,7 @@ class Conversation(abc.ABC):
         if self.lanes.load >= 1:
             out.append(self._note(Level.WARNING, "the far end takes no answers, CALL dropped", action=message.action))
             return
-        call = OutgoingCall(message.call, message, deadline, self._express(message))
+        call = OutgoingCall(message.call, message, deadline, turn_of(self.version, message))
         if self.attachment and self._put_call(call, now, out) and not self.outgoing.add(call):
             self._call_dropped(call)
             out.append(self._note(Level.WARNING, "too many CALLs wait, dropped", action=message.action))
@@ -257,6 +255,8 @@ class Conversation(abc.ABC):
     def expire(self, now: float, out: list[Effect]) -> None:
         """Drop what is over time."""
         self.incoming.expire(now)
+        for outgoing in self.lanes.take_over_time(now):
+            self._over_time(outgoing.message, out)
         for call in self.outgoing.take_expired(now):
             self._over_time(call.message, out)
             self._call_dropped(call)
@@ -264,7 +264,8 @@ class Conversation(abc.ABC):
     def next_deadline(self) -> float | None:
         """When `expire` or the subclass has something to do."""
         turn = self.outgoing.next_turn() if self.socket_open else None
-        times = [time for time in (self.incoming.next_expiry(), self.outgoing.next_deadline(), turn) if time is not None]
+        over_time = self.lanes.expires_at if self.lanes.expires_at < math.inf else None
+        times = [time for time in (self.incoming.next_expiry(), over_time, self.outgoing.next_deadline(), turn) if time is not None]
         return min(times, default=None)
 
     def socket_gone(self) -> None:

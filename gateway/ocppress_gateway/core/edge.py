@@ -214,12 +214,12 @@ class EdgeMachine:
             case NotStored():
                 self._early.failed_until = now + STORE_PAUSE_S
                 out.append(self._note(Level.ERROR, "the outbox takes nothing, stations keep what is new", reason=event.reason))
-                self._storing.pop(event.ticket).not_stored(event, out)
+                self._storing.pop(event.ticket).not_stored(event)
             case Loaded():
                 if event.identity in self._stations:
                     self._stations[event.identity].loaded(event)
             case OutboxOpened():
-                self._outbox_opened(event, now, out)
+                self._outbox_opened(event, out)
             case OutboxTrouble():
                 self._early.troubled = event.reason is not None
                 if event.reason is None:
@@ -302,7 +302,7 @@ class EdgeMachine:
         if event.authorization is not None and not (event.authorization.isascii() and event.authorization.isprintable()):
             self._refuse(event.socket, event.identity, 400, "an Authorization header that isn't printable ASCII", out)
             return
-        if self._came_back(event, out):
+        if self._came_back(event, now, out):
             return
         if self._stopping or self._session is None or not self._session.is_open:
             self._refuse(event.socket, event.identity, 503, "the link is down", out)
@@ -322,10 +322,10 @@ class EdgeMachine:
         self._by_socket[event.socket] = station
         self._ask(station, now)
 
-    def _came_back(self, event: StationArrived, out: list[Effect]) -> bool:
+    def _came_back(self, event: StationArrived, now: float, out: list[Effect]) -> bool:
         """Admit a station that the cloud doesn't know to have been away, if it comes with the same credentials."""
         station = self._stations.get(event.identity)
-        if station is None or station.state is not StationState.LEAVING or self._stopping:
+        if station is None or station.state is not StationState.LEAVING or self._stopping or self._grace_over(now):
             return False
         if station.authorization != event.authorization or station.version.subprotocol not in event.subprotocols:
             return False
@@ -346,7 +346,7 @@ class EdgeMachine:
             station.authorization,
             epoch,
             station.attach_positions,
-            station.heartbeat_s,
+            station.heartbeat_s if station.accepted else 0,
         )
         self._session.control(attach, now)
 
@@ -427,18 +427,12 @@ class EdgeMachine:
                 if self._session is not None and self._session.is_open and station.channel is not None and station.lanes.undelivered:
                     self._session.control(TellDelivered(station.slot), now)
 
-    def _outbox_opened(self, event: OutboxOpened, now: float, out: list[Effect]) -> None:
+    def _outbox_opened(self, event: OutboxOpened, out: list[Effect]) -> None:
         if event.fault is not None:
             out.append(self._note(Level.ERROR, "the outbox was damaged, a new one begins", reason=event.fault))
+        assert not self._early.ready, "an outbox opens once"
         self._incarnation = event.incarnation
         self._early.ready = True
-        if self._outbox_open:
-            # What is known of the old one is void. What is in memory is sent as if it were relayed; of the rest the cloud has what it has.
-            for station in self._stations.values():
-                station.outbox_lost(now)
-            self._records.clear()
-            if self._session is not None and not self._session.closing:
-                self._give_up("a new outbox", out)
         self._outbox_open = True
         waiting = 0
         for record in event.stations:
@@ -514,7 +508,7 @@ class EdgeMachine:
             drained = self._session is None or self._session.drained(self._stations.values())
             if drained or now >= self._leave_by:
                 self._leave_all(now, out)
-        grace_over = self._lost_at is not None and now >= self._lost_at + self.settings.link_grace_s and not self.settings.serves_offline
+        grace_over = self._grace_over(now)
         for station in list(self._stations.values()):
             if station.state is StationState.ASKING and now >= station.decide_by:
                 self._leave(station, 1001, "the CSMS did not decide in time", now, out)
@@ -526,6 +520,10 @@ class EdgeMachine:
                 station.expire(now, out)
             station.regulate_reading(out)
 
+    def _grace_over(self, now: float) -> bool:
+        """Whether the link has been down for so long that stations had better know."""
+        return self._lost_at is not None and now >= self._lost_at + self.settings.link_grace_s and not self.settings.serves_offline
+
     def _flush(self, now: float, out: list[Effect]) -> None:
         if self._session is None:
             return
@@ -533,12 +531,7 @@ class EdgeMachine:
         self._session.wake(conversations, now)
         if self._report is not None and self._session.is_open:
             self._session.report, self._report = self._report, None
-        message, dropped = self._session.next_message(conversations, now)
-        for conversation, outgoing in dropped:
-            self.counters.calls_over_time += 1
-            out.append(
-                self._note(Level.INFO, "CALL not sent, its time is over", station=conversation.identity, action=outgoing.message.action)
-            )
+        message = self._session.next_message(conversations, now)
         if message:
             out.append(SendLink(self._session.link, message, tuple(self._session.shares)))
         elif self._left and not self._session.closing and self._session.idle:
@@ -588,10 +581,14 @@ class EdgeMachine:
                     self._leave(station, part.code, part.reason, now, out)
             case RenewedClock():
                 self._session.clock_renewed(now)
-            case Delivered():
-                self._slot(part.slot).delivered(part.positions, out)
-            case CsmsTime():
-                self._slot(part.slot).clock_told(part.unix_ms / 1000, now)
+            case Delivered() | CsmsTime():
+                station = self._slot(part.slot)
+                if station.channel is None:
+                    return  # Sent before the cloud heard that the slot has another station now, or begins anew.
+                if isinstance(part, Delivered):
+                    station.delivered(part.positions, out)
+                else:
+                    station.clock_told(part.unix_ms / 1000, now)
             case _:
                 raise PartError(f"{type(part).__name__} from a cloud")
 
