@@ -237,8 +237,9 @@ class BusyCsms:
         """Send commands to this station, until cancelled. The next one goes when the last is answered, or the patience with it is over."""
         while True:
             await asyncio.sleep(self._random.uniform(*GAP_S))
-            await self._raw.until(lambda: identity in self._raw.sockets)
-            socket = self._raw.sockets[identity]
+            socket = self._raw.sockets.get(identity)
+            if socket is None:
+                continue
             self._ids += 1
             sent = _make(self._random, self._ids, "RemoteStartTransaction")
             sent.tries.append(_now())
