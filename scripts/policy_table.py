@@ -8,7 +8,7 @@ from typing import Final
 
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion
 from ocppress_gateway.core.empty_answers import EMPTY_ANSWER_ACTIONS
-from ocppress_gateway.core.policy import NO_OVERRIDES, SENT_BY_CSMS, MessageClass, Overrides, class_of, is_express, is_urgent
+from ocppress_gateway.core.policy import NO_OVERRIDES, SENT_BY_CSMS, MessageClass, Overrides, class_of, is_transaction, is_urgent
 
 __all__ = ["policy_table"]
 
@@ -74,7 +74,7 @@ def policy_table() -> str:
     rows = []
     for kind in _kinds():
         message = Message(MessageType.CALL, kind.action, f'"{kind.action}",{kind.payload}')
-        lanes = {is_express(version, message) for version in kind.versions}
+        lanes = {not is_transaction(message) for version in kind.versions}
         assert len(lanes) == 1, f"{kind.name} has a lane in each version of its own"
         cells = (kind.name, *(_answered(kind, version) for version in _ALL), "express" if True in lanes else "ordered")
         rows.append(f"| {' | '.join(cells)} |")
