@@ -148,6 +148,10 @@ class Desk:
         self._failing = self._failing or "closed"
         return [*done, *self._refuse()]
 
+    def abandon(self) -> None:
+        """Close the store as it is, after `step` or `close` has raised."""
+        self._store.close()
+
     def _take_in(self) -> None:
         while self._inbox:
             call = self._inbox.popleft()
