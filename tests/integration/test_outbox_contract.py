@@ -12,7 +12,7 @@ from ocppress_gateway.core.stored import Lane, Loaded, NotStored, OutboxOpened, 
 from ocppress_gateway.outbox.base import COMMIT_PAUSE_S, FINGERPRINTS_MAX, STATIONS_MAX, OutboxLimits
 from ocppress_gateway.outbox.calls import HEARTBEAT_S_MAX, WAITING_TEXT_MAX
 from ocppress_gateway.outbox.contents import size_of_message
-from ocppress_gateway.storage.desk import GROUP_TEXT_MAX, LAZY_S, RETRY_S_MAX
+from ocppress_gateway.storage.desk import GROUP_TEXT_MAX, GROUP_WRITES_MAX, LAZY_S, RETRY_S_MAX
 from tests.support.stores import KINDS, OutboxRig, message, outbox_rig
 
 TEXT = 1_000_000
@@ -184,6 +184,11 @@ def test_a_flood_is_stored_in_several_commits(rig: OutboxRig) -> None:
     assert len(rig.heard(Stored)) == 3, "the fourth would be too much"
     rig.run()
     assert len(rig.heard(Stored)) == len(tickets) - 3
+    rig.store(*(message(number) for number in range(GROUP_WRITES_MAX + 1)))
+    rig.run(0.0)
+    assert len(rig.heard(Stored)) == GROUP_WRITES_MAX
+    rig.run()
+    assert len(rig.heard(Stored)) == 1
 
 
 def test_more_text_than_may_wait_is_refused_in_its_turn(rig: OutboxRig) -> None:

@@ -116,6 +116,9 @@ def test_positions_outlive_the_process(rig: PositionsRig, how: str) -> None:
 def test_a_position_never_goes_back(rig: PositionsRig) -> None:
     _save(rig, ("CP1", ONE, ORDERED, 5), ("CP1", ONE, ORDERED, 3), ("CP1", ONE, EXPRESS, 0))
     assert _load(rig) == {ONE: (0, 5)}
+    another = b"another "
+    _save(rig, ("CP1", another, ORDERED, 1), ("CP1", ONE, ORDERED, 3), ("CP1", another, EXPRESS, 2), ("CP1", ONE, EXPRESS, 1))
+    assert _load(rig) == {ONE: (1, 5), another: (2, 1)}
 
 
 def test_a_load_sees_what_was_saved_before_it(rig: PositionsRig) -> None:
@@ -200,6 +203,18 @@ def test_positions_are_saved_when_the_disk_works_again(rig: PositionsRig) -> Non
     assert _load(rig) == {ONE: (3, 2)}
 
 
+def test_positions_that_waited_for_the_disk_are_saved_before_later_ones(rig: PositionsRig) -> None:
+    rig.run()
+    rig.break_disk()
+    rig.positions.save("CP1", ONE, ORDERED, 1)
+    rig.run(600)
+    rig.repair_disk()
+    rig.now += RETRY_S_MAX
+    rig.positions.save("CP1", ONE, ORDERED, 2)
+    rig.run()
+    assert [event.position for event in rig.heard(PositionSaved)] == [1, 2]
+
+
 def test_a_letter_is_not_kept_by_a_disk_that_fails(rig: PositionsRig) -> None:
     rig.run()
     rig.break_disk()
@@ -210,6 +225,7 @@ def test_a_letter_is_not_kept_by_a_disk_that_fails(rig: PositionsRig) -> None:
     rig.run(RETRY_S_MAX)
     assert _dead(rig) == []
     assert _bury(rig, letter(1))
+    assert rig.positions.measure().dead_letters == 1
 
 
 def test_closing_saves_what_waits(rig: PositionsRig) -> None:

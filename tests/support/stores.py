@@ -26,6 +26,7 @@ from ocppress_gateway.positions.memory import MemoryPositions
 from ocppress_gateway.positions.sqlite import SqlitePositionsStore
 from ocppress_gateway.positions.store import PositionsStore
 from ocppress_gateway.storage.calls import Call
+from ocppress_gateway.storage.database import Database
 from ocppress_gateway.storage.desk import Desk
 from ocppress_gateway.storage.memory import DiskFaults, MemoryDisk
 from ocppress_gateway.storage.store import Store
@@ -239,12 +240,17 @@ class _InSqlite(Rig):
         self.is_broken = False
 
     @contextlib.contextmanager
-    def breaking(self, transaction: contextlib.AbstractContextManager[None]) -> Iterator[None]:
-        """A transaction that the broken disk doesn't take."""
+    def breaking(self, database: Database, transaction: contextlib.AbstractContextManager[None]) -> Iterator[None]:
+        """A transaction that the broken disk doesn't take; one that writes nothing is no concern of the disk's."""
         with transaction:
+            before = _changes(database)
             yield
-            if self.is_broken:
+            if self.is_broken and _changes(database) != before:
                 raise StoreFailed(self.folder, "no space left on the disk")
+
+
+def _changes(database: Database) -> int:
+    return int(database.execute("SELECT total_changes()").fetchone()[0])
 
 
 class _InMemory(Rig):
@@ -291,7 +297,7 @@ class SqliteOutboxRig(_InSqlite, OutboxRig):
 
         class Breakable(SqliteOutboxStore):
             def _transaction(self) -> contextlib.AbstractContextManager[None]:
-                return rig.breaking(super()._transaction())
+                return rig.breaking(self._database, super()._transaction())
 
         self.sqlite = Breakable(self.folder, limits=self.limits, clock=lambda: self.now)
         self.outbox = self._outbox = SteppedOutbox(self.sqlite, self.events.append, lambda: self.now)
@@ -335,7 +341,7 @@ class SqlitePositionsRig(_InSqlite, PositionsRig):
 
         class Breakable(SqlitePositionsStore):
             def _transaction(self) -> contextlib.AbstractContextManager[None]:
-                return rig.breaking(super()._transaction())
+                return rig.breaking(self._database, super()._transaction())
 
         self.sqlite = Breakable(self.folder, limits=self.limits)
         self.positions = self._positions = SteppedPositions(self.sqlite, self.events.append, lambda: self.now)

@@ -140,6 +140,17 @@ def test_a_read_that_fails_comes_when_the_disk_works_again() -> None:
     assert (first.lane, len(first.messages), second.lane) == (Lane.ORDERED, 1, Lane.EXPRESS)
 
 
+def test_reads_that_fail_are_not_tried_anew_with_each_call() -> None:
+    rig = MemoryOutboxRig()
+    rig.store(message(1))
+    rig.run()
+    rig.break_disk()
+    for _ in range(50):
+        rig.outbox.load("CP1", Lane.ORDERED, 0, 10_000)
+        rig.run(0.01)
+    assert rig.outbox.measure().faults == 1
+
+
 def test_one_process_at_a_time() -> None:
     rig = MemoryOutboxRig()
     rig.run()
