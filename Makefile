@@ -42,6 +42,7 @@ fmt: dev-venv
 
 bench: run-venv
 	$(VENV)/bin/python -m bench.measure
+	$(VENV)/bin/python -m bench.plan
 	$(VENV)/bin/python -m scripts.documents
 
 documents: dev-venv
