@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 
-.PHONY: help demo test test-all soak check fmt bench documents run-venv dev-venv node clean
+.PHONY: help demo test test-all soak check fmt bench bench-cpu documents run-venv dev-venv node clean
 .DEFAULT_GOAL := help
 
 help:
@@ -15,7 +15,8 @@ help:
 	@echo "make soak       the tests that take minutes"
 	@echo "make check      style and types        make fmt        format the code"
 	@echo "make bench      bytes of recordings and workloads, measured again for the table in README.md"
-	@echo "make documents  rewrite what is generated: tables in README.md, files in deploy/"
+	@echo "make bench-cpu  processor time and memory of the codecs beside zlib, for the table in codecs/README.md"
+	@echo "make documents  rewrite what is generated: tables in the READMEs, files in deploy/"
 
 demo: run-venv
 	@$(VENV)/bin/ocppress demo $(ARGS)
@@ -43,6 +44,10 @@ fmt: dev-venv
 bench: run-venv
 	$(VENV)/bin/python -m bench.measure
 	$(VENV)/bin/python -m bench.plan
+	$(VENV)/bin/python -m scripts.documents
+
+bench-cpu: run-venv
+	$(VENV)/bin/python -m bench.cpu $(ARGS)
 	$(VENV)/bin/python -m scripts.documents
 
 documents: dev-venv

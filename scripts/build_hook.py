@@ -34,10 +34,10 @@ class CompileHotModules(BuildHookInterface[Any]):
     PLUGIN_NAME = "custom"
 
     def dependencies(self) -> list[str]:
-        return [] if _reason_against() else COMPILE_REQUIREMENTS
+        return [] if reason_against() else COMPILE_REQUIREMENTS
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        reason = _reason_against()
+        reason = reason_against()
         if self.target_name != "wheel" or version == "editable":
             return
         if reason:
@@ -77,7 +77,7 @@ class CompileHotModules(BuildHookInterface[Any]):
         return sorted((scratch / "out").rglob(f"*{sysconfig.get_config_var('EXT_SUFFIX')}"))
 
 
-def _reason_against() -> str:
+def reason_against() -> str:
     """Why nothing is compiled; "" if it can be."""
     if os.environ.get("OCPPRESS_PURE"):
         return "OCPPRESS_PURE is set"

@@ -1,4 +1,4 @@
-"""Write what is generated in the documents: the parts of README.md between markers, and the example configurations in `deploy/`.
+"""Write what is generated in the documents: the parts of the READMEs between markers, and the example configurations in `deploy/`.
 
 Run from the project's root: python -m scripts.documents
 
@@ -13,16 +13,18 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from bench.measure import RESULTS, table
+from bench import cpu, measure
+from ocppress_codecs.interface import CodecName
 from ocppress_gateway.config import CloudConfig, EdgeConfig
 from ocppress_gateway.config_text import commented_toml, reference
 from ocppress_gateway.provisioning.folder import cloud_toml, edge_toml
 
-__all__ = ["EXAMPLES", "PARTS", "with_parts"]
+__all__ = ["DOCUMENTS", "EXAMPLES", "PARTS", "with_parts"]
 
-README: Final = Path("README.md")
+DOCUMENTS: Final = ("README.md", "codecs/README.md")
+"""Those with generated parts."""
 
 _MEASURE: Final = """\
 What the codec makes of them, in bytes of both directions, as `make bench` measured it: the texts, the same texts with permessage-deflate (the
@@ -33,7 +35,11 @@ never seen that program; the others are one generated day of a home charger, one
 PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "edge-config": lambda: reference(EdgeConfig),
     "cloud-config": lambda: reference(CloudConfig),
-    "measure": lambda: f"{_MEASURE}\n\n{table(json.loads(RESULTS.read_text(encoding='utf-8')))}",
+    "measure": lambda: f"{_MEASURE}\n\n{measure.table(_results())}",
+    "parts": lambda: "\n\n".join(
+        f"`{codec.value}`:\n\n{measure.parts_table(_results(), codec)}" for codec in (CodecName.ADAPTIVE, CodecName.CBOR_ZSTD)
+    ),
+    "cpu": lambda: cpu.table(json.loads(cpu.RESULTS.read_text(encoding="utf-8"))),
 }
 """Names of generated parts to what makes them."""
 
@@ -65,6 +71,11 @@ EXAMPLES: Final[Mapping[str, Callable[[], str]]] = {
 _PART: Final = re.compile(r"(<!-- generated:([a-z-]+) -->\n).*?<!-- end -->", re.DOTALL)
 
 
+def _results() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(measure.RESULTS.read_text(encoding="utf-8"))
+    return found
+
+
 def with_parts(text: str) -> str:
     """The text with each part made anew."""
     return _PART.sub(lambda found: f"{found[1]}{PARTS[found[2]]()}\n<!-- end -->", text)
@@ -72,7 +83,8 @@ def with_parts(text: str) -> str:
 
 def main() -> None:
     """Write all of it."""
-    README.write_text(with_parts(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for name in DOCUMENTS:
+        Path(name).write_text(with_parts(Path(name).read_text(encoding="utf-8")), encoding="utf-8")
     for name, make in EXAMPLES.items():
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_text(make(), encoding="utf-8")

@@ -19,15 +19,15 @@ from bench.training.dictionary import schema_messages
 from bench.training.invented import messages_of_v2, messages_of_v16
 from ocppress_codecs.adaptive.characters import STATIC_SIZE, first_weights
 from ocppress_codecs.adaptive.coder import BitWriter
-from ocppress_codecs.adaptive.contexts import TABLE_SIZE, UNKNOWN
+from ocppress_codecs.adaptive.contexts import TABLE_SIZE, UNKNOWN, table_of
 from ocppress_codecs.adaptive.frames import Direction as Side
 from ocppress_codecs.adaptive.history import PRIOR_INDEX_SIZE
 from ocppress_codecs.adaptive.literals import code_literal
 from ocppress_codecs.adaptive.model import Knowledge, Model
 from ocppress_codecs.adaptive.prior import content_of, packed
 from ocppress_codecs.adaptive.skeletons import lexemes, split
+from ocppress_codecs.calls import CallLog
 from ocppress_codecs.carriage import covered, numbered
-from ocppress_codecs.interface import CallLog
 from ocppress_codecs.names import names
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, action_of
 from ocppress_codecs.scalars import Text
@@ -142,7 +142,9 @@ class _Trainer:
     """A model whose tables all conversations share; the rest begins anew with each."""
 
     def __init__(self, words: list[str], text: bytes) -> None:
-        self._knowledge = Knowledge([UNKNOWN] * TABLE_SIZE, [0] * STATIC_SIZE, first_weights(), words, {}, text, PRIOR_INDEX_SIZE, b"")
+        self._knowledge = Knowledge(
+            table_of([UNKNOWN] * TABLE_SIZE), [0] * STATIC_SIZE, first_weights(), words, {}, text, PRIOR_INDEX_SIZE, b""
+        )
         self._trained = [UNKNOWN] * STATIC_SIZE
         self._models = {direction: self._fresh(None) for direction in Direction}
 

@@ -1,99 +1,47 @@
 """Makes `codecs/vectors/*.json`: frames and their messages, for implementers in any language. `codecs/README.md` says how to read them.
 
-Sessions show what an encoder writes and a decoder must give. Rejections show what a decoder must refuse, after the frames of `after`, with which error.
+Sessions show what an encoder writes and a decoder must give, in both directions. Rejections show what a decoder must refuse, after the frames of `after`,
+with which error, and that it goes on as if nothing had been.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import zstandard
 
-from ocppress_codecs.cbor_zstd import CborZstdEncoder, first_state
-from ocppress_codecs.dictionary import shipped
-from ocppress_codecs.interface import CallLog, CodecName, Encoder, Side
+from bench.training.forged import forgeries
+from bench.training.sessions import Session, Step, for_adaptive, for_all
+from bench.training.vector_parts import parts, trace
+from ocppress_codecs.calls import CallLog
+from ocppress_codecs.dictionary import Dictionary, shipped
+from ocppress_codecs.errors import DecodeError
+from ocppress_codecs.interface import CodecName, Endpoint, Side
 from ocppress_codecs.registry import fingerprint, open_endpoint
-from ocppress_codecs.rpc import Message, MessageType, OcppVersion, parse
-from ocppress_codecs.verbatim import VerbatimEncoder
+from ocppress_codecs.rpc import Message, OcppVersion, parse
+from ocppress_gateway.workloads.traces import Direction
 
-__all__ = ["VECTORS_FOLDER", "main", "vectors_text"]
+__all__ = ["PARTS", "SPECIFICATION", "TRACE", "VECTORS_FOLDER", "main", "text_of", "vectors_text", "with_trace"]
 
 VECTORS_FOLDER: Final = Path(__file__).parents[2] / "codecs/vectors"
 
-_Batch = Sequence[tuple[str, int | None]]
-"""OCPP-J texts, and for answers the CALL they refer to."""
+PARTS: Final = "adaptive-parts"
+TRACE: Final = "adaptive-trace"
 
-_BOOT: Final = '[2,"a","BootNotification",{"chargePointVendor":"Vendor","chargePointModel":"Model"}]'
-_STATUS: Final = '[2,"a","StatusNotification",{"connectorId":1,"errorCode":"NoError","status":"%s","timestamp":"%s"}]'
-_METER: Final = (
-    '[2,"a","MeterValues",{"connectorId":1,"transactionId":%d,"meterValue":[{"timestamp":"%s","sampledValue":['
-    '{"value":"%s","measurand":"Energy.Active.Import.Register","unit":"Wh"},{"value":"%s","measurand":"Voltage","phase":"L1","unit":"V"}]}]}]'
-)
-_EVENT: Final = (
-    '[2,"a","TransactionEvent",{"eventType":"Updated","timestamp":"%s","triggerReason":"MeterValuePeriodic","seqNo":%d,"transactionInfo":'
-    '{"transactionId":"%s"},"evse":{"id":1},"meterValue":[{"timestamp":"%s","sampledValue":[{"value":%s,"measurand":"Power.Active.Import"}]}]}]'
-)
-_TRANSACTION: Final = "6f1c2f3e-9a51-4c0b-8a7e-2d35c1b7e90f"
-_ODD: Final = (
-    '[2,"a","DataTransfer",{"vendorId":"x","numbers":[-0,2e+01,1E5,1.00,-0.50,123456789012345678,1234567890123456789,0.1e-7],'
-    '"strings":["","230.10","-0.0","00ff10a0","00FF10A0","\\u00e9","é","a\\/b","a\\"b","\\ud83d","QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo="],'
-    '"times":["2026-03-02T08:00:00Z","2026-03-02T08:00:00.5Z","2026-03-02T08:00:01.000+01:00","2026-02-30T08:00:00Z","1969-12-31T23:59:59Z"],'
-    '"mixed":[true,false,null,{},[],[[]]],"\\u0041":1}]'
-)
-_REPEATED: Final = '[2,"a","DataTransfer",{"vendorId":"x","vendorId":"y"}]'
-_LONG: Final = '[2,"a","DataTransfer",{"vendorId":"x","data":"%s"}]' % ("configuration of the station " * 200)
+SPECIFICATION: Final = VECTORS_FOLDER.parent / "SPEC.md"
 
-_SESSIONS: Final[dict[str, tuple[OcppVersion, list[_Batch]]]] = {
-    "first example": (OcppVersion.V16, [[('[2,"a","Heartbeat",{}]', None)], [('[2,"a","Heartbeat",{}]', None)]]),
-    "values move": (
-        OcppVersion.V16,
-        [
-            [(_METER % (7, "2026-03-02T08:00:00Z", "1000", "230.1"), None)],
-            [(_METER % (7, "2026-03-02T08:01:00Z", "1100", "229.8"), None)],
-            [(_METER % (7, "2026-03-02T08:02:00Z", "1200", "229.85"), None)],
-            [(_METER % (7, "2026-03-02T08:03:00Z", "1300", "229.85"), None)],
-            [(_METER % (7, "2026-03-02T08:04:01Z", "1400.5", "n/a"), None)],
-        ],
-    ),
-    "batches": (
-        OcppVersion.V16,
-        [
-            [
-                (_BOOT, None),
-                (_STATUS % ("Available", "2026-03-02T08:00:00.120Z"), None),
-                (_STATUS % ("Available", "2026-03-02T08:00:00.120Z"), None),
-            ],
-            [(_STATUS % ("Preparing", "2026-03-02T08:05:00.250Z"), None), (_STATUS % ("Charging", "2026-03-02T08:05:09.250Z"), None)],
-        ],
-    ),
-    "answers in and out of order": (
-        OcppVersion.V16,
-        [
-            [('[3,"a",{}]', 0), ('[3,"a",{}]', 1)],
-            [('[3,"a",{"status":"Accepted"}]', 3), ('[4,"a","NotSupported","",{}]', 2)],
-            [('[3,"a",{}]', None), ('[3,"a",{}]', 3)],
-        ],
-    ),
-    "types of 2.1": (
-        OcppVersion.V21,
-        [
-            [(_EVENT % ("2026-03-02T08:00:00.100Z", 1, _TRANSACTION, "2026-03-02T08:00:00.100Z", "11040.5"), None)],
-            [(_EVENT % ("2026-03-02T08:01:00.140Z", 2, _TRANSACTION, "2026-03-02T08:01:00.140Z", "11041"), None)],
-            [
-                (
-                    '[6,"a","NotifyPeriodicEventStream",{"id":1,"pending":0,"basetime":"2026-03-02T08:01:30Z","data":[{"t":0,"v":"1.5"}]}]',
-                    None,
-                )
-            ],
-            [('[5,"a","FormatViolation","",{}]', 1), ('[5,"a","FormatViolation","",{}]', 0), ('[5,"a","GenericError","",{}]', None)],
-        ],
-    ),
-    "odd values": (OcppVersion.V16, [[(_ODD, None)], [(_ODD, None)], [(_REPEATED, None)], [('[4,"a","InternalError"]', 0)]]),
-    "a long text": (OcppVersion.V16, [[(_LONG, None)], [(_LONG, None)]]),
-}
+_STATE_BYTES: Final = 16
+
+_TRACED_LINE: Final = re.compile(
+    r"^    (?:frame (?P<place>\d+): [0-9a-f]*|(?P<told>(?:5\.\d|   ).{53})(?:bit|pair|raw|character) .*)$", re.MULTILINE
+)
+"""A frame, or one of its decisions behind 56 characters that say what it is."""
+
+_HEARTBEAT: Final = '[2,"a","Heartbeat",{}]'
 
 _MESSAGES: Final = {
     # after one Heartbeat, whose shape is the one used last
@@ -135,65 +83,139 @@ def main() -> None:
     """Write the files."""
     for name in CodecName:
         (VECTORS_FOLDER / f"{name}.json").write_text(vectors_text(name))
+    (VECTORS_FOLDER / f"{PARTS}.json").write_text(text_of(parts()))
+    traced = trace()
+    (VECTORS_FOLDER / f"{TRACE}.json").write_text(text_of(traced))
+    SPECIFICATION.write_text(with_trace(SPECIFICATION.read_text(), traced))
 
 
 def vectors_text(name: CodecName) -> str:
     """The content of `{name}.json`."""
-    content = {
-        "codec": name.value,
-        "fingerprint": fingerprint(name).hex(),
-        "sessions": _sessions(name),
-        "rejections": _REJECTIONS[name](),
-    }
-    return json.dumps(content, indent=1) + "\n"
+    return text_of(
+        {
+            "codec": name.value,
+            "fingerprint": fingerprint(name).hex(),
+            "sessions": list(_sessions(name)),
+            "rejections": list(_REJECTIONS[name]()),
+        }
+    )
 
 
-def _encoder(name: CodecName, dictionary: bytes = b"") -> Encoder:
+def with_trace(specification: str, traced: dict[str, Any]) -> str:
+    """The specification with the frames and decisions of its example as they are; what it says of them stays."""
+    decisions: Iterator[list[Any]] = iter(())
+
+    def refreshed(line: re.Match[str]) -> str:
+        nonlocal decisions
+        if line["place"]:
+            assert next(decisions, None) is None, f"more decisions than told before {line[0]}"
+            frame = traced["frames"][int(line["place"])]
+            decisions = iter(frame["decisions"])
+            return f"    frame {line['place']}: {frame['frame']}"
+        kind, what, value, *places = next(decisions)
+        return f"    {line['told']}{kind:<5}{''.join(f'{place:>6}' for place in places):<13}{what:>6} {value}"
+
+    found = _TRACED_LINE.sub(refreshed, specification)
+    assert next(decisions, None) is None, "more decisions than told"
+    return found
+
+
+def text_of(content: dict[str, Any]) -> str:
+    """JSON with a line for each thing that is small."""
+    return _indented(content, "") + "\n"
+
+
+def _indented(content: Any, indent: str) -> str:
+    line = json.dumps(content)
+    if len(line) <= 160 - len(indent) or not isinstance(content, dict | list):
+        return line
+    if isinstance(content, dict):
+        parts = [f"{json.dumps(name)}: {_indented(value, indent + ' ')}" for name, value in content.items()]
+    elif all(isinstance(value, int | str) for value in content):
+        return line
+    else:
+        parts = [_indented(value, indent + " ") for value in content]
+    opener, closer = "{}" if isinstance(content, dict) else "[]"
+    return f"{opener}\n{indent} " + f",\n{indent} ".join(parts) + f"\n{indent}{closer}"
+
+
+def _sessions(name: CodecName) -> Iterable[dict[str, Any]]:
+    for session in for_all():
+        yield _session(name, session, Dictionary(), "none")
     if name is CodecName.ADAPTIVE:
-        return open_endpoint(name, OcppVersion.V16, Side.EDGE).encoder
-    return VerbatimEncoder(CallLog()) if name is CodecName.VERBATIM else CborZstdEncoder(CallLog(), first_state(dictionary))
-
-
-def _sessions(name: CodecName) -> list[dict[str, Any]]:
-    found = [_session(title, version, batches, _encoder(name), "none") for title, (version, batches) in _SESSIONS.items()]
+        for session in for_adaptive():
+            yield _session(name, session, Dictionary(), "none")
     if name is CodecName.CBOR_ZSTD:
-        for title in ("values move", "types of 2.1"):
-            version, batches = _SESSIONS[title]
-            encoder = _encoder(name, shipped().for_version(version))
-            found.append(_session(f"{title}, with the shipped dictionary", version, batches, encoder, "shipped"))
-    return found
+        for session in for_all():
+            if session.name in ("values move", "types of 2.1"):
+                session.name += ", with the shipped dictionary"
+                yield _session(name, session, shipped(), "shipped")
 
 
-def _session(title: str, version: OcppVersion, batches: Sequence[_Batch], encoder: Encoder, dictionary: str) -> dict[str, Any]:
-    frames = []
-    for batch in batches:
-        messages = _messages(batch)
-        count = encoder.calls.count
-        frame = encoder.encode(messages)
-        listed = []
-        for message in messages:
-            call = message.call
-            if message.type is MessageType.CALL:
-                call, count = count, count + 1
-            listed.append({"type": message.type.value, "call": call, "body": message.body})
-        frames.append({"frame": frame.hex(), "messages": listed})
-    return {"name": title, "version": version.value, "dictionary": dictionary, "frames": frames}
+def _session(name: CodecName, session: Session, dictionary: Dictionary, dictionary_name: str) -> dict[str, Any]:
+    pair = _Pair(name, session.version, dictionary)
+    found: dict[str, Any] = {"name": session.name, "version": session.version.value}
+    if name is CodecName.CBOR_ZSTD:
+        found["dictionary"] = dictionary_name
+    if session.packed and name is CodecName.ADAPTIVE:
+        found["packed"] = True
+    return found | {"frames": [pair.carry(step) for step in session.steps]}
 
 
-def _messages(batch: _Batch) -> list[Message]:
-    found = []
-    for text, call in batch:
-        message = parse(text)[1]
-        found.append(Message(message.type, message.action, message.body, call))
-    return found
+class _Pair:
+    """Both ends."""
+
+    def __init__(self, name: CodecName, version: OcppVersion, dictionary: Dictionary) -> None:
+        self._how = name, version, dictionary
+        self._begin(CallLog(), CallLog(), CallLog(), CallLog())
+
+    def _begin(self, up: CallLog, up_received: CallLog, down: CallLog, down_received: CallLog) -> None:
+        self.edge = self._opened(Side.EDGE, up, down_received)
+        self.cloud = self._opened(Side.CLOUD, down, up_received)
+
+    def _opened(self, side: Side, sent: CallLog, received: CallLog) -> Endpoint:
+        name, version, dictionary = self._how
+        return open_endpoint(name, version, side, sent, received, dictionary=dictionary)
+
+    def carry(self, step: Step) -> dict[str, Any]:
+        """The vector of one frame, which both ends have carried."""
+        if step.new_epoch:
+            self._begin(self.edge.encoder.calls, self.cloud.decoder.calls, self.cloud.encoder.calls, self.edge.decoder.calls)
+        up = step.direction is Direction.UP
+        encoder, decoder = (self.edge.encoder, self.cloud.decoder) if up else (self.cloud.encoder, self.edge.decoder)
+        frame = encoder.encode(step.messages)
+        messages = decoder.decode(frame)
+        found: dict[str, Any] = {"new_epoch": True} if step.new_epoch else {}
+        found |= {"direction": step.direction.value, "frame": frame.hex(), "messages": _listed(messages)}
+        saved = encoder.saved()
+        assert saved == decoder.saved(), "both ends have the same state"
+        return found | ({"state": saved[-_STATE_BYTES:].hex()} if saved is not None else {})
 
 
-def _heartbeat_frame(name: CodecName) -> bytes:
-    return _encoder(name).encode(_messages([('[2,"a","Heartbeat",{}]', None)]))
+def _listed(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    return [{"type": message.type.value, "call": message.call, "body": message.body} for message in messages]
 
 
-def _cbor_rejections() -> list[dict[str, str | list[str]]]:
-    before = _heartbeat_frame(CodecName.CBOR_ZSTD)
+def _rejection(name: CodecName, title: str, after: Sequence[str], frame: bytes, error: str) -> dict[str, Any]:
+    """What must be refused after the messages `after`, each in a frame going up, and a frame that must be taken then."""
+    pair = _Pair(name, OcppVersion.V16, Dictionary())
+    steps = [Step(Direction.UP, [parse(text)[1]]) for text in (*after, _HEARTBEAT)]
+    before = [pair.carry(step) for step in steps[:-1]]
+    found = "taken"
+    try:
+        pair.cloud.decoder.decode(frame)
+    except DecodeError as refused:
+        found = refused.code
+    assert found == error, f"{title}: {found} instead of {error}"
+    return {"name": title, "after": before, "frame": frame.hex(), "error": error, "then": pair.carry(steps[-1])}
+
+
+def _frame(name: CodecName) -> bytes:
+    return open_endpoint(name, OcppVersion.V16, Side.EDGE, dictionary=Dictionary()).encoder.encode([parse(_HEARTBEAT)[1]])
+
+
+def _cbor_rejections() -> list[dict[str, Any]]:
+    before = _frame(CodecName.CBOR_ZSTD)
     packed = _packed(bytes.fromhex("8203a0"))
     cases = {title: (bytes.fromhex(content) + b"\0\0", error) for title, (content, error) in _MESSAGES.items() if len(content) < 1000}
     cases |= {
@@ -211,7 +233,7 @@ def _cbor_rejections() -> list[dict[str, str | list[str]]]:
         "zstd with a window of 1 GiB": (b"\xfd\x00\xa0" + packed[2:] + b"\0\0", "malformed"),
         "zstd that expands to 64 MiB": (b"\xfd" + _packed(bytes(64 * 1024 * 1024)) + b"\0\0", "malformed"),
     }
-    return [{"name": title, "after": [before.hex()], "frame": frame.hex(), "error": error} for title, (frame, error) in cases.items()]
+    return [_rejection(CodecName.CBOR_ZSTD, title, [_HEARTBEAT], frame, error) for title, (frame, error) in cases.items()]
 
 
 def _packed(plain: bytes) -> bytes:
@@ -221,8 +243,8 @@ def _packed(plain: bytes) -> bytes:
     return zstandard.ZstdCompressor(compression_params=parameters).compress(plain)
 
 
-def _verbatim_rejections() -> list[dict[str, str | list[str]]]:
-    before = _heartbeat_frame(CodecName.VERBATIM)
+def _verbatim_rejections() -> list[dict[str, Any]]:
+    before = _frame(CodecName.VERBATIM)
     cases = {
         "empty": (b"", "truncated"),
         "no message": (bytes.fromhex("000000"), "malformed"),
@@ -236,18 +258,11 @@ def _verbatim_rejections() -> list[dict[str, str | list[str]]]:
         "checksum of 4 bytes for a short text": (bytes.fromhex("0101027b7d00000000"), "malformed"),
         "the first frame again": (before, "integrity"),
     }
-    return [{"name": title, "after": [before.hex()], "frame": frame.hex(), "error": error} for title, (frame, error) in cases.items()]
+    return [_rejection(CodecName.VERBATIM, title, [_HEARTBEAT], frame, error) for title, (frame, error) in cases.items()]
 
 
-def _adaptive_rejections() -> list[dict[str, str | list[str]]]:
-    first = _heartbeat_frame(CodecName.ADAPTIVE)
-    cases = {
-        "empty": (b"", "truncated"),
-        "half a checksum": (b"\0", "truncated"),
-        "wrong checksum": (first[:-1] + bytes((first[-1] ^ 1,)), "integrity"),
-        "bytes after the last message": (first[:-2] + b"\0\0\0\0\1" + first[-2:], "malformed"),
-    }
-    return [{"name": title, "after": [], "frame": frame.hex(), "error": error} for title, (frame, error) in cases.items()]
+def _adaptive_rejections() -> list[dict[str, Any]]:
+    return [_rejection(CodecName.ADAPTIVE, one.title, one.after, one.frame, one.error) for one in forgeries()]
 
 
 _REJECTIONS: Final = {

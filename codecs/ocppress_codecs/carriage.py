@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, final
 
+from ocppress_codecs.calls import CallLog
 from ocppress_codecs.errors import EncodeError, IntegrityError, LimitExceeded, Malformed, NotOcppJ
-from ocppress_codecs.interface import FRAME_TEXT_BYTES_MAX, CallLog
+from ocppress_codecs.interface import FRAME_TEXT_BYTES_MAX
 from ocppress_codecs.rpc import Message, MessageType, parse, render
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "SHORT_TEXT_BYTES_MAX",
     "Progress",
     "checked",
+    "checked_text",
     "checksum",
     "committed",
     "covered",
@@ -48,16 +49,30 @@ bytes, two more are under one per cent, and a difference missed there would do t
 REFERENCE_EXPECTED: Final = 0
 REFERENCE_NONE: Final = 1
 
-_ANSWERS: Final = frozenset({MessageType.CALLRESULT, MessageType.CALLERROR})
+_CALL: Final = MessageType.CALL
+_CALLRESULT: Final = MessageType.CALLRESULT
+_CALLERROR: Final = MessageType.CALLERROR
+_SEND: Final = MessageType.SEND
 
 
-@dataclass(frozen=True, slots=True)
+@final
 class Progress:
-    """How far one direction of an epoch has come: the same at both ends after the same frame."""
+    """How far one direction of an epoch has come: the same at both ends after the same frame. Not changed but replaced."""
 
-    call_count: int = 0
-    next_answer: int = 0
-    chain: bytes = bytes(16)
+    __slots__ = ("call_count", "chain", "next_answer")
+
+    def __init__(self, call_count: int = 0, next_answer: int = 0, chain: bytes = bytes(16)) -> None:
+        self.call_count: Final[int] = call_count
+        self.next_answer: Final[int] = next_answer
+        self.chain: Final[bytes] = chain
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Progress)
+            and self.call_count == other.call_count
+            and self.next_answer == other.next_answer
+            and self.chain == other.chain
+        )
 
 
 def numbered(batch: Sequence[Message], progress: Progress) -> list[Message]:
@@ -68,28 +83,29 @@ def numbered(batch: Sequence[Message], progress: Progress) -> list[Message]:
     result: list[Message] = []
     for message in batch:
         call = message.call
-        if message.type is MessageType.CALL:
+        if message.type is _CALL:
             call = call_count
             call_count += 1
-        elif message.type is MessageType.SEND:
+        elif message.type is _SEND:
             call = None
         if call is not None and not 0 <= call <= CALL_NUMBER_MAX:
             raise EncodeError(f"CALL number {call}")
-        result.append(message if call == message.call else replace(message, call=call))
+        result.append(message if call == message.call else Message(message.type, message.action, message.body, call))
     return result
 
 
 def reference(message: Message, progress: Progress) -> tuple[int, Progress]:
     """The number that refers `message` to its CALL, and the progress after it."""
-    if message.type is MessageType.CALL:
-        return REFERENCE_EXPECTED, replace(progress, call_count=progress.call_count + 1)
-    if message.type is MessageType.SEND:
+    message_type = message.type
+    if message_type is _CALL:
+        return REFERENCE_EXPECTED, _called(progress)
+    if message_type is _SEND:
         return REFERENCE_EXPECTED, progress
     if message.call is None:
         return REFERENCE_NONE, progress
-    difference = message.call - _expected(message.type, progress)
-    if message.type in _ANSWERS:
-        progress = replace(progress, next_answer=message.call + 1)
+    difference = message.call - _expected(message_type, progress)
+    if _is_answer(message_type):
+        progress = _answered(progress, message.call)
     if difference == 0:
         return REFERENCE_EXPECTED, progress
     return 2 + (2 * difference if difference > 0 else -2 * difference - 1), progress
@@ -97,11 +113,11 @@ def reference(message: Message, progress: Progress) -> tuple[int, Progress]:
 
 def resolved(message_type: MessageType, number: int, progress: Progress) -> tuple[int | None, Progress]:
     """The reverse of `reference`: the CALL that reference `number` means, and the progress after it. Raises `Malformed`."""
-    if message_type is MessageType.CALL:
+    if message_type is _CALL:
         if number != REFERENCE_EXPECTED or progress.call_count > CALL_NUMBER_MAX:
             raise Malformed("a CALL with a reference, or one too many")
-        return progress.call_count, replace(progress, call_count=progress.call_count + 1)
-    if message_type is MessageType.SEND:
+        return progress.call_count, _called(progress)
+    if message_type is _SEND:
         if number != REFERENCE_EXPECTED:
             raise Malformed("a SEND with a reference")
         return None, progress
@@ -113,13 +129,23 @@ def resolved(message_type: MessageType, number: int, progress: Progress) -> tupl
         call += -(zigzag + 1) // 2 if zigzag % 2 else zigzag // 2
     if not 0 <= call <= CALL_NUMBER_MAX:
         raise Malformed(f"CALL number {call}")
-    if message_type in _ANSWERS:
-        progress = replace(progress, next_answer=call + 1)
-    return call, progress
+    return call, _answered(progress, call) if _is_answer(message_type) else progress
+
+
+def _is_answer(message_type: MessageType) -> bool:
+    return message_type is _CALLRESULT or message_type is _CALLERROR
 
 
 def _expected(message_type: MessageType, progress: Progress) -> int:
-    return progress.next_answer if message_type in _ANSWERS else progress.call_count - 1
+    return progress.next_answer if _is_answer(message_type) else progress.call_count - 1
+
+
+def _called(progress: Progress) -> Progress:
+    return Progress(progress.call_count + 1, progress.next_answer, progress.chain)
+
+
+def _answered(progress: Progress, call: int) -> Progress:
+    return Progress(progress.call_count, call + 1, progress.chain)
 
 
 def validated(message_type: MessageType, body: str) -> str:
@@ -145,24 +171,28 @@ def covered(messages: Sequence[Message]) -> bytes:
 def checksum(text: bytes, progress: Progress) -> tuple[bytes, Progress]:
     """The checksum of a frame with this text, and the progress with the chain moved on."""
     chain = hashlib.blake2s(progress.chain + text, digest_size=16).digest()
-    return chain[: 2 if len(text) <= SHORT_TEXT_BYTES_MAX else 4], replace(progress, chain=chain)
+    return chain[: 2 if len(text) <= SHORT_TEXT_BYTES_MAX else 4], Progress(progress.call_count, progress.next_answer, chain)
 
 
 def checked(messages: Sequence[Message], received: bytes, progress: Progress) -> Progress:
     """The progress after a frame of `messages` that ended in `received`. Raises `LimitExceeded`, `Malformed`, `IntegrityError`."""
-    text = covered(messages)
+    return checked_text(covered(messages), received, progress)
+
+
+def checked_text(text: bytes, received: bytes, progress: Progress) -> Progress:
+    """`checked`, where the text that the messages stand for is known."""
     if len(text) > FRAME_TEXT_BYTES_MAX:
         raise LimitExceeded("frame_text_bytes", FRAME_TEXT_BYTES_MAX, len(text))
     expected, progress = checksum(text, progress)
     if len(received) != len(expected):
         raise Malformed(f"a checksum of {len(received)} bytes instead of {len(expected)}")
     if received != expected:
-        raise IntegrityError("the checksum differs")
+        raise IntegrityError("the checksum differs", expected)
     return progress
 
 
 def committed(messages: Sequence[Message], calls: CallLog) -> None:
     """Note the CALLs of a frame that was encoded or decoded for good."""
     for message in messages:
-        if message.type is MessageType.CALL:
-            calls.add(message.action)
+        if message.type is _CALL:
+            calls.add()

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ocppress_codecs.account import UNITS_A_BYTE, Account, Part
 from ocppress_codecs.errors import Malformed, Truncated
 
 __all__ = ["ARRAY", "BYTES", "FALSE", "MAP", "NEGATIVE", "NULL", "SIMPLE", "TAG", "TEXT", "TRUE", "UNSIGNED", "Reader", "head", "integer"]
@@ -51,16 +52,34 @@ def integer(number: int) -> bytes:
 
 
 class Reader:
-    """Reads heads and strings from bytes, front to back."""
+    """Reads heads and strings from bytes, front to back. `account` is None unless somebody counts."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, account: Account | None = None) -> None:
+        self.account = account
         self._data = data
         self._position = 0
+        self._spent = 0
 
     @property
     def position(self) -> int:
         """Bytes read so far."""
         return self._position
+
+    def close(self, part: Part, how: str) -> None:
+        """For who counts: what was read since the last item was for this."""
+        if self.account is not None:
+            self._spend(self.account)
+            self.account.close(part, how)
+
+    def close_value(self, hole: int, token: str) -> None:
+        """For who counts: what was read since the last item was for this value, of which the account was told."""
+        if self.account is not None:
+            self._spend(self.account)
+            self.account.value(hole, token)
+
+    def _spend(self, account: Account) -> None:
+        account.spend((self._position - self._spent) * UNITS_A_BYTE)
+        self._spent = self._position
 
     def at_end(self) -> bool:
         """Whether everything has been read."""

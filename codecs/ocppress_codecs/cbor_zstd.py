@@ -19,9 +19,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ocppress_codecs import packing
+from ocppress_codecs.account import UNITS_A_BYTE, Account, Part
+from ocppress_codecs.calls import CallLog
 from ocppress_codecs.carriage import SHORT_TEXT_BYTES_MAX, Progress, checked, checksum, committed, covered, numbered
 from ocppress_codecs.errors import DecodeError, EncodeError, LimitExceeded, Truncated
-from ocppress_codecs.interface import FRAME_BYTES_MAX, FRAME_TEXT_BYTES_MAX, CallLog, Decoder, Encoder
+from ocppress_codecs.interface import FRAME_BYTES_MAX, FRAME_TEXT_BYTES_MAX, Decoder, Encoder
 from ocppress_codecs.messages import read_messages, write_messages
 from ocppress_codecs.rpc import Message
 from ocppress_codecs.shapes import Context
@@ -94,13 +96,13 @@ class CborZstdDecoder(Decoder):
         self.calls = calls
         self._state = replace(state, progress=Progress(call_count=calls.count))
 
-    def decode(self, frame: bytes) -> list[Message]:
-        messages, self._state = _read(frame, self._state)
+    def decode(self, frame: bytes, account: Account | None = None) -> list[Message]:
+        messages, self._state = _read(frame, self._state, account)
         committed(messages, self.calls)
         return messages
 
 
-def _read(frame: bytes, state: State) -> tuple[list[Message], State]:
+def _read(frame: bytes, state: State, account: Account | None = None) -> tuple[list[Message], State]:
     if len(frame) > FRAME_BYTES_MAX:
         raise LimitExceeded("frame_bytes", FRAME_BYTES_MAX, len(frame))
     mark = frame[0] if frame else 0
@@ -108,10 +110,17 @@ def _read(frame: bytes, state: State) -> tuple[list[Message], State]:
     plain, received = frame[mark >= _MARK_ZSTD_SHORT : -checksum_bytes], frame[-checksum_bytes:]
     if not plain:
         raise Truncated("a frame without messages")
+    content_bytes = len(plain)
     if mark in (_MARK_ZSTD_SHORT, _MARK_ZSTD_LONG):
         plain = packing.expanded(plain, state.dictionary + state.context.window, FRAME_BYTES_MAX)
     context = state.context.copy()
-    messages, progress = read_messages(plain, context, state.progress)
+    messages, progress = read_messages(plain, context, state.progress, account)
+    if account is not None:
+        # What zstd made of it can't be told apart: each item has its share.
+        account.squeeze(content_bytes * UNITS_A_BYTE)
+        if mark >= _MARK_ZSTD_SHORT:
+            account.frame(Part.FRAMING, "mark", UNITS_A_BYTE)
+        account.frame(Part.CHECKSUM, "checksum", checksum_bytes * UNITS_A_BYTE)
     return messages, State(state.dictionary, context, checked(messages, received, progress))
 
 

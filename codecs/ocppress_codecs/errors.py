@@ -56,9 +56,13 @@ class Malformed(DecodeError):
 
 
 class IntegrityError(DecodeError):
-    """The checksum of the frame is not that of the decoded text."""
+    """The checksum of the frame is not that of the decoded text; `expected` is the one that would be, b"" where it isn't a frame that was refused."""
 
     code = "integrity"
+
+    def __init__(self, reason: str, expected: bytes = b"") -> None:
+        super().__init__(reason)
+        self.expected = expected
 
 
 class LimitExceeded(DecodeError):

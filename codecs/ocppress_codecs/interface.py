@@ -16,13 +16,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ocppress_codecs.account import Account
+from ocppress_codecs.calls import CallLog
 from ocppress_codecs.errors import Malformed
 from ocppress_codecs.rpc import Message, OcppVersion
 
 __all__ = [
     "FRAME_BYTES_MAX",
     "FRAME_TEXT_BYTES_MAX",
-    "CallLog",
     "CodecName",
     "Decoder",
     "Encoder",
@@ -50,60 +51,6 @@ class CodecName(enum.StrEnum):
     VERBATIM = "verbatim"
     CBOR_ZSTD = "cbor-zstd"
     ADAPTIVE = "adaptive"
-
-
-class CallLog:
-    """What the CALL of a number was, for one direction: its action, and a note of the codec's, from which it foresees the answer.
-
-    The end that sends the CALLs writes it when it encodes, the other end when it decodes. Answers are encoded by the end that has
-    decoded the CALL, and the sender's log always holds at least as much; so the last `REACH` CALLs can be relied on by both.
-    """
-
-    REACH: Final = 1024
-    """How far back, counted from the newest CALL that the answering end has decoded, an answer may use its CALL's action."""
-
-    KEPT: Final = 8192
-    """What is kept, so that CALLs still on their way never push out one within the answering end's reach."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._actions: dict[int, str] = {}
-        self._notes: dict[int, int] = {}
-
-    def add(self, action: str, note: int = 0) -> int:
-        """Note the next CALL and return its number."""
-        number = self.count
-        self.count += 1
-        self._actions[number] = action
-        self._notes[number] = note
-        self._actions.pop(number - self.KEPT, None)
-        self._notes.pop(number - self.KEPT, None)
-        return number
-
-    def note(self, number: int) -> int:
-        """What the codec noted of CALL `number`, 0 if it is unknown or too old."""
-        return self._notes.get(number, 0)
-
-    def action(self, number: int) -> str | None:
-        """The action of CALL `number`, None if it is unknown or too old."""
-        return self._actions.get(number)
-
-    def newest_notes(self, reach: int) -> list[int]:
-        """The notes of the last CALLs, at most `reach`, the newest last."""
-        return [self.note(number) for number in range(max(0, self.count - reach), self.count)]
-
-    def restore(self, count: int, notes: Sequence[int]) -> None:
-        """Go on after `count` CALLs, of which the newest have these notes; their actions are forgotten."""
-        self.count = count
-        self._actions.clear()
-        self._notes = {count - len(notes) + place: note for place, note in enumerate(notes)}
-
-    def truncate(self, count: int) -> None:
-        """Forget the CALLs from number `count` on: a frame that was encoded but not kept is undone."""
-        for number in range(count, self.count):
-            self._actions.pop(number, None)
-            self._notes.pop(number, None)
-        self.count = count
 
 
 class Encoder(abc.ABC):
@@ -137,8 +84,8 @@ class Decoder(abc.ABC):
     """The CALLs decoded so far."""
 
     @abc.abstractmethod
-    def decode(self, frame: bytes) -> list[Message]:
-        """The batch that `frame` carries, CALLs with their numbers.
+    def decode(self, frame: bytes, account: Account | None = None) -> list[Message]:
+        """The batch that `frame` carries, CALLs with their numbers; `account`, a fresh one, gets what each part of the frame took.
 
         Raises `DecodeError` (state unchanged): then the contexts differ or the peer is hostile, and you must start a new epoch.
         """

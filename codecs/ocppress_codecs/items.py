@@ -21,12 +21,13 @@ import re
 from typing import Final
 
 from ocppress_codecs import cbor
+from ocppress_codecs.account import Part
 from ocppress_codecs.errors import LimitExceeded, Malformed
 from ocppress_codecs.interface import FRAME_TEXT_BYTES_MAX
-from ocppress_codecs.jsontext import DEPTH_MAX, JsonError, tokens
+from ocppress_codecs.jsontext import DEPTH_MAX, JsonError, is_string_or_number, tokens
 from ocppress_codecs.names import names
 from ocppress_codecs.scalars import CLOCK_DIGITS, MANTISSA_MAX, Number, Scalar, Text, Time, scalar_of, token_of, valid_number, valid_time
-from ocppress_codecs.shapes import Context, clock_after, in_units
+from ocppress_codecs.shapes import Context, clock_after, in_units, is_word
 
 __all__ = ["NotExact", "read_scalar_after_head", "read_values", "write_scalar", "write_values"]
 
@@ -195,6 +196,7 @@ class _Reader:
         self._clock = context.clock
         self._parts: list[str] = []
         self._characters = 0
+        self._values = 0
 
     def body(self, count: int) -> str:
         self._sequence(count, 0)
@@ -213,6 +215,7 @@ class _Reader:
         self._parts.append(text)
 
     def _value(self, depth: int) -> None:
+        self._reader.close(Part.NEW_SHAPES, "a new shape")
         major, argument = self._reader.head()
         if major in (cbor.ARRAY, cbor.MAP):
             if depth == DEPTH_MAX:
@@ -230,7 +233,11 @@ class _Reader:
         else:
             value = read_scalar_after_head(major, argument, self._reader, self._context, self._clock)
             self._clock = clock_after(value, self._clock)
-            self._add(token_of(value))
+            token = token_of(value)
+            self._add(token)
+            if self._reader.account is not None and not is_word(token):
+                self._reader.close_value(self._values, token)
+                self._values += 1
 
     def _map(self, count: int, depth: int) -> None:
         for place in range(self._reader.count(count)):
@@ -257,6 +264,8 @@ def _word(number: int) -> str:
 
 def read_scalar_after_head(major: int, argument: int, reader: cbor.Reader, context: Context, clock: int) -> Scalar:
     """The value whose head has just been read; the reverse of `write_scalar`. Raises `DecodeError`."""
+    if reader.account is not None:
+        reader.account.tell(_part_of_item(major, argument), "by itself")
     if major <= cbor.NEGATIVE:
         return _number(quoted=False, scale=0, mantissa=argument if major == cbor.UNSIGNED else -1 - argument)
     if major != cbor.TAG:
@@ -280,6 +289,16 @@ def read_scalar_after_head(major: int, argument: int, reader: cbor.Reader, conte
             raise Malformed("a string that is not remembered")
         return Text(token)
     return scalar_of(_read_token(major, argument, reader))
+
+
+def _part_of_item(major: int, argument: int) -> Part:
+    if major <= cbor.NEGATIVE or (major == cbor.TAG and argument in (TAG_DECIMAL, TAG_QUOTED)):
+        return Part.NUMBERS
+    if major != cbor.TAG:
+        return Part.STRINGS
+    if argument in (TAG_TIME_SECONDS, TAG_TIME_MILLISECONDS, TAG_TIME):
+        return Part.TIMES
+    return Part.REFERENCES if argument == TAG_STRING else Part.STRINGS
 
 
 def _read_number(*, quoted: bool, reader: cbor.Reader) -> Number:
@@ -331,10 +350,6 @@ def _read_token(major: int, argument: int, reader: cbor.Reader) -> str:
 
 
 def _checked_token(text: str) -> str:
-    try:
-        parts = tokens(text)
-    except JsonError:
-        raise Malformed("not a JSON token") from None
-    if parts != [text] or text[0] not in '"-0123456789':
+    if not is_string_or_number(text):
         raise Malformed("not one string or number")
     return text

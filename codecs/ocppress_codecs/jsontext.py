@@ -11,19 +11,21 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["DEPTH_MAX", "JsonError", "minified", "tokens"]
+__all__ = ["DEPTH_MAX", "JsonError", "is_string_or_number", "minified", "tokens"]
 
 DEPTH_MAX: Final = 64
 """Nesting of objects and arrays; the deepest OCPP payload has 8 levels, DataTransfer may bring its own."""
 
 _TOKEN = re.compile(
     r"[ \t\n\r]*("
-    r'"[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*"'
+    r'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+"'
     r"|[{}\[\],:]"
     r"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
     r"|true|false|null"
     r")"
 )
+"""Quantifiers are possessive (`*+`): a string of a million escapes leaves no million places to come back to."""
+
 _SPACE: Final = " \t\n\r"
 
 
@@ -100,3 +102,11 @@ def tokens(text: str) -> list[str]:
 def minified(text: str) -> str:
     """The text of one JSON value without its insignificant white space; raise `JsonError` if it is not one."""
     return "".join(tokens(text))
+
+
+def is_string_or_number(text: str) -> bool:
+    """Whether the text is the one token of a JSON string or number."""
+    try:
+        return tokens(text) == [text] and text[0] in '"-0123456789'
+    except JsonError:
+        return False

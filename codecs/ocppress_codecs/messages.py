@@ -20,13 +20,28 @@ from collections.abc import Sequence
 from typing import Final
 
 from ocppress_codecs import cbor
+from ocppress_codecs.account import Account, Part, part_of
 from ocppress_codecs.carriage import REFERENCE_EXPECTED, Progress, reference, resolved, validated
 from ocppress_codecs.errors import LimitExceeded, Malformed
 from ocppress_codecs.interface import FRAME_TEXT_BYTES_MAX
 from ocppress_codecs.items import NotExact, read_scalar_after_head, read_values, write_scalar, write_values
 from ocppress_codecs.rpc import Message, MessageType, action_of
-from ocppress_codecs.scalars import MANTISSA_MAX, SCALE_MAX, Number, Scalar, Text, Time, token_of, valid_number, valid_time
-from ocppress_codecs.shapes import Context, Hole, Shape, clock_after, filled, is_word, predicted, split
+from ocppress_codecs.scalars import (
+    MANTISSA_MAX,
+    SCALE_MAX,
+    TENS,
+    Number,
+    Scalar,
+    Text,
+    Time,
+    alike,
+    amount_of,
+    scalar_of,
+    token_of,
+    valid_number,
+    valid_time,
+)
+from ocppress_codecs.shapes import Context, Hole, Shape, clock_after, filled, is_word, predicted, taken_apart
 
 __all__ = ["WINDOW_BYTES", "read_messages", "write_messages"]
 
@@ -35,6 +50,9 @@ WINDOW_BYTES: Final = 64 * 1024
 
 WINDOW_MESSAGE_BYTES_MIN: Final = 16
 """Shorter messages, which are most, hold nothing that zstd could use again."""
+
+ITEMS_TEXT_BYTES_MAX: Final = 64 * 1024
+"""Text above which a writer leaves items: zstd makes about as little of the text, in a fraction of the time."""
 
 MESSAGE_TEXT_BYTES_MIN: Final = len('[3,"",]\n')
 """What a message adds to a frame's text besides its body, at least; so that a frame of the shortest messages has a limit too."""
@@ -50,17 +68,19 @@ def write_messages(batch: Sequence[Message], context: Context, progress: Progres
         number, progress = reference(message, progress)
         if number != REFERENCE_EXPECTED:
             parts.append(cbor.head(cbor.ARRAY, 1) + cbor.integer(number))
-        shape, values = split(message.type, message.body)
+        shape, tokens = taken_apart(message.type, message.body)
         rank = None if as_text else context.rank_of_shape(shape)
         if rank is None:
             coded = _as_text(message) if as_text else _first_sight(message, context)
+            context.learn_tokens(shape, tokens)
         else:
+            values = [scalar_of(token) for token in tokens]
             coded = _repeat(rank, context.shapes[shape], values, context)
             if len(coded) > len(message.body):
                 coded = min(coded, _as_text(message), key=len)
+            context.learn(shape, values)
         parts.append(coded)
         coded_messages.append(coded)
-        context.learn(shape, values)
     _extend_window(context, coded_messages)
     return b"".join(parts)
 
@@ -72,6 +92,8 @@ def _as_text(message: Message) -> bytes:
 
 def _first_sight(message: Message, context: Context) -> bytes:
     text = _as_text(message)
+    if len(text) > ITEMS_TEXT_BYTES_MAX:
+        return text
     try:
         items = write_values(message.body, context)
     except NotExact:
@@ -102,11 +124,12 @@ def _repeat(rank: int, holes: tuple[Hole, ...], values: list[Scalar], context: C
 def _change(hole: Hole, value: Scalar, context: Context, clock: int) -> bytes:
     """The change that makes `value` of what is predicted; empty if nothing does."""
     last = hole.value
-    if isinstance(last, Text) or isinstance(value, Text) or type(last) is not type(value):
+    if isinstance(last, Text) or isinstance(value, Text) or isinstance(last, Time) != isinstance(value, Time):
         return b"" if last == value else write_scalar(value, context, clock, integers_tagged=True)
     expected = predicted(hole, clock)
-    if last[:2] == value[:2]:
-        return cbor.integer(value[2] - expected) if value[2] != expected else b""
+    if alike(last, value):
+        amount = amount_of(value)
+        return cbor.integer(amount - expected) if amount != expected else b""
     alone = write_scalar(value, context, clock, integers_tagged=True)
     if isinstance(value, Number) and isinstance(last, Number) and value.quoted == last.quoted:
         nearest = _rescaled(expected, last.scale, value.scale)
@@ -116,16 +139,18 @@ def _change(hole: Hole, value: Scalar, context: Context, clock: int) -> bytes:
 
 
 def _rescaled(mantissa: int, scale: int, wanted: int) -> int:
-    return int(mantissa * 10 ** (wanted - scale) if wanted >= scale else mantissa // 10 ** (scale - wanted))
+    return mantissa * TENS[wanted - scale] if wanted >= scale else mantissa // TENS[scale - wanted]
 
 
-def read_messages(plain: bytes, context: Context, progress: Progress) -> tuple[list[Message], Progress]:
+def read_messages(plain: bytes, context: Context, progress: Progress, account: Account | None = None) -> tuple[list[Message], Progress]:
     """The reverse of `write_messages`; moves `context` on. Raises `DecodeError`, and then `context` is spoilt."""
-    reader = cbor.Reader(plain)
+    reader = cbor.Reader(plain, account)
     messages: list[Message] = []
     coded_messages: list[bytes] = []
     characters = 0
     while not reader.at_end():
+        if account is not None:
+            account.begin()
         number = REFERENCE_EXPECTED
         start = reader.position
         major, argument = reader.head()
@@ -140,14 +165,18 @@ def read_messages(plain: bytes, context: Context, progress: Progress) -> tuple[l
             body = filled(shape, values)
             message_type = _TYPES[int(shape[0])]
             action = action_of(message_type, body)
+            context.learn(shape, values)
         elif major == cbor.ARRAY:
             message_type, body, action = _read_first_sight(argument, reader, context)
-            shape, values = split(message_type, body)
+            shape, tokens = taken_apart(message_type, body)
+            context.learn_tokens(shape, tokens)
+            reader.close(Part.NEW_SHAPES, "a new shape")
         else:
             raise Malformed(f"a message of major type {major}")
+        if account is not None:
+            account.shape(shape[1:])
         call, progress = resolved(message_type, number, progress)
         coded_messages.append(plain[start : reader.position])
-        context.learn(shape, values)
         messages.append(Message(message_type, action, body, call))
         characters += len(body) + MESSAGE_TEXT_BYTES_MIN
         if characters > FRAME_TEXT_BYTES_MAX:
@@ -163,8 +192,11 @@ def _read_first_sight(count: int, reader: cbor.Reader, context: Context) -> tupl
     if kind not in _TYPES or count < 2:
         raise Malformed("a message without type or body")
     message_type = _TYPES[kind]
+    reader.close(Part.CHOICES, "no known shape")
     is_text = count == 2 and reader.peek_major() == cbor.BYTES
     body = reader.text(reader.head()[1]) if is_text else read_values(reader, count - 1, context)
+    if is_text:
+        reader.close(Part.STRINGS, "the whole message as text")
     return message_type, body, validated(message_type, body)
 
 
@@ -178,10 +210,15 @@ def _read_repeat(rank: int, reader: cbor.Reader, context: Context, *, changed: b
         mask = 1 if len(holes) == 1 else _read_mask(reader)
         if not 0 < mask < 1 << len(holes):
             raise Malformed("a mask that doesn't fit the shape")
+    reader.close(Part.CHOICES, "a known shape")
     clock = context.clock
     values: list[Scalar] = []
-    for hole in holes:
+    for place, hole in enumerate(holes):
+        if reader.account is not None:
+            reader.account.tell(Part.REFERENCES if isinstance(hole.value, Text) else part_of(hole.value), "as predicted")
         value = _read_change(hole, reader, context, clock) if mask & 1 else _expected(hole, 0, clock)
+        if reader.account is not None:
+            reader.close_value(place, token_of(value))
         mask >>= 1
         clock = clock_after(value, clock)
         values.append(value)
@@ -202,7 +239,10 @@ def _read_change(hole: Hole, reader: cbor.Reader, context: Context, clock: int) 
     if major <= cbor.NEGATIVE:
         if isinstance(hole.value, Text):
             raise Malformed("a difference to a text")
-        return _expected(hole, argument if major == cbor.UNSIGNED else -1 - argument, clock)
+        difference = argument if major == cbor.UNSIGNED else -1 - argument
+        if reader.account is not None:
+            reader.account.tell(part_of(hole.value), "by the prediction", difference)
+        return _expected(hole, difference, clock)
     if (major, argument) == (cbor.ARRAY, 2):
         scale, difference = reader.integer(), reader.integer()
         if not isinstance(hole.value, Number) or not 0 <= scale <= SCALE_MAX:
@@ -210,7 +250,9 @@ def _read_change(hole: Hole, reader: cbor.Reader, context: Context, clock: int) 
         expected = _rescaled(predicted(hole, clock), hole.value.scale, scale)
         if abs(expected) > MANTISSA_MAX:
             raise Malformed("a prediction of too many digits")
-        return _checked(hole.value._replace(scale=scale, mantissa=expected + difference))
+        if reader.account is not None:
+            reader.account.tell(Part.NUMBERS, "by the prediction, with other digits", difference)
+        return _checked(Number(hole.value.quoted, scale, expected + difference))
     value = read_scalar_after_head(major, argument, reader, context, clock)
     if is_word(token_of(value)):
         raise Malformed("a word as a value")
@@ -222,7 +264,9 @@ def _expected(hole: Hole, difference: int, clock: int) -> Scalar:
     if isinstance(value, Text):
         return value
     number = predicted(hole, clock) + difference
-    return _checked(value._replace(value=number) if isinstance(value, Time) else value._replace(mantissa=number))
+    if isinstance(value, Time):
+        return _checked(Time(value.digits, value.ending, number))
+    return _checked(Number(value.quoted, value.scale, number))
 
 
 def _checked(value: Number | Time) -> Number | Time:

@@ -9,8 +9,9 @@ from ocppress_codecs import cbor_zstd, verbatim
 from ocppress_codecs.adaptive import frames as adaptive
 from ocppress_codecs.adaptive import prior as priors
 from ocppress_codecs.adaptive.model import Knowledge
+from ocppress_codecs.calls import CallLog
 from ocppress_codecs.dictionary import Dictionary, shipped
-from ocppress_codecs.interface import CallLog, CodecName, Endpoint, Side
+from ocppress_codecs.interface import CodecName, Endpoint, Side
 from ocppress_codecs.names import names_bytes
 from ocppress_codecs.rpc import OcppVersion
 

@@ -15,6 +15,7 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
+from ocppress_codecs.compact import members
 from ocppress_codecs.errors import NotOcppJ
 from ocppress_codecs.jsontext import JsonError, tokens
 
@@ -56,6 +57,9 @@ class MessageType(enum.IntEnum):
     SEND = 6
 
 
+_MEMBERS_MAX: Final = 5
+"""Of a message: type, id, and of an error code, description and details."""
+
 _HAS_ACTION: Final = frozenset({MessageType.CALL, MessageType.SEND})
 _IS_ERROR: Final = frozenset({MessageType.CALLERROR, MessageType.CALLRESULTERROR})
 
@@ -83,15 +87,17 @@ def parse(text: str) -> tuple[str, Message]:
 
     Raises `NotOcppJ`, whose attributes say whether and under which id to answer.
     """
-    try:
-        parts = tokens(text)
-    except JsonError as error:
-        raise NotOcppJ(str(error)) from None
-    members = _members(parts)
-    if members is None or not members:
+    found = members(text, _MEMBERS_MAX)
+    if found is None:
+        try:
+            parts = tokens(text)
+        except JsonError as error:
+            raise NotOcppJ(str(error)) from None
+        found = _members(parts)
+    if not found:
         raise NotOcppJ("not a JSON array with members")
-    number = "".join(members[0])
-    message_id = _string(members[1]) if len(members) > 1 else None
+    number = found[0]
+    message_id = _string(found[1]) if len(found) > 1 else None
     if message_id is not None and len(message_id) > MESSAGE_ID_CHARACTERS_MAX:
         message_id = None
     if number not in _TYPES:
@@ -101,7 +107,7 @@ def parse(text: str) -> tuple[str, Message]:
     answerable = message_type is MessageType.CALL
     if message_id is None:
         raise NotOcppJ("the message id cannot be read", answerable=answerable)
-    rest = members[2:]
+    rest = found[2:]
     action = ""
     reason = ""
     if message_type in _HAS_ACTION:
@@ -119,8 +125,7 @@ def parse(text: str) -> tuple[str, Message]:
         reason = "the payload is missing or not an object"
     if reason:
         raise NotOcppJ(reason, message_id=message_id, answerable=answerable)
-    body = ",".join("".join(member) for member in rest)
-    return message_id, Message(message_type, action, body)
+    return message_id, Message(message_type, action, ",".join(rest))
 
 
 def render(message_id: str, message: Message) -> str:
@@ -152,16 +157,14 @@ def action_of(message_type: MessageType, body: str) -> str:
 _TYPES: Final = {str(member.value): member for member in MessageType}
 
 
-def _members(parts: list[str]) -> list[list[str]] | None:
-    """The token lists of an array's members; None if the value is not an array."""
-    if parts[0] != "[":
-        return None
-    members: list[list[str]] = []
+def _members(parts: list[str]) -> list[str]:
+    """The texts of an array's members; none if the value is not an array."""
+    found: list[str] = []
     current: list[str] = []
     depth = 0
-    for token in parts[1:-1]:
+    for token in parts[1:-1] if parts[0] == "[" else []:
         if token == "," and depth == 0:
-            members.append(current)
+            found.append("".join(current))
             current = []
             continue
         if token in ("{", "["):
@@ -170,13 +173,13 @@ def _members(parts: list[str]) -> list[list[str]] | None:
             depth -= 1
         current.append(token)
     if current:
-        members.append(current)
-    return members
+        found.append("".join(current))
+    return found
 
 
-def _string(member: list[str]) -> str | None:
-    if len(member) == 1 and member[0][0] == '"':
-        value = json.loads(member[0])
-        assert isinstance(value, str)
-        return value
-    return None
+def _string(member: str) -> str | None:
+    if member[0] != '"':
+        return None
+    value = json.loads(member)
+    assert isinstance(value, str)
+    return value

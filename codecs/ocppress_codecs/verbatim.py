@@ -21,10 +21,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from ocppress_codecs.account import UNITS_A_BYTE, Account, Part, part_of
+from ocppress_codecs.calls import CallLog
 from ocppress_codecs.carriage import Progress, checked, checksum, committed, covered, numbered, reference, resolved, validated
 from ocppress_codecs.errors import DecodeError, EncodeError, LimitExceeded, Malformed, Truncated
-from ocppress_codecs.interface import FRAME_BYTES_MAX, FRAME_TEXT_BYTES_MAX, CallLog, Decoder, Encoder
+from ocppress_codecs.interface import FRAME_BYTES_MAX, FRAME_TEXT_BYTES_MAX, Decoder, Encoder
 from ocppress_codecs.rpc import Message, MessageType
+from ocppress_codecs.scalars import token_of
+from ocppress_codecs.shapes import split
 
 __all__ = ["FORMAT_VERSION", "VerbatimDecoder", "VerbatimEncoder"]
 
@@ -71,21 +75,25 @@ class VerbatimDecoder(Decoder):
         self.calls = calls
         self._progress = Progress(call_count=calls.count)
 
-    def decode(self, frame: bytes) -> list[Message]:
-        messages, self._progress = _read(frame, self._progress)
+    def decode(self, frame: bytes, account: Account | None = None) -> list[Message]:
+        messages, self._progress = _read(frame, self._progress, account)
         committed(messages, self.calls)
         return messages
 
 
-def _read(frame: bytes, progress: Progress) -> tuple[list[Message], Progress]:
+def _read(frame: bytes, progress: Progress, account: Account | None = None) -> tuple[list[Message], Progress]:
     if len(frame) > FRAME_BYTES_MAX:
         raise LimitExceeded("frame_bytes", FRAME_BYTES_MAX, len(frame))
     count, position = _read_varint(frame, 0)
     if count == 0:
         raise Malformed("no message")
     messages: list[Message] = []
+    if account is not None:
+        account.frame(Part.FRAMING, "count of messages", position * UNITS_A_BYTE)
     for _ in range(count):
+        begin = position
         head, position = _read_varint(frame, position)
+        head_end = position
         length, position = _read_varint(frame, position)
         if len(frame) - position < length:
             raise Truncated(f"a body of {length} bytes")
@@ -95,8 +103,29 @@ def _read(frame: bytes, progress: Progress) -> tuple[list[Message], Progress]:
         call, progress = resolved(_TYPES[type_code], number, progress)
         body = _text(frame[position : position + length])
         messages.append(Message(_TYPES[type_code], validated(_TYPES[type_code], body), body, call))
+        if account is not None:
+            _account_for(messages[-1], head_end - begin, position - head_end, account)
         position += length
+    if account is not None:
+        account.frame(Part.CHECKSUM, "checksum", (len(frame) - position) * UNITS_A_BYTE)
     return messages, checked(messages, frame[position:], progress)
+
+
+def _account_for(message: Message, head_bytes: int, length_bytes: int, account: Account) -> None:
+    account.begin()
+    account.spend(head_bytes * UNITS_A_BYTE)
+    account.close(Part.CHOICES, "kind of message, CALL")
+    account.spend(length_bytes * UNITS_A_BYTE)
+    account.close(Part.FRAMING, "length")
+    (_, *segments), values = split(message.type, message.body)
+    account.spend(len("".join(segments).encode()) * UNITS_A_BYTE)
+    account.close(Part.NEW_SHAPES, "text around the values")
+    account.shape(segments)
+    for hole, value in enumerate(values):
+        token = token_of(value)
+        account.spend(len(token.encode()) * UNITS_A_BYTE)
+        account.tell(part_of(value), "as text")
+        account.value(hole, token)
 
 
 def _text(data: bytes) -> str:

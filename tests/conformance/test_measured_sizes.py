@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Any, Final
 
 import pytest
 
-from bench.measure import NAMES, RESULTS, measured
+from bench.measure import NAMES, RESULTS, result
 
 RECORDED: Final[dict[str, dict[str, Any]]] = {one["name"]: one for one in json.loads(RESULTS.read_text(encoding="utf-8"))}
 
@@ -24,6 +23,6 @@ def test_everything_was_measured_and_came_back_exact() -> None:
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith(("sim-", "home"))])
 def test_sizes_are_current(name: str) -> None:
     recorded = dict(RECORDED[name])
-    found = asdict(measured(name))
+    found = result(name)
     assert found.pop("deflate_bytes") == pytest.approx(recorded.pop("deflate_bytes"), rel=DEFLATE_TOLERANCE)
     assert found == recorded, "run `make bench`"

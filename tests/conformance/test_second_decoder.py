@@ -303,10 +303,16 @@ def _dictionary(name: str, version: OcppVersion) -> bytes:
 
 @pytest.mark.parametrize("session", VECTORS, ids=lambda session: session["name"])
 def test_vectors(session: dict[str, Any]) -> None:
-    decoder = SecondDecoder(_dictionary(session["dictionary"], OcppVersion(session["version"])))
+    dictionary = _dictionary(session["dictionary"], OcppVersion(session["version"]))
+    decoders = {way: SecondDecoder(dictionary) for way in ("up", "down")}
     for step in session["frames"]:
+        if step.get("new_epoch"):
+            calls = {way: decoder.calls for way, decoder in decoders.items()}
+            decoders = {way: SecondDecoder(dictionary) for way in calls}
+            for way, count in calls.items():
+                decoders[way].calls = count
         expected = [(message["type"], message["call"], message["body"]) for message in step["messages"]]
-        assert decoder.decode(bytes.fromhex(step["frame"])) == expected
+        assert decoders[step["direction"]].decode(bytes.fromhex(step["frame"])) == expected
 
 
 @pytest.mark.parametrize("file", RECORDINGS, ids=lambda file: file.stem)

@@ -5,17 +5,22 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from ocppress_codecs.account import Part
 from ocppress_gateway import __version__
 from ocppress_gateway.cli import build_parser
 from ocppress_gateway.config import load_cloud, load_edge
 from ocppress_gateway.provisioning.folder import make_authority_folder, make_edge_folder
-from scripts.documents import EXAMPLES, PARTS, with_parts
+from ocppress_gateway.tools.breakdown import Share
+from ocppress_gateway.tools.inspection import FrameReport, MessageReport, OpeningReport, Piece, Trouble
+from ocppress_gateway.tools.measure import Coded, Measured
+from scripts.documents import DOCUMENTS, EXAMPLES, PARTS, with_parts
 from tests.support.tree import ROOT
 
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -28,9 +33,15 @@ COMMANDS: Final = [
 """Every line in a shell block of the README."""
 
 
-def test_generated_parts_of_the_readme_are_current() -> None:
-    assert sorted(PARTS) == sorted(re.findall("<!-- generated:([a-z-]+) -->", README))
-    assert with_parts(README) == README, "run `make documents`"
+def test_each_generated_part_stands_in_one_document() -> None:
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in DOCUMENTS]
+    assert sorted(PARTS) == sorted(part for text in texts for part in re.findall("<!-- generated:([a-z-]+) -->", text))
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_generated_parts_are_current(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert with_parts(text) == text, "run `make documents`"
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -81,6 +92,12 @@ def _parses(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     if words == ["--version"]:
         return  # prints and exits; tested with the command line
     assert callable(build_parser().parse_args(words).func)
+
+
+def test_keys_of_json_are_explained() -> None:
+    shapes = (Measured, Coded, Share, FrameReport, OpeningReport, MessageReport, Piece, Trouble)
+    keys = {field.name for shape in shapes for field in fields(shape)} | {*Part}
+    assert sorted(key for key in keys if not re.search(rf"`(coded\[\]\.)?{key}`", README)) == []
 
 
 def test_files_that_the_readme_links_to_exist() -> None:

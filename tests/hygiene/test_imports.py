@@ -15,6 +15,7 @@ MAY_IMPORT: Final = {
     "config": {"core", "errors"},
     "config_text": {"config"},
     "log": {"config", "core"},
+    "masking": set[str](),
     "http_client": {"errors", "core"},
     "http_listener": set[str](),
     "transports": {"errors", "core", "http_client", "http_listener", "http_requests"},

@@ -6,22 +6,20 @@ import json
 import os
 import struct
 import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from ocppress_codecs.errors import NotOcppJ
 from ocppress_codecs.interface import CodecName
 from ocppress_codecs.registry import fingerprint
-from ocppress_codecs.rpc import MessageType, parse
+from ocppress_codecs.rpc import parse
 from ocppress_gateway.tools.dictionaries import NOTHING, left_out_for
 from ocppress_gateway.workloads import recordings
 from ocppress_gateway.workloads.generator import WORKLOADS, generate
-from ocppress_gateway.workloads.traces import Direction, TraceRecord, read_trace, trace_line
+from ocppress_gateway.workloads.traces import Direction, read_trace
 from scripts.left_out import TARGET, files
 from tests.support.chargers import charger_traces
+from tests.support.commands import assert_same_conversation, run, there_and_back, write_trace
 from tests.support.tree import ROOT
 
 ODD: list[tuple[str | None, str, str]] = [
@@ -40,71 +38,6 @@ ODD: list[tuple[str | None, str, str]] = [
     ("2026-01-01T00:00:06Z", "up", '[5,"2","FormatViolation","",{}]'),
     ("2026-01-01T00:00:06Z", "up", '[6,"9","NotifyPeriodicEventStream",{"\U0001f50c":[]}]'),
 ]
-
-
-def run(*arguments: str | Path, exit_code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "ocppress_gateway", *map(str, arguments)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == exit_code, done.stderr
-    return done
-
-
-def write_trace(file: Path, records: list[TraceRecord]) -> Path:
-    file.write_text("".join(map(trace_line, records)), encoding="utf-8")
-    return file
-
-
-def assert_same_conversation(before: Path, after: Path) -> None:
-    """Each direction in its order, payload texts exact, and each answer under the id of the CALL it answers."""
-    sent, back = _spoken(before), _spoken(after)
-    for direction in Direction:
-        assert [said[2] for said in back if said[0] is direction] == [said[2] for said in sent if said[0] is direction]
-    for spoken in (sent, back):
-        assert spoken
-    assert _ties(back) == _ties(sent)
-    ids = [(direction, message_id) for direction, message_id, (kind, _) in back if kind in (MessageType.CALL, MessageType.SEND)]
-    assert len(set(ids)) == len(ids), "ids are unique per direction"
-
-
-def _spoken(file: Path) -> list[tuple[Direction, str, tuple[MessageType, str]]]:
-    found = []
-    for record in read_trace(file):
-        try:
-            message_id, message = parse(record.text)
-        except NotOcppJ:
-            continue
-        found.append((record.direction, message_id, (message.type, message.body)))
-    return found
-
-
-def _ties(spoken: list[tuple[Direction, str, tuple[MessageType, str]]]) -> dict[Direction, list[int | None]]:
-    """For each answer of a direction the place of its CALL among the other direction's CALLs, written without the code under test."""
-    ties: dict[Direction, list[int | None]] = {direction: [] for direction in Direction}
-    calls: dict[Direction, list[list[Any]]] = {direction: [] for direction in Direction}
-    for direction, message_id, (kind, _) in spoken:
-        other = calls[direction.opposite]
-        if kind is MessageType.CALL:
-            calls[direction].append([message_id, "open"])
-        elif kind in (MessageType.CALLRESULT, MessageType.CALLERROR):
-            place = next((place for place in reversed(range(len(other))) if other[place] == [message_id, "open"]), None)
-            ties[direction].append(place)
-            if place is not None:
-                other[place][1] = "answered"
-    return ties
-
-
-def there_and_back(trace: Path, folder: Path, *options: str) -> Path:
-    frames, back = folder / "out.frames", folder / "back.jsonl"
-    run("encode", trace, frames, *options)
-    run("decode", frames, back)
-    assert_same_conversation(trace, back)
-    return frames
 
 
 @pytest.mark.parametrize("delay_s", ["0", "900"])
@@ -173,12 +106,24 @@ def test_measure_reports_every_trace_and_their_sum(tmp_path: Path) -> None:
     for number, way in enumerate(report["pooled"]["coded"]):
         assert way["exact"]
         assert way["frame_bytes"] == sum(one["coded"][number]["frame_bytes"] for one in report["traces"])
+        assert way["frame_bytes"] == sum(way["parts"].values()) == sum(share["bytes"] for share in way["actions"].values())
+        assert sum(share["messages"] for share in way["actions"].values()) == report["pooled"]["messages"]
     records = [record for trace in traces for record in read_trace(trace)]
     assert report["pooled"]["json_bytes"] == sum(len(record.text.encode()) for record in records)
     compact = [way for way in report["pooled"]["coded"] if way["codec"] == CodecName.CBOR_ZSTD]
     assert [way["max_delay_s"] for way in compact] == [0, 900]
     assert compact[1]["frame_bytes"] < compact[0]["frame_bytes"] < report["pooled"]["deflate_bytes"]
-    assert "permessage-deflate" in done.stderr
+    for words in ("permessage-deflate", "first sight of shapes", "BootNotification"):
+        assert words in done.stderr
+
+
+def test_measure_compares_the_codecs_it_is_asked_for(tmp_path: Path) -> None:
+    trace = write_trace(tmp_path / "in.jsonl", recordings.load("sim-ocppgo-2.0.1"))
+    done = run("measure", trace, "--codec", "verbatim", "adaptive", "verbatim", "--max-delay-s", "0", "0", "--json")
+    assert [(way["codec"], way["max_delay_s"]) for way in json.loads(done.stdout)["pooled"]["coded"]] == [("verbatim", 0), ("adaptive", 0)]
+    assert "cbor-zstd" not in done.stderr
+    assert max(map(len, done.stderr.splitlines())) <= 100, "columns of a table where there is no terminal"
+    assert "choose from" in run("measure", trace, "--codec", "none", exit_code=2).stderr
 
 
 def test_a_recording_is_measured_without_its_own_station_program(tmp_path: Path) -> None:

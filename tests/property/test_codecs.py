@@ -8,74 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ocppress_codecs.adaptive import skeletons
+from ocppress_codecs.compact import members
 from ocppress_codecs.errors import DecodeError
 from ocppress_codecs.interface import CodecName, Endpoint, Side
 from ocppress_codecs.jsontext import JsonError, minified, tokens
 from ocppress_codecs.registry import open_endpoint
-from ocppress_codecs.rpc import Message, MessageType, OcppVersion, parse
+from ocppress_codecs.rpc import Message, MessageType, OcppVersion
 from ocppress_codecs.scalars import scalar_of, token_of
 from ocppress_codecs.shapes import filled, split
-
-WORDS = st.sampled_from(["status", "Accepted", "timestamp", "value", "transactionId", "Wh", "x", "true"])
-NUMBERS = st.one_of(
-    st.integers().map(str),
-    st.decimals(allow_nan=False, allow_infinity=False).map(str),
-    st.from_regex(r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?", fullmatch=True),
-).filter(lambda text: _is_json(text))
-TIMES = st.datetimes().map(lambda time: time.isoformat(timespec="milliseconds") + "Z")
-PLAIN = st.one_of(
-    WORDS,
-    NUMBERS,
-    TIMES,
-    st.text(max_size=12),
-    st.uuids().map(str),
-    st.binary(max_size=30).map(bytes.hex),
-    st.text("ABab01+/=", max_size=40),
-)
-STRINGS = st.one_of(
-    PLAIN.map(json.dumps),
-    PLAIN.filter(lambda text: not any("\ud800" <= character <= "\udfff" for character in text)).map(
-        lambda text: json.dumps(text, ensure_ascii=False)
-    ),
-    st.from_regex(r'"(\\u[0-9a-fA-F]{4}|\\/|\\n|[ -!#-\[\]-~]){0,6}"', fullmatch=True),
-)
-SCALARS = st.one_of(STRINGS, NUMBERS, st.sampled_from(["true", "false", "null"]))
-
-
-def _is_json(text: str) -> bool:
-    try:
-        return minified(text) == text
-    except JsonError:
-        return False
-
-
-def _object(members: list[tuple[str, str]]) -> str:
-    return "{" + ",".join(f"{key}:{value}" for key, value in members) + "}"
-
-
-def _values(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    arrays = st.lists(inner, max_size=4).map(lambda items: "[" + ",".join(items) + "]")
-    return st.one_of(arrays, st.lists(st.tuples(STRINGS, inner), max_size=4).map(_object))
-
-
-JSON = st.recursive(SCALARS, _values, max_leaves=12)
-OBJECTS = st.lists(st.tuples(STRINGS, JSON), max_size=5).map(_object)
-CALLS = st.one_of(st.none(), st.integers(0, 12), st.integers(0, 2**32 - 1))
-ACTIONS = st.one_of(st.sampled_from(["Heartbeat", "StatusNotification", "Vendor.Own"]), st.text(max_size=5))
-
-
-@st.composite
-def messages(draw: st.DrawFn) -> Message:
-    kind = draw(st.sampled_from(MessageType))
-    if kind in (MessageType.CALL, MessageType.SEND):
-        body = f"{json.dumps(draw(ACTIONS))},{draw(OBJECTS)}"
-    elif kind is MessageType.CALLRESULT:
-        body = draw(OBJECTS)
-    else:
-        body = ",".join([draw(STRINGS), draw(STRINGS), draw(JSON)][: draw(st.integers(1, 3))])
-    message = parse(f'[{kind.value},"",{body}]')[1]
-    return Message(kind, message.action, message.body, None if kind is MessageType.SEND else draw(CALLS))
-
+from tests.support.strategies import JSON, NUMBERS, SCALARS, STRINGS, messages
 
 STEPS = st.lists(st.tuples(st.booleans(), st.lists(messages(), min_size=1, max_size=4)), min_size=1, max_size=6)
 
@@ -143,6 +85,20 @@ def test_tokens_join_to_the_text(text: str) -> None:
     assert minified(" " + " ".join(tokens(text)) + "\n") == text
 
 
+@given(array=st.lists(JSON, min_size=1, max_size=4), data=st.data())
+def test_members_of_a_compact_array_are_those_of_its_tokens(array: list[str], data: st.DataObject) -> None:
+    text = "[" + ",".join(array) + "]"
+    assert members(text, 4) == array
+    place = data.draw(st.integers(1, len(text)))
+    changed = (
+        text[:place]
+        + data.draw(st.sampled_from(["", ",", "]", "}", "[", '"', " ", "1", ":"]))
+        + text[place + data.draw(st.integers(0, 1)) :]
+    )
+    compact = _tokenised(changed) and minified(changed) == changed and changed[0] == "[" and changed != "[]"
+    assert (members(changed, len(changed)) is not None) == compact
+
+
 @given(text=st.text(st.sampled_from('{}[],:"\\ue01-.+tfn \n'), max_size=20))
 def test_tokens_accept_what_json_accepts(text: str) -> None:
     try:
@@ -171,3 +127,16 @@ def test_values_come_back_as_written(token: str) -> None:
 def test_shapes_and_values_come_back(message: Message) -> None:
     shape, values = split(message.type, message.body)
     assert filled(shape, values) == message.body
+
+
+@settings(max_examples=200)
+@given(known=messages(), message=messages(), data=st.data())
+def test_what_fits_a_skeleton_is_of_it(known: Message, message: Message, data: st.DataObject) -> None:
+    skeleton, values = skeletons.split(known.type, known.body)
+    segments = skeleton[1:].split(skeletons.HOLE)
+    keys = skeletons.keys_before(segments)
+    others = [data.draw(SCALARS) for _ in values]
+    for body in (known.body, message.body, skeletons.filled(segments, others)):
+        found = skeletons.fitted(segments, keys, body)
+        if found is not None:
+            assert skeletons.split(known.type, body) == (skeleton, found)

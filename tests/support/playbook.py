@@ -17,12 +17,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ocppress_codecs.interface import CallLog, CodecName, Side
+from ocppress_codecs.calls import CallLog
+from ocppress_codecs.interface import CodecName, Side
 from ocppress_codecs.registry import open_endpoint
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, action_of
 from ocppress_gateway.core.channel import Channel
 from ocppress_gateway.core.clock import LinkClock
-from ocppress_gateway.core.events import Effect, LinkMessage, LinkSent, Note, SendLink, Tick
+from ocppress_gateway.core.events import Effect, LinkHeard, LinkMessage, LinkSent, Note, SendLink, Tick
 from ocppress_gateway.core.lanes import Outgoing
 from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.core.parts import FramePart, Part, Piece, read_parts, write_parts
@@ -89,8 +90,8 @@ class Play:
         """The far end begins a new epoch in which these earlier CALLs keep their numbers."""
         logs = CallLog(), CallLog()
         for log, actions in zip(logs, (sent, received), strict=True):
-            for action in actions:
-                log.add(action)
+            for _ in actions:
+                log.add()
         self._channels[slot] = Channel(version, epoch, open_endpoint(CodecName.VERBATIM, version, self._far_side, *logs))
 
     def effects(self) -> list[object]:
@@ -157,6 +158,8 @@ class Play:
     def _take(self, effect: Effect) -> None:
         if isinstance(effect, Note):
             self.notes.append(effect)
+        elif isinstance(effect, LinkHeard):
+            pass  # the ledger's
         elif isinstance(effect, SendLink):
             self._effects.append(Link(effect.link, *self._read(effect.data)))
             self._step(LinkSent(effect.link))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from ocppress_codecs.interface import CodecName, Side
 from ocppress_codecs.registry import open_endpoint
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, parse
 
-__all__ = ["CodecPair", "Frame", "deflated_bytes", "frames_of", "station_program", "trace_files", "version_of"]
+__all__ = ["CodecPair", "Frame", "frames_of", "trace_files", "version_of"]
 
 _ROOT: Final = Path(__file__).parents[2]
 _FOLDER: Final = Path(os.environ.get("OCPPRESS_TRACES", _ROOT.parent / "shared/traces"))
@@ -46,18 +45,6 @@ def frames_of(file: Path) -> list[Frame]:
 def version_of(file: Path) -> OcppVersion:
     """The version of a trace, which its name says where it is not 1.6."""
     return next((version for version in (OcppVersion.V201, OcppVersion.V21) if version in file.stem), OcppVersion.V16)
-
-
-def station_program(file: Path) -> str | None:
-    """Which program a recording made for this project is of; None for a real charger's."""
-    name = file.stem.split("-")
-    return name[1] if name[0] == "sim" else None
-
-
-def deflated_bytes(frames: list[Frame]) -> int:
-    """What permessage-deflate makes of the texts (RFC 7692): level 9, context takeover, one stream a direction."""
-    streams = {way: zlib.compressobj(9, zlib.DEFLATED, -15) for way in ("up", "down")}
-    return sum(len(streams[way].compress(text.encode()) + streams[way].flush(zlib.Z_SYNC_FLUSH)) - 4 for way, text in frames)
 
 
 @dataclass

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import random
+from types import FunctionType
 
 import pytest
 
-from ocppress_codecs.adaptive.coder import ZERO_BYTES_MAX
+from ocppress_codecs.adaptive import message
+from ocppress_codecs.adaptive.coder import WORK_BASE, ZERO_BYTES_MAX
 from ocppress_codecs.adaptive.model import FIELDS_MAX, SHAPES_MAX
 from ocppress_codecs.adaptive.saving import MODEL_BYTES_MAX, TEXT_BYTES_MAX
+from ocppress_codecs.calls import CallLog
 from ocppress_codecs.errors import DecodeError, IntegrityError, LimitExceeded, Malformed, Truncated
-from ocppress_codecs.interface import CallLog, CodecName, Endpoint, Side
+from ocppress_codecs.interface import FRAME_BYTES_MAX, CodecName, Endpoint, Side
 from ocppress_codecs.registry import open_endpoint
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, parse
 
@@ -254,14 +257,58 @@ def test_more_messages_than_zeros_can_say() -> None:
     assert len(cloud.decoder.decode(frame)) == 3000
 
 
-def test_a_limit_is_named() -> None:
-    _, cloud = pair()
-    limits = set()
-    for byte in range(256):
+def test_a_batch_of_more_new_text_than_can_be_modelled_goes_all_the_same() -> None:
+    source = random.Random(5)
+    batch = [transfer("".join(source.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=100))) for _ in range(800)]
+    edge, cloud = pair()
+    frame = edge.encoder.encode(batch)
+    assert [back.body for back in cloud.decoder.decode(frame)] == [given.body for given in batch]
+    assert edge.encoder.saved() == cloud.decoder.saved()
+
+
+def test_a_few_bytes_cannot_ask_for_a_long_text() -> None:
+    edge, cloud = pair()
+    text = "\\u0000 漢 " * 120
+    for _ in range(4):
+        cloud.decoder.decode(edge.encoder.encode([transfer(text)]))
+    exceeded = []
+    for number in range(400):
         try:
-            cloud.decoder.decode(bytes([byte]) * 40)
+            cloud.decoder.decode(number.to_bytes(2, "big") + bytes(2))
         except LimitExceeded as error:
-            limits.add(error.limit)
+            exceeded.append(error)
         except DecodeError:
             continue
-    assert limits
+    assert "work" in {error.limit for error in exceeded}
+    assert max(error.maximum for error in exceeded if error.limit == "work") < 2 * WORK_BASE
+
+
+@pytest.mark.skipif(not isinstance(message.code_message, FunctionType), reason="compiled code can't be patched")
+def test_any_interruption_leaves_the_state_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    edge, cloud = pair()
+    cloud.decoder.decode(edge.encoder.encode([meter(1)]))
+    before = edge.encoder.saved()
+    with monkeypatch.context() as patched:
+        patched.setattr(message, "filled", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            edge.encoder.encode([meter(2)])
+    assert edge.encoder.saved() == before
+    frame = edge.encoder.encode([meter(2)])
+    with monkeypatch.context() as patched:
+        patched.setattr(message, "filled", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            cloud.decoder.decode(frame)
+    assert cloud.decoder.saved() == before
+    cloud.decoder.decode(frame)
+    assert cloud.decoder.saved() == edge.encoder.saved()
+
+
+def _interrupted(segments: list[str], values: list[str]) -> str:
+    raise KeyboardInterrupt
+
+
+def test_a_limit_is_named() -> None:
+    _, cloud = pair()
+    with pytest.raises(LimitExceeded) as caught:
+        cloud.decoder.decode(bytes(FRAME_BYTES_MAX + 1))
+    assert caught.value.limit == "frame_bytes"

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import random
+from array import array
 
 import pytest
 
-from ocppress_codecs.adaptive.coder import WORK_MAX, ZERO_BYTES_MAX, BitReader, BitWriter
-from ocppress_codecs.adaptive.contexts import COUNT_BITS, OWN_BASE, TABLE_SIZE, UNKNOWN, mixed
+from ocppress_codecs.adaptive.coder import WORK_A_BYTE, WORK_BASE, WORK_MAX, ZERO_BYTES_MAX, BitReader, BitWriter
+from ocppress_codecs.adaptive.contexts import COUNT_BITS, OWN_BASE, TABLE_SIZE, UNKNOWN, mixed, table_of, taken_back
 from ocppress_codecs.adaptive.logistic import SQUASHED, STRETCHED, squash
 from ocppress_codecs.adaptive.numerals import code_choice, code_gamma, code_residual
 from ocppress_codecs.errors import LimitExceeded, Malformed
 
 
-def fresh() -> tuple[list[int], list[int]]:
-    return [UNKNOWN] * TABLE_SIZE, []
+def fresh() -> tuple[array[int], list[int]]:
+    return table_of([UNKNOWN] * TABLE_SIZE), []
 
 
 def written(bits: list[tuple[int, int]]) -> bytes:
@@ -89,6 +90,36 @@ def test_raw_bits_take_their_number() -> None:
     assert (reader.raw(62, 0), reader.raw(0, 0), reader.raw(16, 0)) == ((1 << 62) - 2, 0, 0xABCD)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_raw_bytes_are_what_single_ones_are(seed: int) -> None:
+    source = random.Random(seed)
+    pieces = [source.choice([b"\xff", b"\0", source.randbytes(1)]) * source.randrange(60) for _ in range(40)]
+    whole, single = BitWriter(*fresh()), BitWriter(*fresh())
+    for piece in pieces:
+        assert whole.raw_bytes(piece, len(piece)) == piece
+        for byte in piece:
+            single.uniform(8, byte)
+        for writer in (whole, single):
+            writer.code(40000, 1)
+    frame = whole.finish()
+    assert frame == single.finish()
+    whole_reader, single_reader = BitReader(*fresh(), frame), BitReader(*fresh(), frame)
+    for piece in pieces:
+        assert whole_reader.raw_bytes(b"", len(piece)) == piece
+        assert bytes(single_reader.uniform(8, 0) for _ in piece) == piece
+        for reader in (whole_reader, single_reader):
+            assert reader.code(40000, 0) == 1
+
+
+def test_raw_bytes_end_where_a_reader_does() -> None:
+    assert BitReader(*fresh(), b"abcd").raw_bytes(b"", 40) != b""
+    with pytest.raises(LimitExceeded) as caught:
+        BitReader(*fresh(), b"abcd").raw_bytes(b"", 10**9)
+    assert caught.value.limit == "zero_bytes"
+    with pytest.raises(Malformed):
+        BitReader(*fresh(), b"\xff\xff\xff\xfe" + b"\xff" * 40).raw_bytes(b"", 40)
+
+
 def test_zeros_past_the_end_are_counted() -> None:
     reader = BitReader(*fresh(), b"")
     with pytest.raises(LimitExceeded) as caught:
@@ -105,9 +136,24 @@ def test_work_is_counted() -> None:
     states, journal = fresh()
     writer = BitWriter(states, journal)
     writer.check_work()
-    journal.extend([0] * (WORK_MAX + 1))
+    journal.extend([0] * (WORK_MAX - 100))
+    writer.charge(100)
+    writer.check_work()
+    writer.charge(1)
     with pytest.raises(LimitExceeded):
         writer.check_work()
+
+
+@pytest.mark.parametrize(("size", "allowed"), [(0, WORK_BASE), (10, WORK_BASE + 10 * WORK_A_BYTE), (10**6, WORK_MAX)])
+def test_a_frame_may_cause_work_in_proportion_to_its_bytes(size: int, allowed: int) -> None:
+    states, journal = fresh()
+    reader = BitReader(states, journal, bytes(size))
+    reader.charge(allowed)
+    reader.check_work()
+    reader.charge(1)
+    with pytest.raises(LimitExceeded) as caught:
+        reader.check_work()
+    assert (caught.value.limit, caught.value.maximum, caught.value.actual) == ("work", allowed, allowed + 1)
 
 
 def test_contexts_learn_and_can_be_undone() -> None:
@@ -119,9 +165,9 @@ def test_contexts_learn_and_can_be_undone() -> None:
     assert states[5] >> COUNT_BITS > 65000
     assert states[OWN_BASE + 6] >> COUNT_BITS < 500
     assert len(writer.finish()) < 4
-    for place in range(len(journal) - 2, -2, -2):
-        states[journal[place]] = journal[place + 1]
-    assert states == [UNKNOWN] * TABLE_SIZE
+    taken_back(states, journal)
+    assert list(states) == [UNKNOWN] * TABLE_SIZE
+    assert journal == []
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -153,12 +199,11 @@ def test_numbers_come_back(seed: int) -> None:
 
 def test_numbers_without_end_are_refused() -> None:
     """A frame of zeros says what is likelier, here ever one more."""
-    states, journal = fresh()
-    states = [0xFFFF << COUNT_BITS] * len(states)
+    states = [0xFFFF << COUNT_BITS] * TABLE_SIZE
     with pytest.raises(Malformed):
-        code_gamma(BitReader(list(states), journal, b""), 0, 0)
+        code_gamma(BitReader(table_of(states), [], b""), 0, 0)
     with pytest.raises(Malformed):
-        code_residual(BitReader(list(states), journal, b""), 0, 0, 0, 0, 0)
+        code_residual(BitReader(table_of(states), [], b""), 0, 0, 0, 0, 0)
 
 
 def test_the_logistic_scale_is_monotonous_and_inverts() -> None:

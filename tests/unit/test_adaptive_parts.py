@@ -10,7 +10,7 @@ from ocppress_codecs.adaptive.first_sight import checked_skeleton
 from ocppress_codecs.adaptive.forecasts import Readings
 from ocppress_codecs.adaptive.history import HISTORY_BYTES_MAX, History, Source, index_of
 from ocppress_codecs.adaptive.plans import CURRENT, ENERGY, OTHER, POWER, VOLTAGE, plan_of
-from ocppress_codecs.adaptive.skeletons import HOLE, filled, lexemes, split
+from ocppress_codecs.adaptive.skeletons import HOLE, filled, fitted, keys_before, lexemes, split
 from ocppress_codecs.adaptive.slots import Slots
 from ocppress_codecs.adaptive.successors import CANDIDATES_MAX, NUMBER_MAX, Successors, candidates
 from ocppress_codecs.errors import Malformed
@@ -41,6 +41,48 @@ def test_digits_in_strings_are_numbers_only_where_meters_write_them() -> None:
         Number(False, 0, 12),
         Text("999999999999999"),
     ]
+
+
+def test_numbers_beside_a_connectors_name_stay() -> None:
+    body = '{"connectorId":1,"evseId":123,"id":[1],"x":2}'
+    assert split(3, body) == (f'3{{"connectorId":1,"evseId":{HOLE},"id":[{HOLE}],"x":{HOLE}}}', [Number(False, 0, n) for n in (123, 1, 2)])
+
+
+@pytest.mark.parametrize(
+    ("known", "body"),
+    [
+        (STATUS, STATUS.replace('"x"', '"230.10"').replace("08:00:00Z", "09:01:02.5Z")),
+        (f"[{SAMPLED}]", f"[{SAMPLED.replace('230.1', '-7')}]"),
+        ('{"value":"12","evseId":123}', '{"value":"13","evseId":999}'),
+        ('{"a":"x","b":[1,2]}', '{"a":"},","b":[3,"y"]}'),
+        ("{}", "{}"),
+    ],
+)
+def test_a_body_is_fitted_to_a_skeleton_that_it_is_of(known: str, body: str) -> None:
+    segments = split(3, known)[0][1:].split(HOLE)
+    skeleton, values = split(3, body)
+    assert skeleton[1:].split(HOLE) == segments
+    assert fitted(segments, keys_before(segments), body) == values
+
+
+@pytest.mark.parametrize(
+    ("known", "body"),
+    [
+        ('{"evseId":123}', '{"evseId":12}'),
+        ('{"a":"x"}', '{"a":"Accepted"}'),
+        ('{"a":"x"}', '{"a":true}'),
+        ('{"a":"x"}', '{"a":[]}'),
+        ('{"a":"x","b":1}', '{"a":"x"}'),
+        ('{"a":"x"}', '{"a":"x"}}'),
+        ('{"a":"x"}', '{"a":"x","a":"x"}'),
+        ('{"a":"x","b":"y"}', '{"a":"x","b":"y","b":"y"}'),
+        ('"Vendor","x"', '"Vendor"'),
+    ],
+)
+def test_a_body_is_not_fitted_to_another_skeleton(known: str, body: str) -> None:
+    segments = split(3, known)[0][1:].split(HOLE)
+    assert split(3, body)[0][1:].split(HOLE) != segments
+    assert fitted(segments, keys_before(segments), body) is None
 
 
 def test_lexemes_join_to_the_skeleton() -> None:

@@ -8,8 +8,9 @@ from functools import partial
 
 import pytest
 
+from ocppress_codecs.calls import CallLog
 from ocppress_codecs.errors import DecodeError, LimitExceeded
-from ocppress_codecs.interface import FRAME_BYTES_MAX, CallLog, CodecName, Decoder, Encoder, Endpoint, Side
+from ocppress_codecs.interface import FRAME_BYTES_MAX, CodecName, Decoder, Encoder, Endpoint, Side
 from ocppress_codecs.registry import open_endpoint
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion
 from ocppress_gateway.core.channel import RELAYS_KEPT, Channel, ReceivedBatch

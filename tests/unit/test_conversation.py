@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ocppress_codecs.interface import CallLog
+from ocppress_codecs.calls import CallLog
 from ocppress_codecs.rpc import OcppVersion, parse
 from ocppress_gateway.tools.conversation import Conversation, Identities
 from ocppress_gateway.workloads.traces import Direction, TraceRecord

@@ -24,7 +24,7 @@ def test_two_ends_carry_a_call_and_its_answer(name: CodecName, version: OcppVers
     edge, cloud = open_endpoint(name, version, Side.EDGE), open_endpoint(name, version, Side.CLOUD)
     (call,) = cloud.decoder.decode(edge.encoder.encode([HEARTBEAT]))
     assert (call.body, call.action, call.call) == (HEARTBEAT.body, "Heartbeat", 0)
-    assert edge.encoder.calls.action(0) == cloud.decoder.calls.action(0) == "Heartbeat"
+    assert edge.encoder.calls.count == cloud.decoder.calls.count == 1
     answer = Message(MessageType.CALLRESULT, "", '{"currentTime":"2026-03-02T08:00:00Z"}', call.call)
     assert edge.decoder.decode(cloud.encoder.encode([answer])) == [answer]
     assert cloud.encoder.calls.count == edge.decoder.calls.count == 0

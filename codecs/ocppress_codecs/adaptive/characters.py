@@ -10,13 +10,17 @@ A match that has held for long is asked for the whole byte at once.
 
 from __future__ import annotations
 
-from typing import Final, final
+from array import array
+from typing import TYPE_CHECKING, Final, final
 
 from ocppress_codecs.adaptive.coder import RATES, Coder
-from ocppress_codecs.adaptive.contexts import COUNT_BITS, COUNT_MAX, SHARED_SIZE, TEXT_BASE, TEXT_MASK, mixed
+from ocppress_codecs.adaptive.contexts import COUNT_BITS, COUNT_MAX, SHARED_SIZE, STATE_BITS, TEXT_BASE, TEXT_MASK, mixed
 from ocppress_codecs.adaptive.history import History, Source
 from ocppress_codecs.adaptive.logistic import STRETCHED, squash
 from ocppress_codecs.errors import LimitExceeded
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 __all__ = ["INPUTS", "SETS", "STATIC_SIZE", "CharacterModel", "first_weights", "known_as", "learned"]
 
@@ -151,18 +155,18 @@ class CharacterModel:
     def _byte(
         self,
         coder: Coder,
-        states: list[int],
+        states: array[int],
         journal: list[int],
-        byte: int,
-        one: int,
-        two: int,
-        three: int,
-        four: int,
-        kind: int,
-        predicted: int,
-        held: int,
-        misses: int,
-    ) -> int:
+        byte: i64,
+        one: i64,
+        two: i64,
+        three: i64,
+        four: i64,
+        kind: i64,
+        predicted: i64,
+        held: i64,
+        misses: i64,
+    ) -> i64:
         static = self.static
         sets = self.weights
         after_one = mixed(one, 1)
@@ -175,32 +179,35 @@ class CharacterModel:
         own_four = mixed(after_four, 7)
         match_context = mixed(min(held, 15), misses)
         match_set = 0 if predicted < 0 else 1 if misses else 2 if held < 8 else 3
-        symbol = 1
-        for shift in range(7, -1, -1):
+        trained = bool(self.trained)
+        symbol: i64 = 1
+        shift: i64 = 8
+        while shift:
+            shift -= 1
             step = symbol * 0x9E5
             first = after_one + step & _STATIC_MASK
             second = after_two + step & _STATIC_MASK
             third = after_three + step & _STATIC_MASK
             fourth = after_four + step & _STATIC_MASK
             of = of_kind + step & _STATIC_MASK
-            x1 = static[first]
-            x2 = static[second]
-            x3 = static[third]
-            x4 = static[fourth]
-            x5 = static[of]
+            x1: i64 = static[first]
+            x2: i64 = static[second]
+            x3: i64 = static[third]
+            x4: i64 = static[fourth]
+            x5: i64 = static[of]
             place6 = TEXT_BASE + (own_kind + step & TEXT_MASK)
             place7 = TEXT_BASE + (own_two + step & TEXT_MASK)
             place8 = TEXT_BASE + (own_four + step & TEXT_MASK)
-            state6 = states[place6]
-            state7 = states[place7]
-            state8 = states[place8]
-            x6 = STRETCHED[state6 >> 10]
-            x7 = STRETCHED[state7 >> 10]
-            x8 = STRETCHED[state8 >> 10]
-            x9 = 0
-            expected = -1
-            place9 = 0
-            state9 = 0
+            state6: i64 = states[place6]
+            state7: i64 = states[place7]
+            state8: i64 = states[place8]
+            x6: i64 = STRETCHED[state6 >> 10]
+            x7: i64 = STRETCHED[state7 >> 10]
+            x8: i64 = STRETCHED[state8 >> 10]
+            x9: i64 = 0
+            expected: i64 = -1
+            place9: i64 = 0
+            state9: i64 = 0
             if predicted >= 0 and predicted + 256 >> shift + 1 == symbol:
                 expected = predicted >> shift & 1
                 place9 = mixed(match_context, expected) % SHARED_SIZE
@@ -210,37 +217,37 @@ class CharacterModel:
                     x9 = -x9
             known = 12 if x4 else 8 if x3 else 4 if x2 else 0
             weights = sets[known + match_set if expected >= 0 else known]
-            total = (
-                x1 * weights[0]
-                + x2 * weights[1]
-                + x3 * weights[2]
-                + x4 * weights[3]
-                + x5 * weights[4]
-                + x6 * weights[5]
-                + x7 * weights[6]
-                + x8 * weights[7]
-                + x9 * weights[8]
-            ) >> 16
-            probability = squash(total)
+            w1: i64 = weights[0]
+            w2: i64 = weights[1]
+            w3: i64 = weights[2]
+            w4: i64 = weights[3]
+            w5: i64 = weights[4]
+            w6: i64 = weights[5]
+            w7: i64 = weights[6]
+            w8: i64 = weights[7]
+            w9: i64 = weights[8]
+            probability = squash((x1 * w1 + x2 * w2 + x3 * w3 + x4 * w4 + x5 * w5 + x6 * w6 + x7 * w7 + x8 * w8 + x9 * w9) >> 16)
             bit = coder.code(probability * 16 if 2 < probability < 4094 else 32 if probability <= 2 else 65504, byte >> shift & 1)
             error = ((bit << 12) - probability) * _LEARNING
-            weights[0] += x1 * error + 0x8000 >> 16
-            weights[1] += x2 * error + 0x8000 >> 16
-            weights[2] += x3 * error + 0x8000 >> 16
-            weights[3] += x4 * error + 0x8000 >> 16
-            weights[4] += x5 * error + 0x8000 >> 16
-            weights[5] += x6 * error + 0x8000 >> 16
-            weights[6] += x7 * error + 0x8000 >> 16
-            weights[7] += x8 * error + 0x8000 >> 16
-            weights[8] += x9 * error + 0x8000 >> 16
-            journal += (place6, state6, place7, state7, place8, state8)
+            weights[0] = w1 + (x1 * error + 0x8000 >> 16)
+            weights[1] = w2 + (x2 * error + 0x8000 >> 16)
+            weights[2] = w3 + (x3 * error + 0x8000 >> 16)
+            weights[3] = w4 + (x4 * error + 0x8000 >> 16)
+            weights[4] = w5 + (x5 * error + 0x8000 >> 16)
+            weights[5] = w6 + (x6 * error + 0x8000 >> 16)
+            weights[6] = w7 + (x7 * error + 0x8000 >> 16)
+            weights[7] = w8 + (x8 * error + 0x8000 >> 16)
+            weights[8] = w9 + (x9 * error + 0x8000 >> 16)
+            journal.append(place6 << STATE_BITS | state6)
+            journal.append(place7 << STATE_BITS | state7)
+            journal.append(place8 << STATE_BITS | state8)
             states[place6] = learned(state6, bit)
             states[place7] = learned(state7, bit)
             states[place8] = learned(state8, bit)
             if expected >= 0:
-                journal += (place9, state9)
+                journal.append(place9 << STATE_BITS | state9)
                 states[place9] = learned(state9, 1 if bit == expected else 0)
-            if self.trained:
+            if trained:
                 for place in (first, second, third, fourth, of):
                     self._train(place, bit)
             symbol = symbol << 1 | bit
@@ -251,14 +258,15 @@ class CharacterModel:
         self.static[place] = known_as(state >> 10)
 
 
-def learned(state: int, bit: int) -> int:
+def learned(state: i64, bit: i64) -> i64:
     """A place of the table after one more decision."""
     count = state & COUNT_MAX
     probability = state >> COUNT_BITS
+    rate: i64 = RATES[count]
     if bit:
-        probability += (65535 - probability) * RATES[count] >> 16
+        probability += (65535 - probability) * rate >> 16
     else:
-        probability -= probability * RATES[count] >> 16
+        probability -= probability * rate >> 16
     return probability << COUNT_BITS | (count + 1 if count < COUNT_MAX else count)
 
 

@@ -13,9 +13,20 @@ from __future__ import annotations
 from typing import Final
 
 from ocppress_codecs.adaptive.fields import TimeField, best_of, measured, updated_costs
-from ocppress_codecs.scalars import CLOCK_DIGITS
+from ocppress_codecs.scalars import CLOCK_DIGITS, TENS
 
-__all__ = ["candidates_of", "clock_of", "in_digits", "learn"]
+__all__ = ["WAYS", "candidates_of", "clock_of", "in_digits", "learn"]
+
+WAYS: Final = (
+    "as much later as last time",
+    "next of a series",
+    "by the clock",
+    "by the clock, as far as last time",
+    "as last time",
+    "next of a series with its own pace",
+    "by the clock and the period",
+)
+"""The candidates for people."""
 
 _STEPS_MAX: Final = 96
 _RUNNER_STEPS_MAX: Final = 16
@@ -27,12 +38,12 @@ _PERIOD_MAX: Final = 1 << 46
 
 def in_digits(clock: int, digits: int) -> int:
     """`clock`, in 10**-CLOCK_DIGITS seconds, in 10**-digits seconds, rounded down."""
-    return clock // int(10 ** (CLOCK_DIGITS - digits))
+    return clock // TENS[CLOCK_DIGITS - digits]
 
 
 def clock_of(value: int, digits: int) -> int:
     """The reverse of `in_digits`."""
-    return value * int(10 ** (CLOCK_DIGITS - digits))
+    return value * TENS[CLOCK_DIGITS - digits]
 
 
 def candidates_of(field: TimeField, clock: int) -> list[int]:
@@ -89,7 +100,7 @@ def _follow(after: TimeField, field: TimeField, difference: int, value: int) -> 
     nearly = max(span >> 4, 64)
     if 0 < span < _PERIOD_MAX and (period <= 0 or -nearly <= span - (field.delta << 6) <= nearly):
         # Twice about the same: a new series, most likely of whole seconds.
-        unit = 64 * int(10**field.digits)
+        unit = 64 * TENS[field.digits]
         whole = (span + unit // 2) // unit * unit
         after.period = whole if whole and abs(span - whole) * 20 < span else span
         after.pace = span

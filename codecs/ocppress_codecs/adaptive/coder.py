@@ -13,18 +13,37 @@ back the bit it was handed, a reader ignores that and gives back the bit that wa
 
 from __future__ import annotations
 
-from typing import Final, final
+from array import array
+from typing import TYPE_CHECKING, Final, final
 
-from ocppress_codecs.adaptive.contexts import COUNT_BITS, COUNT_MAX, GRAMMAR_BASE, GRAMMAR_SIZE, OWN_BASE, OWN_SIZE, SHARED_SIZE
+from ocppress_codecs.account import Account
+from ocppress_codecs.adaptive.contexts import (
+    COUNT_BITS,
+    COUNT_MAX,
+    GRAMMAR_BASE,
+    GRAMMAR_SIZE,
+    OWN_BASE,
+    OWN_SIZE,
+    SHARED_SIZE,
+    STATE_BITS,
+)
 from ocppress_codecs.errors import LimitExceeded, Malformed
 
-__all__ = ["RATES", "WORK_MAX", "ZERO_BYTES_MAX", "BitReader", "BitWriter", "Coder"]
+if TYPE_CHECKING:
+    from mypy_extensions import i64
+
+__all__ = ["RATES", "WORK_A_BYTE", "WORK_BASE", "WORK_MAX", "ZERO_BYTES_MAX", "BitReader", "BitWriter", "Coder"]
 
 ZERO_BYTES_MAX: Final = 64
 """Bytes of zeros that a reader takes past the end of a frame; a writer leaves out no more. It bounds what a frame of nothing can stand for."""
 
-WORK_MAX: Final = 1 << 21
-"""Entries in the journal of one frame: about half a million decisions, a second of work here. What needs more goes as text, by zstd."""
+WORK_MAX: Final = 1 << 19
+"""Changes in the table by one frame: most of a second's work in pure Python. What needs more goes as text, by zstd; no frame of the recordings needs a
+twentieth of it, and it lets a batch of 4,000 messages go as text, one by one."""
+
+WORK_BASE: Final = 1 << 16
+WORK_A_BYTE: Final = 64
+"""Changes that a frame may cause by itself, and for each of its bytes: twice what was ever seen, so that a few bytes can't ask for the work of thousands."""
 
 _TOP: Final = 1 << 24
 _RAW_BITS: Final = 16
@@ -38,96 +57,111 @@ _MOST: Final = 65536 - _LEAST
 RATES: Final = [65536 * 10 // (10 * count + 16) for count in range(COUNT_MAX + 1)]
 """By how much of the difference a probability moves, in 65536ths: nearly all the first time, 1/64 in the end."""
 
-_OWN_WEIGHTS: Final = [2 * count + 2 for count in range(COUNT_MAX + 1)]
-_SHARED_WEIGHTS: Final = [count + 3 for count in range(COUNT_MAX + 1)]
-"""How much each of two contexts has to say: the own one, which is nearer, soon outweighs the one shared with others."""
-
 
 class Coder:
-    """What the model sees of a writer or reader. `states` is the table of contexts, `journal` what it takes to undo: place, old, place, old, …"""
+    """What the model sees of a writer or reader. `states` is the table of contexts, `journal` what it takes to undo.
 
-    def __init__(self, states: list[int], journal: list[int], *, writing: bool) -> None:
+    `account` is None unless somebody counts; then the model closes an item after each thing it has coded.
+    """
+
+    __slots__ = ("account", "charged", "journal", "states", "work_max", "writing")
+
+    def __init__(self, states: array[int], journal: list[int], *, writing: bool, work_max: int, account: Account | None = None) -> None:
         self.writing: Final[bool] = writing
-        self.states: Final[list[int]] = states
+        self.work_max: Final[int] = work_max
+        self.charged: int = 0
+        self.states: Final[array[int]] = states
         self.journal: Final[list[int]] = journal
+        self.account: Final[Account | None] = account
 
-    def code(self, probability: int, bit: int) -> int:
+    def code(self, probability: i64, bit: i64) -> i64:
         """One decision that is 1 with `probability` 65536ths, 32 to 65504."""
         raise NotImplementedError
 
-    def bit(self, context: int, bit: int) -> int:
+    def bit(self, context: i64, bit: i64) -> i64:
         """One decision by the statistics that all stations share, which learn from it."""
         place = context % SHARED_SIZE
         states = self.states
-        state = states[place]
-        journal = self.journal
-        journal.append(place)
-        journal.append(state)
+        state: i64 = states[place]
+        self.journal.append(place << STATE_BITS | state)
         probability = state >> COUNT_BITS
         count = state & COUNT_MAX
+        rate: i64 = RATES[count]
         clipped = probability if probability > _LEAST else _LEAST
         bit = self.code(clipped if clipped < _MOST else _MOST, bit)
         if bit:
-            probability += (65535 - probability) * RATES[count] >> 16
+            probability += (65535 - probability) * rate >> 16
         else:
-            probability -= probability * RATES[count] >> 16
+            probability -= probability * rate >> 16
         states[place] = probability << COUNT_BITS | (count + 1 if count < COUNT_MAX else count)
         return bit
 
-    def pair(self, own: int, shared: int, bit: int) -> int:
+    def pair(self, own: i64, shared: i64, bit: i64) -> i64:
         """One decision by a context of the station's own and one that all share, each weighed by how much it has seen; both learn."""
         return self._pair(OWN_BASE + own % OWN_SIZE, shared % SHARED_SIZE, bit)
 
-    def grammar(self, own: int, shared: int, bit: int) -> int:
+    def grammar(self, own: i64, shared: i64, bit: i64) -> i64:
         """The same with a context of the grammar of skeletons in place of the station's own."""
         return self._pair(GRAMMAR_BASE + own % GRAMMAR_SIZE, shared % SHARED_SIZE, bit)
 
-    def _pair(self, own: int, shared: int, bit: int) -> int:
+    def _pair(self, own: i64, shared: i64, bit: i64) -> i64:
         states = self.states
-        state = states[own]
-        other = states[shared]
+        state: i64 = states[own]
+        other: i64 = states[shared]
         journal = self.journal
-        journal.append(own)
-        journal.append(state)
-        journal.append(shared)
-        journal.append(other)
+        journal.append(own << STATE_BITS | state)
+        journal.append(shared << STATE_BITS | other)
         probability = state >> COUNT_BITS
         count = state & COUNT_MAX
         second = other >> COUNT_BITS
         second_count = other & COUNT_MAX
-        weight = _OWN_WEIGHTS[count]
-        second_weight = _SHARED_WEIGHTS[second_count]
+        weight = 2 * count + 2
+        second_weight = second_count + 3
         clipped = (probability * weight + second * second_weight) // (weight + second_weight)
         if clipped < _LEAST:
             clipped = _LEAST
         elif clipped > _MOST:
             clipped = _MOST
+        rate: i64 = RATES[count]
+        second_rate: i64 = RATES[second_count]
         bit = self.code(clipped, bit)
         if bit:
-            probability += (65535 - probability) * RATES[count] >> 16
-            second += (65535 - second) * RATES[second_count] >> 16
+            probability += (65535 - probability) * rate >> 16
+            second += (65535 - second) * second_rate >> 16
         else:
-            probability -= probability * RATES[count] >> 16
-            second -= second * RATES[second_count] >> 16
+            probability -= probability * rate >> 16
+            second -= second * second_rate >> 16
         # Where both are one place, the second word counts.
         states[own] = probability << COUNT_BITS | (count + 1 if count < COUNT_MAX else count)
         states[shared] = second << COUNT_BITS | (second_count + 1 if second_count < COUNT_MAX else second_count)
         return bit
 
-    def check_work(self) -> None:
-        """Raise `LimitExceeded` if too much has been learned from this frame; to be called in every loop."""
-        if len(self.journal) > WORK_MAX:
-            raise LimitExceeded("work", WORK_MAX, len(self.journal))
+    def charge(self, work: int) -> None:
+        """Count work that changes nothing in the table."""
+        self.charged += work
 
-    def raw(self, count: int, value: int) -> int:
-        """`count` bits of even odds, the highest first."""
-        result = 0
+    def check_work(self) -> None:
+        """Raise `LimitExceeded` if the frame has caused too much work; to be called in every loop."""
+        work = len(self.journal) + self.charged
+        if work > self.work_max:
+            raise LimitExceeded("work", self.work_max, work)
+
+    def raw(self, count: i64, value: i64) -> i64:
+        """The low `count` bits of `value`, up to 62, at even odds, the highest first."""
+        result: i64 = 0
         while count > _RAW_BITS:
             count -= _RAW_BITS
             result = result << _RAW_BITS | self.uniform(_RAW_BITS, value >> count & (1 << _RAW_BITS) - 1)
         return result << count | self.uniform(count, value & (1 << count) - 1)
 
-    def uniform(self, count: int, value: int) -> int:
+    def raw_bytes(self, data: bytes, size: int) -> bytes:
+        """`size` bytes of even odds, each as by `uniform`; a reader ignores `data`. A large literal has a million, so they aren't coded by a call each."""
+        found = bytearray()
+        for place in range(size):
+            found.append(self.uniform(8, data[place] if self.writing else 0))
+        return bytes(found)
+
+    def uniform(self, count: i64, value: i64) -> i64:
         """Up to 16 bits of even odds at once."""
         raise NotImplementedError
 
@@ -136,13 +170,15 @@ class Coder:
 class BitWriter(Coder):
     """Writes a frame."""
 
-    def __init__(self, states: list[int], journal: list[int]) -> None:
-        super().__init__(states, journal, writing=True)
-        self._low = 0
-        self._range = _ALL
-        self._out = bytearray()
+    __slots__ = ("_low", "_out", "_range")
 
-    def code(self, probability: int, bit: int) -> int:
+    def __init__(self, states: array[int], journal: list[int]) -> None:
+        super().__init__(states, journal, writing=True, work_max=WORK_MAX)
+        self._low: i64 = 0
+        self._range: i64 = _ALL
+        self._out: Final = bytearray()
+
+    def code(self, probability: i64, bit: i64) -> i64:
         likely = probability >= 0x8000
         bound = (self._range >> 16) * (probability if likely else 65536 - probability)
         if (bit != 0) == likely:
@@ -156,13 +192,30 @@ class BitWriter(Coder):
             self._range = extent
         return bit
 
-    def uniform(self, count: int, value: int) -> int:
+    def uniform(self, count: i64, value: i64) -> i64:
         extent = self._range >> count
         self._low += value * extent
         self._shift(extent)
         return value
 
-    def _shift(self, extent: int) -> None:
+    def raw_bytes(self, data: bytes, size: int) -> bytes:
+        low = self._low
+        extent = self._range
+        out = self._out
+        for byte in data:
+            extent >>= 8
+            low += byte * extent
+            if low > _ALL:
+                self._carry()
+                low &= _ALL
+            out.append(low >> 24)
+            low = (low & 0xFFFFFF) << 8
+            extent <<= 8
+        self._low = low
+        self._range = extent
+        return data
+
+    def _shift(self, extent: i64) -> None:
         """Let bytes leave until the range is large enough again."""
         while extent < _TOP:
             low = self._low
@@ -189,8 +242,8 @@ class BitWriter(Coder):
 
     def finish(self) -> bytes:
         """The shortest frame that reads back as what was written."""
-        low = self._low
-        end = low + self._range
+        low: int = self._low
+        end: int = low + self._range
         value = low
         count = 0
         while count < 4:
@@ -212,17 +265,21 @@ class BitWriter(Coder):
 
 @final
 class BitReader(Coder):
-    """Reads a frame. Every step may raise `LimitExceeded` at its end."""
+    """Reads a frame. Every step may raise `LimitExceeded` at its end, and `Malformed` for what no writer can have written."""
 
-    def __init__(self, states: list[int], journal: list[int], data: bytes) -> None:
-        super().__init__(states, journal, writing=False)
-        self._data = data
-        self._position = 4
-        self._value = int.from_bytes((data[:4] + b"\0\0\0\0")[:4], "big")
-        self._range = _ALL
+    __slots__ = ("_data", "_position", "_range", "_value")
 
-    def code(self, probability: int, bit: int) -> int:
-        likely = 1 if probability >= 0x8000 else 0
+    def __init__(self, states: array[int], journal: list[int], data: bytes) -> None:
+        super().__init__(states, journal, writing=False, work_max=min(WORK_MAX, WORK_BASE + WORK_A_BYTE * len(data)))
+        self._data: Final = data
+        self._position: i64 = 4
+        self._value: i64 = int.from_bytes((data[:4] + b"\0\0\0\0")[:4], "big")
+        self._range: i64 = _ALL
+        if self._value >= self._range:
+            raise Malformed("a number outside of the range")
+
+    def code(self, probability: i64, bit: i64) -> i64:
+        likely: i64 = 1 if probability >= 0x8000 else 0
         bound = (self._range >> 16) * (probability if likely else 65536 - probability)
         if self._value < bound:
             bit = likely
@@ -237,7 +294,7 @@ class BitReader(Coder):
             self._range = extent
         return bit
 
-    def uniform(self, count: int, value: int) -> int:
+    def uniform(self, count: i64, value: i64) -> i64:
         extent = self._range >> count
         value = self._value // extent
         if value >> count:
@@ -246,13 +303,31 @@ class BitReader(Coder):
         self._shift(extent)
         return value
 
-    def _shift(self, extent: int) -> None:
+    def raw_bytes(self, data: bytes, size: int) -> bytes:
+        found = bytearray()
+        value = self._value
+        extent = self._range
+        ahead = self._data[self._position : self._position + size]
+        for byte in ahead:
+            extent >>= 8
+            number = value // extent
+            if number > 255:
+                raise Malformed("bits that no writer wrote")
+            found.append(number)
+            value = value - number * extent << 8 | byte
+            extent <<= 8
+        self._position += len(ahead)
+        self._value = value
+        self._range = extent
+        return bytes(found) + super().raw_bytes(data, size - len(ahead))
+
+    def _shift(self, extent: i64) -> None:
         while extent < _TOP:
             extent <<= 8
             self._value = self._value << 8 | self._next()
         self._range = extent
 
-    def _next(self) -> int:
+    def _next(self) -> i64:
         position = self._position
         self._position = position + 1
         if position < len(self._data):

@@ -5,13 +5,20 @@
     OWN_BASE …        the station's own fields and shapes; begins empty
     TEXT_BASE …       characters; begins empty
 
-A place holds `probability << COUNT_BITS | count`: of a bit being 1, in 65536ths, and how often it was met, up to COUNT_MAX.
+A place holds `probability << COUNT_BITS | count`: of a bit being 1, in 65536ths, and how often it was met, up to COUNT_MAX. The journal
+of what changed holds `place << STATE_BITS | what it held`.
+
+Compiled, an `i64` is a machine's integer of 64 bits; otherwise it is a name in annotations, which nobody evaluates.
 """
 
 from __future__ import annotations
 
 import zlib
-from typing import Final
+from array import array
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 __all__ = [
     "COUNT_BITS",
@@ -22,11 +29,14 @@ __all__ = [
     "OWN_BASE",
     "OWN_SIZE",
     "SHARED_SIZE",
+    "STATE_BITS",
     "TABLE_SIZE",
     "TEXT_BASE",
     "TEXT_MASK",
     "UNKNOWN",
     "mixed",
+    "table_of",
+    "taken_back",
     "text_hash",
 ]
 
@@ -47,6 +57,9 @@ TABLE_SIZE: Final = TEXT_BASE + TEXT_SIZE
 COUNT_BITS: Final = 6
 COUNT_MAX: Final = 63
 
+STATE_BITS: Final = 22
+_STATE_MASK: Final = (1 << STATE_BITS) - 1
+
 UNKNOWN: Final = 0x8000 << COUNT_BITS
 """A place never met: even odds."""
 
@@ -54,7 +67,7 @@ _FACTOR: Final = 0x2F0B4C47
 _OFFSET: Final = 0x2545F491
 
 
-def mixed(context: int, value: int) -> int:
+def mixed(context: i64, value: i64) -> i64:
     """A context of 32 bits refined by a value of at most 32 bits: another of 32 bits. All sums fit in 63 bits."""
     context = context * _FACTOR + value + _OFFSET & 0xFFFFFFFF
     return context ^ context >> 15
@@ -63,3 +76,15 @@ def mixed(context: int, value: int) -> int:
 def text_hash(text: str) -> int:
     """CRC-32 of the UTF-8 text."""
     return zlib.crc32(text.encode())
+
+
+def table_of(states: list[int]) -> array[int]:
+    """A table with these states, four bytes each."""
+    return array("I", states)
+
+
+def taken_back(states: array[int], journal: list[int]) -> None:
+    """Undo what the journal says, the last change first, and empty it."""
+    for entry in reversed(journal):
+        states[entry >> STATE_BITS] = entry & _STATE_MASK
+    journal.clear()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final, final
 
 from ocppress_codecs.adaptive.skeletons import MANTISSA_MAX
-from ocppress_codecs.scalars import SCALE_MAX
+from ocppress_codecs.scalars import SCALE_MAX, TENS
 
 __all__ = [
     "CANDIDATES",
@@ -129,14 +129,13 @@ class NumberField(Field):
 
     def fits(self, digits: int) -> bool:
         """Whether the last value can have `digits` more digits behind the point."""
-        return self.scale + digits <= SCALE_MAX and abs(self.last) <= MANTISSA_MAX // int(10**digits)
+        return self.scale + digits <= SCALE_MAX and abs(self.last) <= MANTISSA_MAX // TENS[digits]
 
     def finer(self, digits: int) -> NumberField:
         """The same with `digits` more digits behind the point."""
-        factor = int(10**digits)
         other = self.copy()
         other.scale = self.scale + digits
-        other.last = self.last * factor
+        other.last = self.last * TENS[digits]
         other.delta = 0
         other.fast = other.slow = other.trend = other.last << 8
         other.slope = 0
@@ -218,15 +217,32 @@ _MEMORY: Final = 6
 
 def updated_costs(costs: list[int], candidates: list[int], value: int) -> list[int]:
     """The running costs of the candidates after `value`; none can lose much to the best one by a single value."""
-    found = [cost_of(value - candidate) for candidate in candidates]
-    limit = min(found) + _LEAD_MAX
-    return [cost - (cost >> _MEMORY) + (new if new < limit else limit) for cost, new in zip(costs, found, strict=True)]
+    found: list[int] = []
+    limit = COST_MAX
+    for candidate in candidates:
+        error = value - candidate
+        if error < 0:
+            error = -error
+        new = _COSTS[error] if error < 256 else cost_of(error)
+        found.append(new)
+        if new < limit:
+            limit = new
+    limit += _LEAD_MAX
+    for place, cost in enumerate(costs):
+        new = found[place]
+        found[place] = cost - (cost >> _MEMORY) + (new if new < limit else limit)
+    return found
 
 
 def best_of(best: int, costs: list[int]) -> int:
     """The candidate that predicts from now on: another than `best` only if it is clearly better, as those of about the same cost take turns."""
-    least = min(costs)
-    return best if costs[best] <= least + _MARGIN else costs.index(least)
+    least = costs[best]
+    found = best
+    for place, cost in enumerate(costs):
+        if cost < least:
+            least = cost
+            found = place
+    return best if costs[best] <= least + _MARGIN else found
 
 
 def measured(size: int, residual: int) -> int:

@@ -152,8 +152,8 @@ def checked_skeleton(skeleton: str) -> None:
 
     Of errors, whose code must be a string, the filled text is still to be checked.
     """
-    if skeleton[0] not in _TYPES:
-        raise Malformed(f"message type {skeleton[0]}")
+    if skeleton[:1] not in _TYPES:
+        raise Malformed(f"message type {skeleton[:1]}")
     text = skeleton[1:]
     if HOLE + ":" in text or (skeleton[0] in _WITH_ACTION and text[:1] == HOLE):
         raise Malformed("a hole where only a string can stand")

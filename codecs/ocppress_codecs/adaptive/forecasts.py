@@ -18,11 +18,28 @@ from typing import Final, final
 from ocppress_codecs.adaptive.fields import NumberField, best_of, expected_length, measured, updated_costs
 from ocppress_codecs.adaptive.plans import CURRENT, ENERGY, FACTOR, POWER, SOC, VOLTAGE, Hole
 from ocppress_codecs.adaptive.skeletons import MANTISSA_MAX
+from ocppress_codecs.scalars import TENS
 
-__all__ = ["EVEN", "Forecast", "Readings", "forecast", "learn"]
+__all__ = ["EVEN", "WAYS", "Forecast", "Readings", "forecast", "learn"]
 
 EVEN: Final = 4
 """A prediction that leans to neither side."""
+
+WAYS: Final = (
+    "as last time",
+    "changed as last time",
+    "mean of the last few",
+    "mean of many",
+    "changed as its neighbour",
+    "as its neighbour",
+    "its neighbour differs from its mean",
+    "voltage by current, as last time",
+    "voltage by current, power by time",
+    "sum of phases, mean power by time",
+    "power by apparent power, by energy",
+    "on a line",
+)
+"""The candidates for people."""
 
 _MILLI_MAX: Final = (1 << 30) - 1
 _LOAD_MAX: Final = 1 << 33
@@ -104,8 +121,8 @@ def _bounded(load: int) -> int:
 def scaled(mantissa: int, scale: int, wanted: int) -> int:
     """A decimal at another scale, rounded half up."""
     if wanted >= scale:
-        return int(mantissa * 10 ** (wanted - scale))
-    unit = int(10 ** (scale - wanted))
+        return mantissa * TENS[wanted - scale]
+    unit = TENS[scale - wanted]
     return (mantissa + unit // 2) // unit
 
 
@@ -161,7 +178,7 @@ def forecast(field: NumberField, hole: Hole, readings: Readings, clock_ms: int, 
         load = readings.load(hole.group, hole.phase)
         power = readings.power_of(hole.group, hole.phase)
         if load and power >= 0 and field.scale <= _FACTOR_SCALE_MAX:
-            candidates[10] = min(100 * int(10**field.scale), (power * 100 * int(10**field.scale) + load // 2) // load)
+            candidates[10] = min(100 * TENS[field.scale], (power * 100 * TENS[field.scale] + load // 2) // load)
     elif role == SOC:
         energy = readings.energy.get(hole.group, -1)
         if energy >= 0 and field.load > 0:
@@ -247,7 +264,7 @@ def note(field: NumberField, hole: Hole, readings: Readings, clock_ms: int, befo
 
 def _step(scale: int, kilo: bool) -> int:
     """The last digit of an energy register in milliwatt milliseconds."""
-    return _MWMS_PER_WH * (1000 if kilo else 1) // int(10**scale)
+    return _MWMS_PER_WH * (1000 if kilo else 1) // TENS[scale]
 
 
 def _note_energy(field: NumberField, hole: Hole, readings: Readings, clock_ms: int, before: NumberField | None) -> None:

@@ -12,17 +12,19 @@ follows" after each message.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final, final
 
-from ocppress_codecs.adaptive import saving
+from ocppress_codecs.account import UNITS_A_BYTE, Account, Part
+from ocppress_codecs.adaptive import restoring, saving
 from ocppress_codecs.adaptive.coder import BitReader, BitWriter, Coder
 from ocppress_codecs.adaptive.contexts import mixed
+from ocppress_codecs.adaptive.counting import CountingReader
 from ocppress_codecs.adaptive.message import code_message
 from ocppress_codecs.adaptive.model import Knowledge, Model, frame_context
-from ocppress_codecs.carriage import SHORT_TEXT_BYTES_MAX, Progress, checked, checksum, covered, numbered
+from ocppress_codecs.calls import CallLog
+from ocppress_codecs.carriage import SHORT_TEXT_BYTES_MAX, Progress, checked_text, checksum, covered, numbered
 from ocppress_codecs.errors import DecodeError, EncodeError, LimitExceeded, Malformed, Truncated
-from ocppress_codecs.interface import FRAME_BYTES_MAX, FRAME_TEXT_BYTES_MAX, CallLog, Decoder, Encoder
+from ocppress_codecs.interface import FRAME_BYTES_MAX, FRAME_TEXT_BYTES_MAX, Decoder, Encoder
 from ocppress_codecs.rpc import Message, MessageType
 
 __all__ = ["FORMAT_VERSION", "AdaptiveDecoder", "AdaptiveEncoder", "Direction"]
@@ -60,9 +62,9 @@ class Direction:
         received, after = checksum(text, self.progress)
         if len(received) > _CHECKSUM_BYTES:
             writer.raw(_MORE_BITS, int.from_bytes(received[_CHECKSUM_BYTES:], "big"))
-        return writer.finish() + received[:_CHECKSUM_BYTES], notes, replace(progress, chain=after.chain)
+        return writer.finish() + received[:_CHECKSUM_BYTES], notes, Progress(progress.call_count, progress.next_answer, after.chain)
 
-    def read(self, frame: bytes, expected: Sequence[Message] | None = None) -> list[Message]:
+    def read(self, frame: bytes, expected: Sequence[Message] | None = None, account: Account | None = None) -> list[Message]:
         """The messages of a frame; everything is kept. Raises `DecodeError` for bad ones and others than `expected`, and nothing has changed."""
         if len(frame) > FRAME_BYTES_MAX:
             raise LimitExceeded("frame_bytes", FRAME_BYTES_MAX, len(frame))
@@ -70,10 +72,10 @@ class Direction:
             raise Truncated("a frame without checksum")
         model = self.model
         try:
-            messages, notes, progress = self._read(frame)
+            messages, notes, progress = self._read(frame, account)
             if expected is not None and messages != expected:
                 raise Malformed("not what was given")
-        except DecodeError:
+        except BaseException:
             model.undo()
             raise
         self.advance(messages, notes, progress)
@@ -85,7 +87,7 @@ class Direction:
 
     def restore(self, data: bytes) -> None:
         """Go on from a saved state. Raises `DecodeError`, and nothing has changed."""
-        found = saving.restored(data, self.model.knowledge)
+        found = restoring.restored(data, self.model.knowledge)
         self.model = found.model
         self.progress = found.progress
         self.calls.restore(found.call_count, found.notes)
@@ -96,30 +98,41 @@ class Direction:
         self.progress = progress
         for message, note in zip(messages, notes, strict=True):
             if message.type is MessageType.CALL:
-                self.calls.add(message.action, note)
+                self.calls.add(note)
 
-    def _read(self, frame: bytes) -> tuple[list[Message], list[int], Progress]:
+    def _read(self, frame: bytes, account: Account | None) -> tuple[list[Message], list[int], Progress]:
         model = self.model
-        reader = BitReader(model.states, model.journal, frame[:-_CHECKSUM_BYTES])
+        bits = BitReader(model.states, model.journal, frame[:-_CHECKSUM_BYTES])
+        reader: Coder = bits if account is None else CountingReader(bits, account)
         progress = self.progress
         messages: list[Message] = []
         notes: list[int] = []
         left = FRAME_TEXT_BYTES_MAX
         while True:
+            if account is not None:
+                account.begin()
             message, progress, note = code_message(reader, model, None, False, progress, self.answered, left)
             messages.append(message)
             notes.append(note)
             left -= len(message.body) + len('[2,"0",]')
             if left <= 0:
                 raise LimitExceeded("frame_text_bytes", FRAME_TEXT_BYTES_MAX, FRAME_TEXT_BYTES_MAX - left)
-            if not _more(reader, model, len(messages), 0):
+            more = _more(reader, model, len(messages), 0)
+            if account is not None:
+                account.close(Part.CHOICES, "whether another message follows")
+            if not more:
                 break
+        text = covered(messages)
         received = frame[-_CHECKSUM_BYTES:]
-        if _text_bytes(messages) > SHORT_TEXT_BYTES_MAX:
-            received += reader.raw(_MORE_BITS, 0).to_bytes(2, "big")
-        if not reader.read_all:
+        if len(text) > SHORT_TEXT_BYTES_MAX:
+            rest: int = reader.raw(_MORE_BITS, 0)
+            received += rest.to_bytes(2, "big")
+        if account is not None:
+            account.frame(Part.CHECKSUM, "checksum", _CHECKSUM_BYTES * UNITS_A_BYTE)
+            account.settle(len(frame))
+        if not bits.read_all:
             raise Malformed("bytes after the last message")
-        return messages, notes, checked(messages, received, progress)
+        return messages, notes, checked_text(text, received, progress)
 
 
 def _more(coder: Coder, model: Model, sent: int, count: int) -> int:
@@ -129,10 +142,6 @@ def _more(coder: Coder, model: Model, sent: int, count: int) -> int:
     if not more:
         model.lengths = (model.lengths & 0xFFFF) << 16 | min(sent, 0xFFFF)
     return more
-
-
-def _text_bytes(messages: Sequence[Message]) -> int:
-    return len(covered(messages))
 
 
 class AdaptiveEncoder(Encoder):
@@ -151,13 +160,10 @@ class AdaptiveEncoder(Encoder):
         problem = ""
         for as_text in (False, True):
             try:
-                frame = direction.write(messages, text, as_text)[0]
-            except DecodeError as error:
-                direction.model.undo()
-                problem = str(error)
-                continue
-            direction.model.undo()
-            try:
+                try:
+                    frame = direction.write(messages, text, as_text)[0]
+                finally:
+                    direction.model.undo()
                 direction.read(frame, messages)
             except DecodeError as error:
                 problem = str(error)
@@ -179,8 +185,8 @@ class AdaptiveDecoder(Decoder):
         self.calls = calls
         self._direction = Direction(knowledge, calls, answered)
 
-    def decode(self, frame: bytes) -> list[Message]:
-        return self._direction.read(frame)
+    def decode(self, frame: bytes, account: Account | None = None) -> list[Message]:
+        return self._direction.read(frame, account=account)
 
     def saved(self) -> bytes:
         return self._direction.saved()

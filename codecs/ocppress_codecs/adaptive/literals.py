@@ -12,6 +12,7 @@ import re
 from typing import Final
 
 from ocppress_codecs import packing
+from ocppress_codecs.account import Part
 from ocppress_codecs.adaptive.coder import Coder
 from ocppress_codecs.adaptive.contexts import mixed
 from ocppress_codecs.adaptive.model import Model
@@ -22,6 +23,9 @@ __all__ = ["ZSTD_BYTES_MIN", "code_literal", "code_text"]
 
 ZSTD_BYTES_MIN: Final = 2048
 """Text from which zstd takes over: it is a hundred times as fast, and with so much text the character model is little better."""
+
+PACKED_WORK: Final = 128
+"""Changes of the table that zstd counts as, for its dictionary has to be put together and loaded each time."""
 
 _IDENTIFIER_BYTES_MAX: Final = 32
 """Hexadecimal up to here is an identifier or a hash, of which nothing can be foreseen; what is longer may have been seen before."""
@@ -34,6 +38,18 @@ _DIGITS: Final = 4
 _BASE64: Final = 5
 _BARE: Final = 6
 _ZSTD: Final = 7
+
+_WAYS: Final = (
+    "new text",
+    "new UUID",
+    "new hexadecimal, upper case",
+    "new hexadecimal, lower case",
+    "new decimal digits",
+    "new base64",
+    "new token",
+    "new text by zstd",
+)
+"""The kinds of literals for people."""
 
 _UUID_TOKEN: Final = re.compile(r'"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"')
 _HEX_TOKEN: Final = re.compile(r'"(?:(?:[0-9A-F]{2}){4,}|(?:[0-9a-f]{2}){4,})"')
@@ -50,6 +66,8 @@ def code_literal(coder: Coder, model: Model, token: str, context: int, hint: str
     """
     kind = _kind_of(token) if coder.writing else 0
     kind = code_choice(coder, mixed(context, 21), 3, kind)
+    if coder.account is not None:
+        coder.account.tell(Part.STRINGS, _WAYS[kind])
     if kind == _UUID:
         return _code_uuid(coder, token)
     if kind == _DIGITS:
@@ -69,10 +87,10 @@ def code_literal(coder: Coder, model: Model, token: str, context: int, hint: str
     return f'"{_utf8(plain)}"'
 
 
-def code_text(coder: Coder, model: Model, text: str, limit: int) -> str:
-    """Any text, such as a whole message. Raises `LimitExceeded`, `Malformed`."""
+def code_text(coder: Coder, model: Model, text: str, packed: bool, limit: int) -> str:
+    """Any text, such as a whole message; `packed` asks a writer for zstd, whatever its length. Raises `LimitExceeded`, `Malformed`."""
     data = text.encode() if coder.writing else b""
-    if coder.bit(mixed(24, 0), 1 if len(data) >= ZSTD_BYTES_MIN or 0 in data else 0):
+    if coder.bit(mixed(24, 0), 1 if packed or len(data) >= ZSTD_BYTES_MIN or 0 in data else 0):
         data = code_packed(coder, model, data, limit)
     else:
         data = model.characters.code(coder, data, 25, b"", -1, limit)
@@ -97,12 +115,13 @@ def _kind_of(token: str) -> int:
 
 
 def _code_uuid(coder: Coder, token: str) -> str:
+    # 128 bits: an `int`, also where the parts come as machine integers.
     number = int(token[1:-1].replace("-", ""), 16) if coder.writing else 0
     head = coder.raw(48, number >> 80)
     version = code_choice(coder, mixed(26, 0), 4, number >> 76 & 15)
     middle = coder.raw(12, number >> 64 & 0xFFF)
     variant = code_choice(coder, mixed(26, 1), 2, number >> 62 & 3)
-    tail = coder.raw(62, number & (1 << 62) - 1)
+    tail: int = coder.raw(62, number & (1 << 62) - 1)
     digits = f"{head:012x}{version:x}{middle:03x}{variant << 62 | tail:016x}"
     return f'"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"'
 
@@ -128,10 +147,7 @@ def _code_hex(coder: Coder, model: Model, token: str, upper: bool, context: int,
         count = code_gamma(coder, mixed(context, 29), len(data))
         if count > _IDENTIFIER_BYTES_MAX:
             raise Malformed("a long identifier")
-        digits = bytearray()
-        for place in range(count):
-            digits.append(coder.raw(8, data[place] if coder.writing else 0))
-        result = bytes(digits)
+        result = coder.raw_bytes(data, count)
     text = result.hex()
     return f'"{text.upper() if upper else text}"'
 
@@ -165,15 +181,14 @@ def _from_base64(token: str) -> bytes | None:
 
 def code_packed(coder: Coder, model: Model, data: bytes, limit: int) -> bytes:
     """Bytes by zstd (RFC 8878), with the prior's and the remembered text as raw dictionary."""
+    coder.charge(PACKED_WORK)
     dictionary = model.knowledge.known.text + model.characters.history.own.text
     packed = packing.packed(data, dictionary) if coder.writing else b""
     size = code_gamma(coder, mixed(33, 0), len(packed))
     if size > limit + 1024:
         raise LimitExceeded("packed_bytes", limit + 1024, size)
-    content = bytearray()
-    for place in range(size):
-        content.append(coder.raw(8, packed[place] if coder.writing else 0))
-    return data if coder.writing else packing.expanded(bytes(content), dictionary, limit)
+    content = coder.raw_bytes(packed, size)
+    return data if coder.writing else packing.expanded(content, dictionary, limit)
 
 
 def _utf8(data: bytes) -> str:

@@ -6,7 +6,10 @@ stretch(p)                                  the least x with squash(x) >= p, for
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 __all__ = ["SQUASHED", "STRETCHED", "squash"]
 
@@ -41,7 +44,7 @@ SQUASHED: Final[list[int]] = _squashed()
 STRETCHED: Final[list[int]] = _stretched()
 
 
-def squash(x: int) -> int:
+def squash(x: i64) -> i64:
     """The probability, in 4096ths, at `x`, which is clipped."""
     if x > 2047:
         return SQUASHED[4095]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ocppress_codecs.account import Part
 from ocppress_codecs.adaptive.coder import Coder
 from ocppress_codecs.adaptive.contexts import mixed
 from ocppress_codecs.adaptive.first_sight import checked_skeleton, code_skeleton
@@ -11,13 +12,13 @@ from ocppress_codecs.adaptive.forecasts import Readings
 from ocppress_codecs.adaptive.literals import ZSTD_BYTES_MIN, code_text
 from ocppress_codecs.adaptive.model import SHAPE_BYTES_MAX, Model, Shape, run_context
 from ocppress_codecs.adaptive.numerals import code_choice, code_gamma
-from ocppress_codecs.adaptive.skeletons import HOLE, filled, split
+from ocppress_codecs.adaptive.skeletons import filled, fitted, split
 from ocppress_codecs.adaptive.slots import Slots
 from ocppress_codecs.adaptive.successors import candidates
 from ocppress_codecs.adaptive.values import code_value
+from ocppress_codecs.calls import CallLog
 from ocppress_codecs.carriage import REFERENCE_EXPECTED, Progress, reference, resolved, validated
 from ocppress_codecs.errors import LimitExceeded, Malformed
-from ocppress_codecs.interface import CallLog
 from ocppress_codecs.rpc import Message, MessageType
 from ocppress_codecs.scalars import Scalar, Text, token_of
 
@@ -46,8 +47,8 @@ def code_message(
 ) -> tuple[Message, Progress, int]:
     """One message, the progress after it, and what it is: the context of its shape. Raises `DecodeError`.
 
-    `given` is None for a reader; `as_text` asks a writer not to look into the body. `answered` are the CALLs of the other direction, `limit` is what is left of
-    the frame's text, in bytes.
+    `given` is None for a reader; `as_text` asks a writer not to look into the body, and to be quick. `answered` are the CALLs of the other direction,
+    `limit` is what is left of the frame's text, in bytes.
     """
     coder.check_work()
     number = 0
@@ -69,15 +70,16 @@ def code_message(
         far = mixed(near, model.subject)
     skeleton = ""
     values: list[Scalar] = []
+    wanted = -1
     if given is not None and not as_text:
-        skeleton, values = split(given.type.value, given.body)
-        if _novel_bytes(model, values) > NOVEL_BYTES_MAX:
-            skeleton = ""
-    shape = _code_shape(coder, model, skeleton, near, far, is_answer, limit)
+        wanted, skeleton, values = _looked_into(model, given, near, far)
+    shape = _code_shape(coder, model, wanted, skeleton, near, far, is_answer, limit)
     if shape is None:
         kind = code_choice(coder, mixed(97, 0), 3, given.type.value if given is not None else 0)
-        body = code_text(coder, model, given.body if given is not None else "", limit)
+        body = code_text(coder, model, given.body if given is not None else "", as_text, limit)
         context = TEXT_CONTEXT
+        if coder.account is not None:
+            coder.account.close(Part.STRINGS, "the whole message as text")
     else:
         kind = shape.message_type
         body = _code_values(coder, model, shape, values, limit)
@@ -106,6 +108,31 @@ def code_message(
     return Message(message_type, action, body, call), progress, context
 
 
+def _looked_into(model: Model, given: Message, near: int, far: int) -> tuple[int, str, list[Scalar]]:
+    """The number of a message's shape, -1 if it is new; then its skeleton, "" if it should go as text; and its values."""
+    shapes = model.shapes
+    kind = given.type.value
+    skeleton = ""
+    found: list[Scalar] | None = None
+    wanted = -1
+    for context in (far, near):
+        for number in candidates(model.shape_following.find(context)):
+            shape = shapes.items[number] if number < len(shapes.items) else None
+            if shape is not None and shape.message_type == kind:
+                found = fitted(shape.segments, shape.keys, given.body)
+                if found is not None:
+                    wanted = number
+                    break
+        if found is not None:
+            break
+    if found is None:
+        skeleton, found = split(kind, given.body, VALUES_MAX)
+        wanted = shapes.find(skeleton) if skeleton else -1
+    if _novel_bytes(model, found) > NOVEL_BYTES_MAX:
+        return -1, "", found
+    return wanted, skeleton, found
+
+
 def _novel_bytes(model: Model, values: list[Scalar]) -> int:
     """About how much text the character model would have to carry; single texts that go by zstd aside."""
     total = 0
@@ -119,10 +146,9 @@ def _is_answer(message_type: MessageType) -> int:
     return 1 if message_type is MessageType.CALLRESULT or message_type is MessageType.CALLERROR else 0
 
 
-def _code_shape(coder: Coder, model: Model, skeleton: str, near: int, far: int, is_answer: int, limit: int) -> Shape | None:
-    """The shape, None where the message goes as text. A writer gives its skeleton, "" for text."""
+def _code_shape(coder: Coder, model: Model, wanted: int, skeleton: str, near: int, far: int, is_answer: int, limit: int) -> Shape | None:
+    """The shape, None where the message goes as text. A writer gives its number, -1 and the skeleton if it is new, "" for text."""
     shapes = model.shapes
-    wanted = shapes.find(skeleton) if skeleton else -1
     packed_far = model.shape_following.find(far)
     packed_near = model.shape_following.find(near)
     row = run_context(model.run)
@@ -140,15 +166,22 @@ def _code_shape(coder: Coder, model: Model, skeleton: str, near: int, far: int, 
         shapes.touch(number)
         shape = shapes.items[number]
         assert shape is not None, "a shape that is forgotten has no number"
+        if coder.account is not None:
+            coder.account.close(Part.CHOICES, "a known shape")
     else:
-        plain = 1 if 0 < len(skeleton) <= PLAIN_BYTES_MAX and skeleton.count(HOLE) <= VALUES_MAX else 0
-        if not coder.bit(114, plain):
+        plain = 1 if 0 < len(skeleton) <= PLAIN_BYTES_MAX else 0
+        plain = coder.bit(114, plain)
+        if coder.account is not None:
+            coder.account.close(Part.CHOICES, "no known shape")
+        if not plain:
             return None
         skeleton = code_skeleton(coder, model, skeleton, near if is_answer else 0, min(limit, PLAIN_BYTES_MAX))
         number = shapes.find(skeleton)
         if number >= 0:
             raise Malformed("a new shape that isn't new")
         checked_skeleton(skeleton)
+        if coder.account is not None:
+            coder.account.close(Part.NEW_SHAPES, "a new shape")
         shape = Shape(skeleton)
         if len(shape.plan.holes) > VALUES_MAX:
             raise LimitExceeded("values", VALUES_MAX, len(shape.plan.holes))
@@ -181,10 +214,14 @@ def _code_values(coder: Coder, model: Model, shape: Shape, values: list[Scalar],
     plan = shape.plan
     tokens = [""] * len(plan.holes)
     readings = Readings()
+    if coder.account is not None:
+        coder.account.shape(shape.segments)
     for place in plan.order:
         if left < 0:
             raise LimitExceeded("frame_text_bytes", limit, limit - left)
         token = token_of(code_value(coder, model, shape, place, values[place] if coder.writing else None, readings, left + 1))
         left -= len(token)
         tokens[place] = token
+        if coder.account is not None:
+            coder.account.value(place, token)
     return filled(shape.segments, tokens)

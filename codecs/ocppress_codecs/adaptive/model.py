@@ -12,14 +12,15 @@ Everything has a bound. All changes since `keep` can be undone, at the cost of w
 
 from __future__ import annotations
 
+from array import array
 from typing import Final, final
 
 from ocppress_codecs.adaptive.characters import CharacterModel
-from ocppress_codecs.adaptive.contexts import mixed, text_hash
+from ocppress_codecs.adaptive.contexts import mixed, taken_back, text_hash
 from ocppress_codecs.adaptive.fields import Field
 from ocppress_codecs.adaptive.history import Source
 from ocppress_codecs.adaptive.plans import Plan, plan_of
-from ocppress_codecs.adaptive.skeletons import HOLE
+from ocppress_codecs.adaptive.skeletons import HOLE, keys_before
 from ocppress_codecs.adaptive.slots import Slots
 from ocppress_codecs.adaptive.successors import Successors
 from ocppress_codecs.rpc import MessageType, action_of
@@ -72,7 +73,7 @@ class Knowledge:
 
     def __init__(
         self,
-        states: list[int],
+        states: array[int],
         static: list[int],
         weights: list[list[int]],
         words: list[str],
@@ -81,7 +82,7 @@ class Knowledge:
         index_size: int,
         fingerprint: bytes,
     ) -> None:
-        self.states: Final[list[int]] = states
+        self.states: Final[array[int]] = states
         self.static: Final[list[int]] = static
         self.weights: Final[list[list[int]]] = weights
         self.words: Final[list[str]] = words
@@ -96,13 +97,14 @@ class Knowledge:
 class Shape:
     """A skeleton with what is derived from it."""
 
-    __slots__ = ("action", "context", "message_type", "plan", "segments", "text_bytes")
+    __slots__ = ("action", "context", "keys", "message_type", "plan", "segments", "text_bytes")
 
     def __init__(self, skeleton: str) -> None:
         """`skeleton` must have passed `first_sight.checked_skeleton`."""
         self.message_type: Final[int] = int(skeleton[0])
         self.action: Final[str] = action_of(MessageType(self.message_type), skeleton[1:].replace(HOLE, "0"))
         self.segments: Final[list[str]] = skeleton[1:].split(HOLE)
+        self.keys: Final[list[str]] = keys_before(self.segments)
         self.plan: Final[Plan] = plan_of(skeleton)
         self.context: Final[int] = text_hash(skeleton)
         self.text_bytes: Final[int] = len(skeleton.encode())
@@ -135,7 +137,7 @@ class Model:
 
     def __init__(self, knowledge: Knowledge) -> None:
         self.knowledge: Knowledge = knowledge
-        self.states: list[int] = knowledge.states.copy()
+        self.states: array[int] = knowledge.states[:]
         self.journal: list[int] = []
         self.shapes: Slots[str, Shape] = Slots(SHAPES_MAX, SHAPES_BYTES_MAX)
         self.shape_following: Successors = Successors(_SHAPE_SETS, {})
@@ -182,11 +184,7 @@ class Model:
 
     def undo(self) -> None:
         """Forget what was learned since `keep`."""
-        states = self.states
-        journal = self.journal
-        for place in range(len(journal) - 2, -2, -2):
-            states[journal[place]] = journal[place + 1]
-        journal.clear()
+        taken_back(self.states, self.journal)
         self.shapes.undo()
         self.shape_following.undo()
         self.words.undo()

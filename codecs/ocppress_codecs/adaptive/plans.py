@@ -52,16 +52,16 @@ _PHASES: Final = {
 _ATTRIBUTES: Final = ('"measurand"', '"phase"', '"location"', '"unit"')
 _READINGS: Final = frozenset({'"meterValue"', '"transactionData"'})
 
-_TOKEN: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:\x01]|[^"{}\[\],:\x01]+')
+_TOKEN: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],:\x01]|[^"{}\[\],:\x01]+')
 
 
 @final
 class Hole:
     """One value of a skeleton."""
 
-    __slots__ = ("field", "group", "kilo", "measure", "name", "phase", "quoted_digits", "rank", "role")
+    __slots__ = ("field", "group", "kilo", "measure", "name", "phase", "rank", "role")
 
-    def __init__(self, field: int, name: int, measure: int, role: int, phase: int, group: int, kilo: bool, quoted_digits: bool) -> None:
+    def __init__(self, field: int, name: int, measure: int, role: int, phase: int, group: int, kilo: bool) -> None:
         self.field: Final[int] = field
         """Key of the field: a hash of 32 bits."""
         self.name: Final[int] = name
@@ -74,8 +74,6 @@ class Hole:
         """Which reading of the message it belongs to."""
         self.kilo: Final[bool] = kilo
         """The unit is a thousand times the usual one."""
-        self.quoted_digits: Final[bool] = quoted_digits
-        """Whether a string of digits is a number here."""
         self.rank: Final[int] = _RANKS[role]
 
 
@@ -161,9 +159,9 @@ def _finish(closed: _Object, found: dict[int, Hole], subject: int, scope: int) -
             kilo = literals.get('"unit"', "").startswith('"k')
             role = _ROLES.get(measurand, OTHER)
             phase = _PHASES.get(literals.get('"phase"', ""), 0)
-            found[place] = Hole(field, name, text_hash(measurand), role, phase, closed.group, kilo, True)
+            found[place] = Hole(field, name, text_hash(measurand), role, phase, closed.group, kilo)
             continue
         field = mixed(mixed(name, closed.path), scope)
         if key == '"timestamp"':
             field = mixed(mixed(field, subject), signature)
-        found[place] = Hole(field, name, 0, OTHER, 0, closed.group, False, key == '"value"')
+        found[place] = Hole(field, name, 0, OTHER, 0, closed.group, False)

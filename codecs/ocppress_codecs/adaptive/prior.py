@@ -14,12 +14,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import struct
+from array import array
 from typing import Final
 
 import zstandard
 
 from ocppress_codecs.adaptive.characters import INPUTS, SETS, STATIC_SIZE, known_as
-from ocppress_codecs.adaptive.contexts import COUNT_BITS, COUNT_MAX, KNOWN_SIZE, TABLE_SIZE, UNKNOWN
+from ocppress_codecs.adaptive.contexts import COUNT_BITS, COUNT_MAX, KNOWN_SIZE, TABLE_SIZE, UNKNOWN, table_of
 from ocppress_codecs.adaptive.history import PRIOR_INDEX_SIZE
 from ocppress_codecs.adaptive.model import Knowledge
 from ocppress_codecs.adaptive.successors import candidates, moved_to_front
@@ -49,7 +50,9 @@ def knowledge_of(content: bytes) -> Knowledge:
         states.append(probability << COUNT_BITS | count)
         position += 3
     states += [UNKNOWN] * (TABLE_SIZE - KNOWN_SIZE)
-    static = [0 if not p else known_as(p) for p in struct.unpack_from(f">{STATIC_SIZE}H", content, position)]
+    # From a table, so that equal ones are one object.
+    known = [0, *(known_as(probability) for probability in range(1, 4096))]
+    static = [known[probability] for probability in struct.unpack_from(f">{STATIC_SIZE}H", content, position)]
     position += 2 * STATIC_SIZE
     weights: list[list[int]] = []
     for _ in range(SETS):
@@ -68,11 +71,11 @@ def knowledge_of(content: bytes) -> Knowledge:
         following[context] = packed
     assert position == len(content), "not a prior"
     fingerprint = hashlib.blake2s(content, digest_size=16).digest()
-    return Knowledge(states, static, weights, words, following, text, PRIOR_INDEX_SIZE, fingerprint)
+    return Knowledge(table_of(states), static, weights, words, following, text, PRIOR_INDEX_SIZE, fingerprint)
 
 
 def content_of(
-    states: list[int],
+    states: array[int],
     trained: list[int],
     weights: list[list[int]],
     words: list[str],

@@ -80,14 +80,15 @@ class Slots(Generic[_Key, _Item]):
         self.numbers[key] = number
         self.weight += weight
 
-    def restore(self, number: int, key: _Key, item: _Item, weight: int, stamp: int) -> None:
-        """Put an item where it was when it was saved."""
+    def restore(self, number: int, key: _Key, item: _Item, weight: int) -> None:
+        """Put an item where it was when it was saved; this uses it."""
         while len(self.keys) <= number:
             self.items.append(None)
             self.keys.append(None)
             self.weights.append(0)
             self.stamps.append(0)
-        self.put(number, key, item, weight, stamp)
+        self.clock += 1
+        self.put(number, key, item, weight, self.clock)
 
     def _oldest(self) -> int:
         oldest = -1

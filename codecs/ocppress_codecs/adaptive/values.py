@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ocppress_codecs.account import Part
 from ocppress_codecs.adaptive import clocks, forecasts
 from ocppress_codecs.adaptive.coder import Coder
 from ocppress_codecs.adaptive.contexts import mixed
@@ -16,7 +17,7 @@ from ocppress_codecs.adaptive.plans import ENERGY, Hole
 from ocppress_codecs.adaptive.skeletons import MANTISSA_MAX
 from ocppress_codecs.errors import Malformed
 from ocppress_codecs.jsontext import JsonError, tokens
-from ocppress_codecs.scalars import Number, Scalar, Text, Time, valid_number, valid_time
+from ocppress_codecs.scalars import TENS, Number, Scalar, Text, Time, valid_number, valid_time
 
 __all__ = ["code_value"]
 
@@ -53,7 +54,7 @@ def _number(coder: Coder, model: Model, hole: Hole, field: NumberField, value: S
     if isinstance(value, Number) and value.quoted == field.quoted:
         if value.scale <= scale:
             stripped = scale - value.scale
-            mantissa = value.mantissa * int(10**stripped)
+            mantissa = value.mantissa * TENS[stripped]
             regular = 1 if -MANTISSA_MAX <= mantissa <= MANTISSA_MAX else 0
         else:
             mantissa = value.mantissa
@@ -80,6 +81,8 @@ def _number(coder: Coder, model: Model, hole: Hole, field: NumberField, value: S
         made.lean,
         mantissa - made.predicted,
     )
+    if coder.account is not None:
+        coder.account.tell(Part.NUMBERS, forecasts.WAYS[made.best], residual)
     mantissa = made.predicted + residual
     if not -MANTISSA_MAX <= mantissa <= MANTISSA_MAX:
         raise Malformed("a number of more than 48 bits")
@@ -115,6 +118,8 @@ def _time(coder: Coder, model: Model, hole: Hole, field: TimeField, value: Scala
         EVEN,
         value.value - predicted if isinstance(value, Time) else 0,
     )
+    if coder.account is not None:
+        coder.account.tell(Part.TIMES, clocks.WAYS[best], residual)
     found = Time(digits, field.ending, predicted + residual)
     if not valid_time(found):
         raise Malformed("a timestamp that no text stands for")
@@ -133,6 +138,8 @@ def _text(
         own = mixed(hole.field, shape.context)
         if coder.pair(own, mixed(hole.field, 53), same):
             model.strings.touch(field.recent[0])
+            if coder.account is not None:
+                coder.account.tell(Part.REFERENCES, "as last time")
             return Text(token)
     return _other(coder, model, hole, field, value, readings, limit)
 
@@ -167,6 +174,8 @@ def _string(coder: Coder, model: Model, hole: Hole, field: TextField | None, tok
             found = model.string(recent[place]) or ""
             if not found:
                 raise Malformed("a string that is forgotten")
+            if coder.account is not None:
+                coder.account.tell(Part.REFERENCES, "as some time before")
     if not found:
         found = _any_string(coder, model, hole, token, (model.string(recent[0]) if recent else None) or "", limit)
     number = model.remember_string(found)
@@ -181,6 +190,8 @@ def _string(coder: Coder, model: Model, hole: Hole, field: TextField | None, tok
 def _any_string(coder: Coder, model: Model, hole: Hole, token: str, hint: str, limit: int) -> str:
     name = hole.name
     if coder.pair(mixed(name, 57), 58, 1 if token == '""' else 0):
+        if coder.account is not None:
+            coder.account.tell(Part.STRINGS, "empty")
         return '""'
     strings = model.strings
     if strings.numbers:
@@ -190,6 +201,8 @@ def _any_string(coder: Coder, model: Model, hole: Hole, token: str, hint: str, l
             rank = code_gamma(coder, mixed(61, 0), ranked.index(number) if number >= 0 else 0)
             if rank >= len(ranked):
                 raise Malformed("a string that isn't there")
+            if coder.account is not None:
+                coder.account.tell(Part.REFERENCES, "known from elsewhere")
             return strings.items[ranked[rank]] or ""
     found = code_literal(coder, model, token, name, hint, limit)
     if not coder.writing:
@@ -219,6 +232,8 @@ def _first_time(coder: Coder, model: Model, hole: Hole, value: Scalar | None) ->
     residual = code_residual(
         coder, mixed(83, digits), mixed(84, 0), 24 if model.clock == 0 else 6, EVEN, given.value - clock if given else 0
     )
+    if coder.account is not None:
+        coder.account.tell(Part.TIMES, "first of its kind: by the clock", residual)
     found = Time(digits, ending, clock + residual)
     if not valid_time(found):
         raise Malformed("a timestamp that no text stands for")
@@ -253,6 +268,8 @@ def _first_number(coder: Coder, model: Model, hole: Hole, value: Scalar | None, 
         found = Number(bool(quoted), scale, mantissa)
     if not valid_number(found) or not -MANTISSA_MAX <= found.mantissa <= MANTISSA_MAX:
         raise Malformed("a number that no text stands for")
+    if coder.account is not None:
+        coder.account.tell(Part.NUMBERS, "first of its kind")
     field = NumberField(found.quoted, found.scale, found.mantissa)
     forecasts.note(field, hole, readings, model.clock // 10_000, None)
     if hole.role == ENERGY:

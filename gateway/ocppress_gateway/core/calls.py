@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 from ocppress_codecs.rpc import Message, MessageType
 from ocppress_gateway.core.lanes import Relay
 from ocppress_gateway.core.limits import WAITING_TEXT_MAX
-from ocppress_gateway.core.stored import Lane
+from ocppress_gateway.core.stored import DeadLetter, Lane
 
 __all__ = ["ANSWERED_KEPT", "IncomingCalls", "OutgoingCall", "OutgoingCalls", "StoredCall"]
 
@@ -119,6 +119,8 @@ class OutgoingCall:
     express: bool
     fingerprint: bytes | None = None
     stored: StoredCall | None = None
+    letter: DeadLetter | None = None
+    """Where it was given up before, and the operator tries again: it keeps its id."""
 
 
 @dataclass(slots=True, eq=False)
@@ -167,7 +169,10 @@ class OutgoingCalls:
         if lane is None or (self._current is not None and lane[0].message.type is MessageType.CALL):
             return None
         call = lane.popleft()
-        if call.stored is None:
+        if call.letter is not None:
+            message_id = call.letter.message_id
+            self._late.pop(message_id, None)
+        elif call.stored is None:
             message_id = self._make_id()
         else:
             call.stored.attempts += 1
@@ -207,6 +212,14 @@ class OutgoingCalls:
         for lane in (self._express, self._ordered):
             if call in lane:
                 lane.remove(call)
+
+    def holds(self, call: OutgoingCall) -> bool:
+        """Whether a CALL waits for its turn or for its answer."""
+        return call in self._express or call in self._ordered or (self._current is not None and self._current[1] is call)
+
+    def __len__(self) -> int:
+        """What waits for its turn, and what is outstanding."""
+        return len(self._express) + len(self._ordered) + (self._current is not None)
 
     @property
     def stored_undelivered(self) -> int:

@@ -23,6 +23,7 @@ class Delivery:
         self._told: dict[Lane, int] = {lane: delivered[lane] for lane in Lane}
         self._text = 0
         """Characters answered since the edge was told."""
+        self._awaited = False
 
     def receive(self, lane: Lane) -> int:
         """The position of the next message that comes in this lane."""
@@ -44,9 +45,15 @@ class Delivery:
         """What has been received, by lane."""
         return self.received[Lane.EXPRESS], self.received[Lane.ORDERED]
 
+    def await_all(self) -> None:
+        """Somebody waits for the answer to all that was received: the edge is told of it by itself."""
+        self._awaited = True
+
     @property
     def owes_news(self) -> bool:
         """Whether the edge should be told by itself."""
+        if self._awaited and self.delivered == self.received and self._told != self.delivered:
+            return True
         return self._text >= DELIVERED_TEXT or any(self.delivered[lane] - self._told[lane] >= DELIVERED_MESSAGES for lane in Lane)
 
     def news(self, riding: bool) -> tuple[int, int] | None:
@@ -55,6 +62,7 @@ class Delivery:
             return None
         self._told = dict(self.delivered)
         self._text = 0
+        self._awaited = self._awaited and self.delivered != self.received
         return self._told[Lane.EXPRESS], self._told[Lane.ORDERED]
 
     def forget_told(self) -> None:

@@ -17,18 +17,28 @@ from ocppress_codecs.errors import DecodeError, LimitExceeded
 from ocppress_codecs.interface import CodecName, Side
 from ocppress_codecs.registry import offers, open_endpoint
 from ocppress_codecs.rpc import OcppVersion
-from ocppress_gateway.core.channel import Channel
+from ocppress_gateway.core.channel import Channel, actions_of
 from ocppress_gateway.core.clock import LinkClock
 from ocppress_gateway.core.conversation import Conversation, Counters
-from ocppress_gateway.core.edge_station import STORE_PAUSE_S, EarlyAnswers, EdgeStation, StationEvent, StationState
+from ocppress_gateway.core.edge_station import (
+    STORE_PAUSE_S,
+    URGENT_DELAY_S,
+    EarlyAnswers,
+    EdgeStation,
+    StationEvent,
+    StationState,
+    absent_view,
+)
 from ocppress_gateway.core.events import (
     AdmitStation,
     CloseLink,
     CloseStation,
     Effect,
     Event,
+    Flush,
     Level,
     LinkClosed,
+    LinkHeard,
     LinkMessage,
     LinkOpened,
     LinkSent,
@@ -41,14 +51,17 @@ from ocppress_gateway.core.events import (
     StationText,
     Stop,
     StoreMessage,
+    TellReport,
     Tick,
 )
+from ocppress_gateway.core.ledger_events import FrameShare
 from ocppress_gateway.core.limits import STATIONS_PER_EDGE_MAX
 from ocppress_gateway.core.parts import (
     PROTOCOL_VERSION,
     Ack,
     Attach,
     CsmsTime,
+    DayReport,
     Delivered,
     Detach,
     Eject,
@@ -60,6 +73,7 @@ from ocppress_gateway.core.parts import (
     PartError,
     Piece,
     RenewedClock,
+    TellDelivered,
     Verdict,
     Welcome,
     read_parts,
@@ -67,6 +81,7 @@ from ocppress_gateway.core.parts import (
 from ocppress_gateway.core.policy import NO_OVERRIDES, Overrides
 from ocppress_gateway.core.session import LinkSession, SessionEvent, SessionState
 from ocppress_gateway.core.stored import Loaded, NotStored, OutboxOpened, OutboxTrouble, StationRecord, Stored
+from ocppress_gateway.core.views import EdgeView, LinkView
 
 __all__ = ["EdgeMachine", "EdgeSettings"]
 
@@ -95,6 +110,8 @@ class EdgeSettings:
     reconnect_max_s: float
     outbox: bool = False
     """Whether there will be an outbox: then nothing begins before it is open."""
+    urgent_s: float = URGENT_DELAY_S
+    """How long what is urgent waits for company (rule R5)."""
     overrides: Overrides = NO_OVERRIDES
     serves_offline: bool = False
     """Stations' sockets are kept while the link is down, rather than closed after `link_grace_s`."""
@@ -140,6 +157,7 @@ class EdgeMachine:
     _outbox_open: bool = False
     _early: EarlyAnswers = field(init=False)
     _storing: dict[int, EdgeStation] = field(default_factory=dict)
+    _heard: list[FrameShare] = field(default_factory=list)
     _records: dict[str, StationRecord] = field(default_factory=dict)
     """Stations that the outbox knows and that have not been here yet."""
     _stations: OrderedDict[str, EdgeStation] = field(default_factory=OrderedDict)
@@ -152,6 +170,8 @@ class EdgeMachine:
     _attempts: int = 0
     _dial_at: float = 0.0
     _lost_at: float | None = None
+    _up_at: float = 0.0
+    _report: DayReport | None = None
     _attachments: int = 0
     _ids: int = 0
     _id_prefix: str = ""
@@ -160,7 +180,9 @@ class EdgeMachine:
     _left: bool = False
 
     def __post_init__(self) -> None:
-        self._early = EarlyAnswers(self.settings.overrides, self.freshness.delay_s, self.wall_s, self.freshness.smart_charging)
+        self._early = EarlyAnswers(
+            self.settings.overrides, self.freshness.delay_s, self.wall_s, self.freshness.smart_charging, self.settings.urgent_s
+        )
         self._outbox_open = not self.settings.outbox
 
     # --- the machine's two faces
@@ -204,6 +226,10 @@ class EdgeMachine:
                     out.append(self._note(Level.INFO, "the outbox works again"))
                 else:
                     out.append(self._note(Level.ERROR, "the outbox is in trouble, stations keep what is new", reason=event.reason))
+            case Flush():
+                self._hurry(event.identity, now)
+            case TellReport():
+                self._report = DayReport(event.report)
             case Stop():
                 self._stop(now, out)
             case Tick():
@@ -243,6 +269,27 @@ class EdgeMachine:
             if deadline is not None:
                 times.append(deadline)
         return min(times, default=None)
+
+    def view(self, now: float) -> EdgeView:
+        """For status."""
+        session = self._session
+        is_open = session is not None and session.is_open
+        waits = session is None and self._outbox_open and not self._stopping
+        return EdgeView(
+            link=LinkView(
+                state="down" if session is None else session.state.value,
+                up_s=now - self._up_at if is_open else None,
+                down_s=None if self._lost_at is None else now - self._lost_at,
+                retry_in_s=max(0.0, self._dial_at - now) if waits else None,
+                codec=self._codec.value if is_open else "",
+                connections=self._links,
+            ),
+            stations=(
+                *(station.view(now) for station in self._stations.values()),
+                *(absent_view(record) for record in self._records.values() if record.newest != record.delivered),
+            ),
+            counters=self.counters.view(),
+        )
 
     # --- stations
 
@@ -372,6 +419,14 @@ class EdgeMachine:
 
     # --- the outbox
 
+    def _hurry(self, identity: str, now: float) -> None:
+        """Somebody waits until nothing of a station, or of all, is left: send it, and ask what the CSMS has answered of it."""
+        for station in self._stations.values():
+            if identity in ("", station.identity):
+                station.lanes.hurry()
+                if self._session is not None and self._session.is_open and station.channel is not None and station.lanes.undelivered:
+                    self._session.control(TellDelivered(station.slot), now)
+
     def _outbox_opened(self, event: OutboxOpened, now: float, out: list[Effect]) -> None:
         if event.fault is not None:
             out.append(self._note(Level.ERROR, "the outbox was damaged, a new one begins", reason=event.fault))
@@ -409,6 +464,7 @@ class EdgeMachine:
             return
         words = "link not made" if not self._session.is_open else "link closed" if self._session.goodbye_said else "link lost"
         self._session.moved(SessionEvent.LOST)
+        self._report = self._report or self._session.report
         self._session = None
         self._lost_at = now if self._lost_at is None else self._lost_at
         delay_s = min(self.settings.reconnect_max_s, self.settings.reconnect_min_s * 2.0 ** min(self._attempts, 16)) * (0.5 + self.random())
@@ -475,6 +531,8 @@ class EdgeMachine:
             return
         conversations: list[Conversation] = list(self._stations.values())
         self._session.wake(conversations, now)
+        if self._report is not None and self._session.is_open:
+            self._session.report, self._report = self._report, None
         message, dropped = self._session.next_message(conversations, now)
         for conversation, outgoing in dropped:
             self.counters.calls_over_time += 1
@@ -482,15 +540,22 @@ class EdgeMachine:
                 self._note(Level.INFO, "CALL not sent, its time is over", station=conversation.identity, action=outgoing.message.action)
             )
         if message:
-            out.append(SendLink(self._session.link, message))
+            out.append(SendLink(self._session.link, message, tuple(self._session.shares)))
         elif self._left and not self._session.closing and self._session.idle:
             self._give_up("the edge is stopping", out)
 
     # --- what the cloud says
 
     def _link_message(self, data: bytes, now: float, out: list[Effect]) -> None:
-        if self._session is not None:
-            self._session.heard()
+        assert self._session is not None, "messages come from a connection"
+        self._session.heard()
+        self._heard = []
+        out.append(LinkHeard(self._session.link, len(data), ()))
+        place = len(out) - 1
+        self._take_parts(data, now, out)
+        out[place] = LinkHeard(self._session.link, len(data), tuple(self._heard))
+
+    def _take_parts(self, data: bytes, now: float, out: list[Effect]) -> None:
         try:
             for part in read_parts(data):
                 if self._session is None or self._session.closing:
@@ -547,6 +612,7 @@ class EdgeMachine:
             channel.acknowledged(part.number)
         elif isinstance(part, Piece):
             channel.take_piece(part.number, part.data)
+            self._heard.append(FrameShare(station.identity, len(part.data)))
         elif channel.intact:
             try:
                 batch = channel.take_frame(part, self._session.clock, now)
@@ -555,6 +621,7 @@ class EdgeMachine:
                 out.append(self._note(Level.ERROR, "contexts differ, a new epoch is needed", station=station.identity, reason=str(error)))
                 self._give_up("contexts differ", out)
                 return
+            self._heard.append(FrameShare(station.identity, len(part.data), actions_of(batch.messages)))
             station.take_batch(batch, now, out)
 
     def _welcome(self, welcome: Welcome, now: float, out: list[Effect]) -> None:
@@ -566,6 +633,7 @@ class EdgeMachine:
         self._codec = CodecName(welcome.codec)
         self._attempts = 0
         self._lost_at = None
+        self._up_at = now
         resumed = 0
         for (station, known), answer in zip(self._greeted, welcome.stations, strict=True):
             channel = station.channel

@@ -12,6 +12,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import Any
 
+from ocppress_gateway.core.ledger_events import FrameShare
 from ocppress_gateway.core.stored import DeadLetter, Lane, OutboxEvent, PositionsEvent, StoredMessage
 
 __all__ = [
@@ -27,9 +28,11 @@ __all__ = [
     "CsmsText",
     "Effect",
     "Event",
+    "Flush",
     "ForgetStored",
     "Level",
     "LinkClosed",
+    "LinkHeard",
     "LinkMessage",
     "LinkOpened",
     "LinkSent",
@@ -41,6 +44,8 @@ __all__ = [
     "PauseStation",
     "RefuseStation",
     "RememberStation",
+    "Replay",
+    "ReplayEnded",
     "ResumeStation",
     "SavePosition",
     "SendCsms",
@@ -51,6 +56,7 @@ __all__ = [
     "StationText",
     "Stop",
     "StoreMessage",
+    "TellReport",
     "Tick",
 ]
 
@@ -112,6 +118,13 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Flush:
+    """What is stored of this station waits no longer, and the cloud says by itself what the CSMS has answered of it."""
+
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
 class StationArrived:
     """A station asks for its WebSocket upgrade. `subprotocols` in its order; `authorization` is the header's value, if any."""
 
@@ -135,6 +148,13 @@ class StationGone:
 
     socket: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TellReport:
+    """The cloud is to have this, as `report` writes it, with the next frames that go."""
+
+    report: bytes
 
 
 # --- events of the cloud
@@ -173,6 +193,13 @@ class CsmsClosed:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The operator wants a dead letter put to the CSMS again; `ReplayEnded` says what came of it."""
+
+    letter: DeadLetter
+
+
 CsmsEvent = CsmsOpened | CsmsRefused | CsmsText | CsmsClosed
 Event = (
     OutboxEvent
@@ -186,6 +213,9 @@ Event = (
     | StationArrived
     | StationText
     | StationGone
+    | Flush
+    | TellReport
+    | Replay
     | CsmsEvent
 )
 
@@ -195,10 +225,20 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class SendLink:
-    """Send one link message; report `LinkSent` when the kernel has it."""
+    """Send one link message; report `LinkSent` when the kernel has it. `frames`: whose they are, for the ledger."""
 
     link: int
     data: bytes
+    frames: tuple[FrameShare, ...] = field(default=(), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkHeard:
+    """A link message of that many bytes has been read, and whose its frames were: for the ledger."""
+
+    link: int
+    message_bytes: int
+    frames: tuple[FrameShare, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,8 +409,17 @@ class Bury:
     letter: DeadLetter
 
 
+@dataclass(frozen=True, slots=True)
+class ReplayEnded:
+    """The dead letter `key` was answered with CALLRESULT and may be dropped (`reason` None), or is still one, and why."""
+
+    key: int
+    reason: str | None
+
+
 Effect = (
     SendLink
+    | LinkHeard
     | CloseLink
     | Note
     | OpenLink
@@ -390,4 +439,5 @@ Effect = (
     | LoadPositions
     | SavePosition
     | Bury
+    | ReplayEnded
 )

@@ -322,6 +322,11 @@ class Lanes:
         waiting = sum(_count(entry) for entries in self._lanes.values() for entry in entries)
         return in_flight + waiting
 
+    @property
+    def waiting(self) -> int:
+        """Messages that haven't been sent, stored or not."""
+        return self._relayed + sum(map(self.stored_waiting, Lane))
+
     def stored_waiting(self, lane: Lane) -> int:
         """Stored messages of a lane that haven't been sent."""
         return sum(map(_count, self._lanes[lane]))

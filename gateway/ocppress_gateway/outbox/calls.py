@@ -8,7 +8,7 @@ from typing import Final
 
 from ocppress_gateway.core.stored import Lane, Loaded, NotStored, OutboxEvent, OutboxTrouble, Stored, StoredMessage
 from ocppress_gateway.errors import StoreFull
-from ocppress_gateway.outbox.base import COMMIT_PAUSE_S, SLOW_COMMIT_S, Outbox, OutboxMeasure, Report
+from ocppress_gateway.outbox.base import SLOW_COMMIT_S, Outbox, OutboxMeasure, Report
 from ocppress_gateway.outbox.store import OutboxStore
 from ocppress_gateway.storage.calls import Call, Lazy, Read, Result, Write
 from ocppress_gateway.storage.desk import Desk
@@ -37,7 +37,7 @@ class OutboxCalls(Outbox):
         self._desk = Desk(
             store,
             clock=clock,
-            pause_s=COMMIT_PAUSE_S,
+            pause_s=store.limits.commit_pause_s,
             slow_s=SLOW_COMMIT_S,
             opened=self._opened,
             trouble=self._now_in_trouble,

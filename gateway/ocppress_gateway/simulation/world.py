@@ -32,6 +32,7 @@ from ocppress_gateway.core.events import (
     Event,
     ForgetStored,
     LinkClosed,
+    LinkHeard,
     LinkMessage,
     LinkOpened,
     LinkSent,
@@ -181,6 +182,8 @@ class World:
         match effect:
             case Note():
                 self.notes.append((self.now, "edge" if machine is self.edge else "cloud", effect))
+            case LinkHeard():
+                pass
             case OpenLink():
                 self._open_link(effect.link)
             case SendLink():

@@ -1,10 +1,11 @@
-"""The command line of `encode`, `decode` and `measure`."""
+"""The command line of `encode`, `decode`, `measure` and `inspect`."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import math
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,6 @@ from typing import BinaryIO, Final, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from ocppress_codecs.errors import DecodeError, EncodeError
 from ocppress_codecs.interface import CodecName
@@ -26,9 +26,12 @@ from ocppress_gateway.errors import UsageError
 from ocppress_gateway.tools.coding import decoded, encoded
 from ocppress_gateway.tools.conversation import Conversation, Identities
 from ocppress_gateway.tools.dictionaries import left_out_for
-from ocppress_gateway.tools.frames import Agreement, read_frames, write_frames
+from ocppress_gateway.tools.frames import Agreement, FramesError, read_frames, read_records, write_frames
+from ocppress_gateway.tools.inspection import FrameReport, inspected
+from ocppress_gateway.tools.listing import frame_lines
 from ocppress_gateway.tools.measure import Measured, measure_trace, pooled
 from ocppress_gateway.tools.schedule import schedule
+from ocppress_gateway.tools.tables import tables
 from ocppress_gateway.workloads.traces import INFERENCE_MESSAGES, TraceRecord, infer_version, read_trace, trace_line
 
 __all__ = ["add_parsers"]
@@ -40,12 +43,12 @@ NOT_EXACT: Final = 70
 DEFAULT_DELAYS_S: Final = (0.0, 900.0)
 """What `measure` compares: no delay, and the 15 minutes of plan `saver`."""
 
-TABLE_COLUMNS: Final = 160
+TABLE_COLUMNS: Final = 100
 """Width of the table where the output is no terminal."""
 
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the three commands; each one's function is in `func`."""
+    """Add the four commands; each one's function is in `func`."""
     encode = commands.add_parser("encode", help="a recorded trace to frames", description="Put a recorded trace through the codec.")
     encode.add_argument("trace", type=Path, metavar="IN.jsonl")
     encode.add_argument("frames", type=Path, metavar="OUT.frames")
@@ -70,15 +73,37 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     measure = commands.add_parser(
         "measure",
         help="what recorded traces cost",
-        description="JSON, permessage-deflate and frames of recorded traces, in bytes; all that was encoded is decoded again and compared.",
+        description="JSON, permessage-deflate and frames of recorded traces, in bytes, and where the bytes of the frames go."
+        " All that was encoded is decoded again and compared; exit code 70 if anything differs.",
     )
     measure.add_argument("traces", type=Path, nargs="+", metavar="IN.jsonl")
-    measure.add_argument("--json", action="store_true", help="one line of JSON on standard output, the table on standard error")
+    measure.add_argument("--json", action="store_true", help="one line of JSON on standard output, the tables on standard error")
+    measure.add_argument(
+        "--codec",
+        choices=list(CodecName),
+        nargs="+",
+        default=[name for name, _ in offers()],
+        metavar="NAME",
+        help=f"codecs to compare, of {', '.join(CodecName)} (default: all)",
+    )
     measure.add_argument(
         "--max-delay-s", type=_delay, nargs="+", default=list(DEFAULT_DELAYS_S), metavar="S", help="delays to compare (default: 0 900)"
     )
     _add_version(measure)
     measure.set_defaults(func=_measure)
+
+    inspect = commands.add_parser(
+        "inspect",
+        help="what is in frames",
+        description="Show the frames of a file with their messages, and what each took. A direction ends with its first frame that can't be"
+        " decoded; the exit code is then 2.",
+    )
+    inspect.add_argument("frames", type=Path, metavar="IN.frames")
+    inspect.add_argument("--detail", action="store_true", help="how each part was coded, and what it took")
+    inspect.add_argument("--full", action="store_true", help="passwords and id tokens unmasked, long texts whole")
+    inspect.add_argument("--limit", type=_count, metavar="N", help="end after this many frames")
+    inspect.add_argument("--json", action="store_true", help="one line of JSON instead")
+    inspect.set_defaults(func=_inspect)
 
 
 def _add_version(parser: argparse.ArgumentParser) -> None:
@@ -93,6 +118,12 @@ def _delay(text: str) -> float:
     if not (math.isfinite(value) and value >= 0):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
     return value
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return int(text)
 
 
 def _encode(args: argparse.Namespace) -> int:
@@ -129,10 +160,11 @@ def _write_trace(source: BinaryIO, target: TextIO) -> None:
 
 
 def _measure(args: argparse.Namespace) -> int:
-    ways = [(codec, delay_s) for codec, _ in offers() for delay_s in args.max_delay_s]
+    # Each once: what is asked for twice is shown once.
+    ways = [(CodecName(codec), delay_s) for codec in dict.fromkeys(args.codec) for delay_s in dict.fromkeys(args.max_delay_s)]
     measured: list[Measured] = []
     console = Console(stderr=True)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
     with _files(), progress:
         for path in args.traces:
@@ -165,19 +197,31 @@ def _show(measured: Sequence[Measured], total: Measured, *, to_stderr: bool) -> 
     console = Console(stderr=to_stderr)
     if not console.is_terminal:
         console = Console(stderr=to_stderr, width=TABLE_COLUMNS)
-    table = Table(title="bytes of both directions; in brackets how many times smaller than permessage-deflate")
-    for heading in ("trace", "OCPP"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("messages", "JSON", "deflate", *(f"{way.codec}\n{way.max_delay_s:g} s" for way in total.coded)):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for one in [*measured, total]:
-        if one is total:
-            table.add_section()
-        cells = [
-            f"{way.frame_bytes:,} ({one.deflate_bytes / max(1, way.frame_bytes):.2f})" if way.exact else "NOT EXACT" for way in one.coded
-        ]
-        table.add_row(one.name, one.version, f"{one.messages:,}", f"{one.json_bytes:,}", f"{one.deflate_bytes:,}", *cells)
-    console.print(table)
+    for table in tables(measured, total):
+        console.print(table)
+
+
+def _inspect(args: argparse.Namespace) -> int:
+    reports: list[FrameReport] = []
+    undecoded = 0
+    damage: FramesError | None = None
+    with _files(), _output(), args.frames.open("rb") as file:
+        try:
+            for report in inspected(islice(read_records(file), args.limit), detail=args.detail, full=args.full):
+                undecoded += report.trouble is not None
+                if args.json:
+                    reports.append(report)
+                else:
+                    print("\n".join(frame_lines(report)))
+        except FramesError as error:
+            damage = error
+        if args.json:
+            print(json.dumps({"name": args.frames.name, "frames": list(map(asdict, reports)), "damage": damage and str(damage)}))
+    if damage is not None:
+        raise damage
+    if undecoded:
+        raise UsageError(f"{args.frames}: frames that can't be decoded: {undecoded}")
+    return OK
 
 
 def _refuse_same(source: Path, target: Path) -> None:
@@ -189,6 +233,16 @@ def _refuse_same(source: Path, target: Path) -> None:
 def _warn_skipped(path: Path, skipped: int) -> None:
     if skipped:
         print(f"{path}: texts that are not OCPP-J, left out: {skipped}", file=sys.stderr)
+
+
+@contextmanager
+def _output() -> Iterator[None]:
+    """Whoever reads standard output may have seen enough before the end, as `head` does."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

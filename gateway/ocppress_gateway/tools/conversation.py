@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from ocppress_codecs.calls import CallLog
 from ocppress_codecs.errors import NotOcppJ
-from ocppress_codecs.interface import CallLog
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, parse, render
 from ocppress_gateway.core.policy import MessageClass, class_of
 from ocppress_gateway.workloads.traces import Direction, TraceRecord

@@ -32,7 +32,7 @@ from ocppress_codecs.rpc import OcppVersion
 from ocppress_gateway.errors import UsageError
 from ocppress_gateway.workloads.traces import Direction
 
-__all__ = ["AGREEMENT_BYTES", "Agreement", "FramesError", "SentFrame", "read_frames", "write_frames"]
+__all__ = ["AGREEMENT_BYTES", "Agreement", "FramesError", "Opening", "Record", "SentFrame", "read_frames", "read_records", "write_frames"]
 
 RECORD_HEAD: Final = struct.Struct(">IBd")
 
@@ -76,6 +76,30 @@ class SentFrame:
     frame: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What stands before the first frame of a direction."""
+
+    agreement: Agreement
+    fingerprint: bytes
+
+    @property
+    def usable(self) -> bool:
+        """Whether this release has the codec that made the frames."""
+        return self.fingerprint == fingerprint(self.agreement.codec)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of the file, at `position` bytes; `opening` is that of its direction."""
+
+    position: int
+    opening: Opening
+    first: bool
+    """Whether the opening stands in this record."""
+    sent: SentFrame
+
+
 def write_frames(file: BinaryIO, agreement: Agreement, frames: Iterable[SentFrame]) -> int:
     """Write the records; returns how many bytes of frames they hold, agreements included and record heads not."""
     greeted: set[Direction] = set()
@@ -90,16 +114,24 @@ def write_frames(file: BinaryIO, agreement: Agreement, frames: Iterable[SentFram
 
 def read_frames(file: BinaryIO) -> tuple[Agreement | None, Iterator[SentFrame]]:
     """The agreement, None if the file is empty, and the frames, lazily. Both raise `FramesError`, what comes first at once."""
-    records = _records(file)
+    records = _usable(read_records(file))
     first = next(records, None)
     if first is None:
         return None, iter(())
-    return first[0], (sent for _, sent in chain([first], records))
+    return first.opening.agreement, (record.sent for record in chain([first], records))
 
 
-def _records(file: BinaryIO) -> Iterator[tuple[Agreement, SentFrame]]:
-    agreement: Agreement | None = None
-    greeted: set[Direction] = set()
+def _usable(records: Iterable[Record]) -> Iterator[Record]:
+    for record in records:
+        if record.first and not record.opening.usable:
+            codec = record.opening.agreement.codec
+            raise FramesError(record.position, f"made by another release of the codec {codec}: the fingerprints differ")
+        yield record
+
+
+def read_records(file: BinaryIO) -> Iterator[Record]:
+    """The records as they stand, lazily, also those that this release can't decode. Raises `FramesError`."""
+    openings: dict[Direction, Opening] = {}
     position = 0
     while head := file.read(RECORD_HEAD.size):
         if len(head) < RECORD_HEAD.size:
@@ -115,24 +147,26 @@ def _records(file: BinaryIO) -> Iterator[tuple[Agreement, SentFrame]]:
         if len(frame) < length:
             raise FramesError(position, f"a frame of {length} bytes announced, {len(frame)} left")
         direction = _DIRECTIONS[direction_number]
-        if direction not in greeted:
-            greeted.add(direction)
-            own, frame = _split_agreement(frame, position)
-            if agreement is not None and own != agreement:
-                raise FramesError(position, f"{own.codec} {own.version} here, {agreement.codec} {agreement.version} in the other direction")
-            agreement = own
-        assert agreement is not None
-        yield agreement, SentFrame(at_s, direction, frame)
+        first = direction not in openings
+        if first:
+            openings[direction], frame = _split_opening(frame, position)
+            _check_same(openings, direction, position)
+        yield Record(position, openings[direction], first, SentFrame(at_s, direction, frame))
         position += RECORD_HEAD.size + length
 
 
-def _split_agreement(data: bytes, position: int) -> tuple[Agreement, bytes]:
+def _check_same(openings: dict[Direction, Opening], direction: Direction, position: int) -> None:
+    own = openings[direction].agreement
+    other = openings.get(direction.opposite, openings[direction]).agreement
+    if own != other:
+        raise FramesError(position, f"{own.codec} {own.version} here, {other.codec} {other.version} in the other direction")
+
+
+def _split_opening(data: bytes, position: int) -> tuple[Opening, bytes]:
     if len(data) < AGREEMENT_BYTES:
         raise FramesError(position, f"{AGREEMENT_BYTES} bytes of agreement needed, {len(data)} there")
     codec_number, version_number = divmod(data[0], 16)
     if codec_number >= len(_CODECS) or version_number >= len(_VERSIONS):
         raise FramesError(position, f"unknown codec or OCPP version {data[0]:#04x}")
     agreement = Agreement(_CODECS[codec_number], _VERSIONS[version_number])
-    if data[:AGREEMENT_BYTES] != agreement.to_bytes():
-        raise FramesError(position, f"made by another release of the codec {agreement.codec}: the fingerprints differ")
-    return agreement, data[AGREEMENT_BYTES:]
+    return Opening(agreement, data[1:AGREEMENT_BYTES]), data[AGREEMENT_BYTES:]

@@ -1,4 +1,7 @@
-"""What traces cost in each codec at each delay, next to their JSON text and permessage-deflate; every frame is decoded again and compared."""
+"""What traces cost in each codec at each delay, next to their JSON text and permessage-deflate, and where the bytes go.
+
+Every frame is decoded again, which gives the account of its bytes, and compared.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from ocppress_codecs.account import Part
 from ocppress_codecs.errors import DecodeError
 from ocppress_codecs.interface import CodecName
 from ocppress_codecs.rpc import Message, OcppVersion
 from ocppress_gateway.cost.deflate import deflate_payload_bytes
-from ocppress_gateway.tools.coding import decoded, encoded
+from ocppress_gateway.tools.breakdown import Breakdown, Share, pooled_actions, pooled_parts
+from ocppress_gateway.tools.coding import encoded, opened
 from ocppress_gateway.tools.conversation import Conversation, Said
 from ocppress_gateway.tools.dictionaries import LeftOut
 from ocppress_gateway.tools.frames import AGREEMENT_BYTES, Agreement
@@ -22,13 +27,18 @@ __all__ = ["Coded", "Measured", "measure_trace", "pooled"]
 
 @dataclass(frozen=True, slots=True)
 class Coded:
-    """One codec at one delay. `frame_bytes` includes what opens each direction; `exact`: all came back equal and in order."""
+    """One codec at one delay. `frame_bytes` includes what opens each direction; `exact`: all came back equal and in order.
+
+    `parts` and `actions` say where the bytes go; the sum of either is `frame_bytes`, if all frames could be decoded.
+    """
 
     codec: CodecName
     max_delay_s: float
     frames: int
     frame_bytes: int
     exact: bool
+    parts: dict[Part, float]
+    actions: dict[str, Share]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +81,16 @@ def _coded(said: Sequence[Said], agreement: Agreement, max_delay_s: float, left_
     batches = _counted(schedule(said, max_delay_s), advance)
     frames = list(encoded(batches, agreement, left_out))
     heard: dict[Direction, list[Message]] = {direction: [] for direction in Direction}
+    breakdown = Breakdown()
     # A frame that can't even be decoded ends it: what is missing then is not exact.
     with suppress(DecodeError):
-        for one in decoded(frames, agreement, left_out):
-            heard[one.direction].append(one.message)
+        for one in opened(frames, agreement, left_out):
+            heard[one.sent.direction].extend(one.messages)
+            breakdown.add(one)
     exact = all(heard[direction] == [one.message for one in said if one.direction is direction] for direction in Direction)
     openings = len({sent.direction for sent in frames}) * AGREEMENT_BYTES
-    return Coded(agreement.codec, max_delay_s, len(frames), openings + sum(len(sent.frame) for sent in frames), exact)
+    frame_bytes = openings + sum(len(sent.frame) for sent in frames)
+    return Coded(agreement.codec, max_delay_s, len(frames), frame_bytes, exact, breakdown.parts(), breakdown.actions())
 
 
 def _counted(batches: Iterable[Batch], advance: Callable[[int], None]) -> Iterator[Batch]:
@@ -104,6 +117,8 @@ def pooled(measured: Sequence[Measured]) -> Measured:
                 sum(one.frames for one in same),
                 sum(one.frame_bytes for one in same),
                 all(one.exact for one in same),
+                pooled_parts(one.parts for one in same),
+                pooled_actions(one.actions for one in same),
             )
         )
     return total

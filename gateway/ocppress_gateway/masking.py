@@ -1,0 +1,121 @@
+"""What may be shown of a message to people who only look after the link: secrets masked, long texts without their middle.
+
+    "SetVariables",{"setVariableData":[{"attributeValue":"***","component":{…},"variable":{"name":"BasicAuthPassword"}}]}
+
+Secret are passwords and keys, as members or as values of configuration keys and variables with such names, tokens that identify a person (idToken,
+idTag), and user information in URLs. All by name: what a vendor sends under a name of its own is not found.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from ocppress_codecs.jsontext import tokens
+
+__all__ = ["MASK", "elided", "masked", "masked_token", "printable", "secrets_of"]
+
+MASK: Final = "***"
+
+_SECRET_NAME: Final = re.compile(r"pass(?:word|wd|phrase)|secret|AuthorizationKey|simPin", re.IGNORECASE)
+"""Members, configuration keys and variables that hold a secret."""
+
+_IDENTIFYING: Final = frozenset({"idToken", "additionalIdToken", "idTag", "parentIdTag"})
+"""Members that name a person, where they hold a string and not an object."""
+
+_VALUES: Final = frozenset({"value", "attributeValue"})
+"""Members with the value of what their object, or one around it, names."""
+
+_VPN: Final = "vpn"
+"""Member of SetNetworkProfile whose `key` is a shared secret, not the name of a setting."""
+
+_USER_INFORMATION: Final = re.compile(r"(?<=://)[^/@\"]+(?=@)")
+_NEVER: Final = frozenset({'""', "true", "false", "null"})
+
+
+def masked(body: str) -> str:
+    """The body of a message (`rpc.Message`) with `***` in the place of secrets. Raises `JsonError` if it isn't JSON values with commas between."""
+    parts = tokens(f"[{body}]")
+    for place in _secret_places(parts):
+        parts[place] = f'"{MASK}"'
+    return "".join(map(masked_token, parts[1:-1]))
+
+
+def secrets_of(body: str) -> frozenset[str]:
+    """The JSON tokens that `masked` masks."""
+    parts = tokens(f"[{body}]")
+    return frozenset(parts[place] for place in _secret_places(parts))
+
+
+def masked_token(token: str) -> str:
+    """A JSON token that is no secret as such, without user information if it is a URL."""
+    return _USER_INFORMATION.sub(MASK, token)
+
+
+def printable(text: str) -> str:
+    r"""The text with `\uXXXX` for what would move a terminal's cursor, colour it, or not be seen; within JSON strings it means the same."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
+
+
+def elided(text: str, characters_max: int) -> str:
+    """The text, its middle left out if it is too long; the head is longer than the tail."""
+    if len(text) <= characters_max:
+        return text
+    tail = characters_max // 3
+    return f"{text[: characters_max - tail - 1]}…{text[len(text) - tail :]}"
+
+
+@dataclass(slots=True)
+class _Container:
+    """An object or array."""
+
+    key: str
+    """The member that it is the value of, itself or within arrays."""
+    around: _Container | None
+    names_secret: bool = False
+
+
+def _secret_places(parts: list[str]) -> list[int]:
+    """Where in the tokens of one JSON value secrets stand."""
+    scalars: list[tuple[int, str, _Container]] = []
+    current = _Container("", None)
+    key = ""
+    for place, token in enumerate(parts):
+        if token in "{[":
+            current = _Container(key, current)
+        elif token in "}]":
+            key = current.key
+            assert current.around is not None, "tokens are balanced"
+            current = current.around
+        elif token in ",:":
+            continue
+        elif parts[place + 1 : place + 2] == [":"]:
+            key = json.loads(token)
+        else:
+            scalars.append((place, key, current))
+            _note_name(key, token, current)
+    return [place for place, key, container in scalars if parts[place] not in _NEVER and _is_secret(key, container)]
+
+
+def _note_name(key: str, token: str, container: _Container) -> None:
+    """A configuration key names the value beside it, a variable's name those beside and within what stands beside the variable."""
+    named: _Container | None = None
+    if key == "key":
+        named = container
+    elif key == "name" and container.key == "variable":
+        named = container.around
+    if named is not None and token[0] == '"' and _SECRET_NAME.search(json.loads(token)):
+        named.names_secret = True
+
+
+def _is_secret(key: str, container: _Container) -> bool:
+    if key in _IDENTIFYING or _SECRET_NAME.search(key) or (key == "key" and container.key == _VPN):
+        return True
+    around: _Container | None = container
+    while key in _VALUES and around is not None:
+        if around.names_secret:
+            return True
+        around = around.around
+    return False

@@ -1,0 +1,124 @@
+"""What is masked of a message, and what isn't."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ocppress_codecs.jsontext import tokens
+from ocppress_codecs.rpc import OcppVersion
+from ocppress_gateway.masking import elided, masked, printable, secrets_of
+from tests.support.schema_messages import Kind, Size, actions, payload_text, schema_of
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '"Authorize",{"idTag":"hunter2"}',
+        '"Authorize",{"idToken":{"idToken":"hunter2","type":"ISO14443","additionalInfo":[{"additionalIdToken":"hunter2","type":"x"}]}}',
+        '{"idTagInfo":{"status":"Accepted","parentIdTag":"hunter2"}}',
+        '"ChangeConfiguration",{"key":"AuthorizationKey","value":"hunter2"}',
+        '"ChangeConfiguration",{"value":"hunter2","key":"AuthorizationKey"}',
+        r'"ChangeConfiguration",{"\u0076alue":"hunter2","key":"Authorization\u004bey"}',
+        '{"configurationKey":[{"key":"HeartbeatInterval","value":"300"},{"key":"WifiPassword","readonly":false,"value":"hunter2"}]}',
+        '"SetVariables",{"setVariableData":[{"attributeValue":"hunter2","component":{"name":"SecurityCtrlr"},"variable":{"name":"BasicAuthPassword"}}]}',
+        '{"getVariableResult":[{"variable":{"name":"BasicAuthPassword"},"attributeStatus":"Accepted","attributeValue":"hunter2"}]}',
+        '"NotifyReport",{"reportData":[{"variableAttribute":[{"type":"Actual","value":"hunter2"}],"variable":{"name":"BasicAuthPassword"}}]}',
+        '"SetNetworkProfile",{"connectionData":{"basicAuthPassword":"hunter2","apn":{"apnPassword":"hunter2","simPin":"hunter2"}}}',
+        '"SetNetworkProfile",{"connectionData":{"vpn":{"user":"u","key":"hunter2","password":"hunter2"}}}',
+        '"GetLog",{"log":{"remoteLocation":"ftp://user:hunter2@example.com/logs"}}',
+        '"DataTransfer",{"sharedSecret":"hunter2"}',
+    ],
+)
+def test_secrets_are_masked(body: str) -> None:
+    shown = masked(body)
+    assert SECRET not in shown
+    assert "***" in shown
+    assert len(tokens(f"[{shown}]")) == len(tokens(f"[{body}]"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{}",
+        '"Heartbeat",{}',
+        '"NotSupported","idTag",{"reason":"password"}',
+        '"ChangeConfiguration",{"key":"HeartbeatInterval","value":"300"}',
+        '{"configurationKey":[{"key":"AuthorizationKey","readonly":true}],"unknownKey":["AuthorizationKey"]}',
+        '"SetVariables",{"setVariableData":[{"attributeValue":"1","variable":{"name":"OrganizationName"}}]}',
+        '"MeterValues",{"connectorId":1,"meterValue":[{"timestamp":"2026-01-01T00:00:00Z","sampledValue":[{"value":"2e+01"}]}]}',
+        '"Authorize",{"idToken":{"idToken":"","type":"NoAuthorization"}}',
+        '"GetLog",{"log":{"remoteLocation":"https://example.com/a@b"}}',
+        '{"idTag":null,"password":true}',
+        '"StatusNotification",{"x":1,"x":-0,"y":"\\u20ac\\/"}',
+    ],
+)
+def test_the_rest_stays_exactly(body: str) -> None:
+    assert masked(body) == body
+    assert secrets_of(body) == set()
+
+
+def test_a_secret_beside_another_entry_masks_its_own_alone() -> None:
+    body = '{"configurationKey":[{"key":"AuthorizationKey","value":"a"},{"key":"Other","value":"b"}]}'
+    assert masked(body) == body.replace('"a"', '"***"')
+    assert secrets_of(body) == {'"a"'}
+
+
+@pytest.mark.parametrize("version", OcppVersion)
+def test_no_text_named_as_a_secret_is_shown_of_any_message_of_ocpp(version: OcppVersion) -> None:
+    """The schemas say which members there are; written without the code under test."""
+    source = random.Random(f"masking {version}")
+    names = {"idToken", "additionalIdToken", "idTag", "parentIdTag", "basicAuthPassword", "apnPassword", "password", "simPin"}
+    seen = set()
+    for action in actions(version):
+        for kind in Kind:
+            schema = schema_of(version, action, kind)
+            if schema is None:
+                continue
+            text = payload_text(schema, source, Size.FULL)
+            before, after = (list(_members(json.loads(one))) for one in (text, masked(text)))
+            assert len(before) == len(after)
+            for (name, old), (same_name, new) in zip(before, after, strict=True):
+                assert same_name == name
+                if name in names and old:
+                    seen.add(name)
+                    assert new == "***"
+    assert seen >= ({"idTag", "parentIdTag"} if version is OcppVersion.V16 else {"idToken", "additionalIdToken", "password"})
+
+
+def _members(content: object) -> list[tuple[str, object]]:
+    """Members with a string or number, wherever they are."""
+    found: list[tuple[str, object]] = []
+    if isinstance(content, dict):
+        for name, value in content.items():
+            found += _members(value) if isinstance(value, dict | list) else [(name, value)]
+    elif isinstance(content, list):
+        for value in content:
+            found += _members(value)
+    return found
+
+
+def test_long_texts_lose_their_middle() -> None:
+    assert elided("0123456789", 10) == "0123456789"
+    assert elided("0123456789", 9) == "01234…789"
+
+
+@given(st.text(), st.integers(min_value=3, max_value=40))
+def test_what_is_elided_is_as_long_as_it_may_be(text: str, characters_max: int) -> None:
+    shown = elided(text, characters_max)
+    assert len(shown) == min(len(text), characters_max)
+    cuts = [place for place, one in enumerate(shown) if one == "…"]
+    assert shown == text or any(text.startswith(shown[:cut]) and text.endswith(shown[cut + 1 :]) for cut in cuts)
+
+
+@given(st.text())
+def test_what_is_printed_cannot_steer_a_terminal(text: str) -> None:
+    assert printable(text).isprintable()
+    string = json.dumps(text, ensure_ascii=False)
+    assert json.loads(printable(string)) == text, "within a string it means the same"
