@@ -26,7 +26,7 @@ from tests.support.raw_peers import RawCsms
 
 V16 = OcppVersion.V16
 
-AT_ONCE_S: Final = 2.0
+AT_ONCE_S: Final = 10.0
 """How long an answer of the edge may take on a busy machine; the CSMS gets the message much later."""
 
 LATER_S: Final = 30.0
