@@ -18,6 +18,7 @@ __all__ = [
     "csms_time_s",
     "error_of",
     "heartbeat_answer",
+    "is_accepted",
     "members",
     "with_messages_in_queue",
 ]
@@ -78,6 +79,11 @@ def boot_answer(answer: Message) -> BootAnswer:
     interval = found.get("interval", "")
     seconds = int(interval) if interval.isascii() and interval.isdigit() and len(interval) < 9 else 0
     return found.get("status") == '"Accepted"', min(seconds, INTERVAL_S_MAX)
+
+
+def is_accepted(answer: Message) -> bool:
+    """Whether a station's answer to a command says that it carries it out."""
+    return answer.type is MessageType.CALLRESULT and members(answer.body).get("status") == '"Accepted"'
 
 
 def csms_time_s(answer: Message) -> float | None:

@@ -12,8 +12,9 @@ its turn.
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from ocppress_codecs.errors import NotOcppJ
@@ -23,7 +24,9 @@ from ocppress_gateway.core.channel import Channel, ReceivedBatch
 from ocppress_gateway.core.events import Effect, Level, Note
 from ocppress_gateway.core.lanes import Lanes, Outgoing, Relay
 from ocppress_gateway.core.parts import Ack, Part
+from ocppress_gateway.core.policy import Turn, turn_of
 from ocppress_gateway.core.refusals import refusal
+from ocppress_gateway.core.views import CountersView
 
 __all__ = ["Conversation", "Counters"]
 
@@ -49,6 +52,10 @@ class Counters:
     not_ocppj: int = 0
     sends: int = 0
 
+    def view(self) -> CountersView:
+        """For status."""
+        return CountersView(**asdict(self))
+
 
 class Conversation(abc.ABC):
     """The state of one station at one end of the link."""
@@ -67,6 +74,8 @@ class Conversation(abc.ABC):
         self.incoming = IncomingCalls()
         self.outgoing = OutgoingCalls(make_id, answer_timeout_s)
         self.counters = counters
+        self.repeats = 0
+        """Those of this station among `counters.repeats`."""
         self._make_id = make_id
         self._call_life_s = call_life_s
 
@@ -85,10 +94,6 @@ class Conversation(abc.ABC):
     @abc.abstractmethod
     def _send(self, text: str) -> Effect:
         """The effect that sends a text to this end's socket."""
-
-    @abc.abstractmethod
-    def _express(self, message: Message) -> bool:
-        """The lane of a message from this end's socket."""
 
     @abc.abstractmethod
     def _take_call(self, relay: Relay, message: Message, now: float, out: list[Effect]) -> bool:
@@ -155,7 +160,7 @@ class Conversation(abc.ABC):
             self._call_from_socket(message_id, message, now, out)
         elif message.type is MessageType.SEND:
             self.counters.sends += 1
-            self.lanes.add(Outgoing(message, now + self._call_life_s), express=self._express(message))
+            self.lanes.add(Outgoing(message, now + self._call_life_s), turn_of(self.version, message))
         elif message.type is MessageType.CALLRESULTERROR:
             self._to_far_end(self.incoming.take_answered_number(message_id), message, out)
         else:
@@ -164,14 +169,14 @@ class Conversation(abc.ABC):
 
     def _call_from_socket(self, message_id: str, message: Message, now: float, out: list[Effect]) -> None:
         if self.incoming.is_open(message_id):
-            self.counters.repeats += 1
+            self._count_repeat()
             out.append(self._note(Level.INFO, "repeated while unanswered", action=message.action))
             return
         self.counters.calls_taken += 1
         relay = Relay(self.socket, message_id, now + self._call_life_s, action=message.action)
         self.incoming.begin(relay)
         if self._take_call(relay, message, now, out):
-            self.lanes.add(Outgoing(message, relay.expires_at, relay), express=self._express(message))
+            self.lanes.add(Outgoing(message, relay.expires_at, relay), turn_of(self.version, message))
 
     def _answer_from_socket(self, message_id: str, message: Message, now: float, out: list[Effect]) -> None:
         call = self.outgoing.answer(message_id)
@@ -188,7 +193,7 @@ class Conversation(abc.ABC):
             self.counters.answers_without_call += 1
             out.append(self._note(Level.INFO, "answer without an open CALL dropped", type=message.type.value))
             return
-        self.lanes.add(Outgoing(replace(message, call=number)), express=True)
+        self.lanes.add(Outgoing(replace(message, call=number)), Turn.PROMPT)
 
     # --- from the link
 
@@ -214,7 +219,7 @@ class Conversation(abc.ABC):
         if self.lanes.load >= 1:
             out.append(self._note(Level.WARNING, "the far end takes no answers, CALL dropped", action=message.action))
             return
-        call = OutgoingCall(message.call, message, deadline, self._express(message))
+        call = OutgoingCall(message.call, message, deadline, turn_of(self.version, message))
         if self.attachment and self._put_call(call, now, out) and not self.outgoing.add(call):
             self._call_dropped(call)
             out.append(self._note(Level.WARNING, "too many CALLs wait, dropped", action=message.action))
@@ -250,6 +255,8 @@ class Conversation(abc.ABC):
     def expire(self, now: float, out: list[Effect]) -> None:
         """Drop what is over time."""
         self.incoming.expire(now)
+        for outgoing in self.lanes.take_over_time(now):
+            self._over_time(outgoing.message, out)
         for call in self.outgoing.take_expired(now):
             self._over_time(call.message, out)
             self._call_dropped(call)
@@ -257,7 +264,8 @@ class Conversation(abc.ABC):
     def next_deadline(self) -> float | None:
         """When `expire` or the subclass has something to do."""
         turn = self.outgoing.next_turn() if self.socket_open else None
-        times = [time for time in (self.incoming.next_expiry(), self.outgoing.next_deadline(), turn) if time is not None]
+        over_time = self.lanes.expires_at if self.lanes.expires_at < math.inf else None
+        times = [time for time in (self.incoming.next_expiry(), over_time, self.outgoing.next_deadline(), turn) if time is not None]
         return min(times, default=None)
 
     def socket_gone(self) -> None:
@@ -268,6 +276,10 @@ class Conversation(abc.ABC):
         self.lanes.keep_stored()
         self.incoming = IncomingCalls()
         self.outgoing.clear()
+
+    def _count_repeat(self) -> None:
+        self.repeats += 1
+        self.counters.repeats += 1
 
     def _over_time(self, message: Message, out: list[Effect]) -> None:
         self.counters.calls_over_time += 1

@@ -20,7 +20,15 @@ from ocppress_codecs.rpc import OcppVersion
 from ocppress_gateway.core.channel import Channel, actions_of
 from ocppress_gateway.core.clock import LinkClock
 from ocppress_gateway.core.conversation import Conversation, Counters
-from ocppress_gateway.core.edge_station import STORE_PAUSE_S, EarlyAnswers, EdgeStation, StationEvent, StationState
+from ocppress_gateway.core.edge_station import (
+    STORE_PAUSE_S,
+    URGENT_DELAY_S,
+    EarlyAnswers,
+    EdgeStation,
+    StationEvent,
+    StationState,
+    absent_view,
+)
 from ocppress_gateway.core.events import (
     AdmitStation,
     CloseLink,
@@ -43,6 +51,7 @@ from ocppress_gateway.core.events import (
     StationText,
     Stop,
     StoreMessage,
+    TellReport,
     Tick,
 )
 from ocppress_gateway.core.ledger_events import FrameShare
@@ -52,6 +61,7 @@ from ocppress_gateway.core.parts import (
     Ack,
     Attach,
     CsmsTime,
+    DayReport,
     Delivered,
     Detach,
     Eject,
@@ -63,6 +73,7 @@ from ocppress_gateway.core.parts import (
     PartError,
     Piece,
     RenewedClock,
+    TellDelivered,
     Verdict,
     Welcome,
     read_parts,
@@ -70,6 +81,7 @@ from ocppress_gateway.core.parts import (
 from ocppress_gateway.core.policy import NO_OVERRIDES, Overrides
 from ocppress_gateway.core.session import LinkSession, SessionEvent, SessionState
 from ocppress_gateway.core.stored import Loaded, NotStored, OutboxOpened, OutboxTrouble, StationRecord, Stored
+from ocppress_gateway.core.views import EdgeView, LinkView
 
 __all__ = ["EdgeMachine", "EdgeSettings"]
 
@@ -98,13 +110,13 @@ class EdgeSettings:
     reconnect_max_s: float
     outbox: bool = False
     """Whether there will be an outbox: then nothing begins before it is open."""
+    urgent_s: float = URGENT_DELAY_S
+    """How long what is urgent waits for company (rule R5)."""
     overrides: Overrides = NO_OVERRIDES
     serves_offline: bool = False
     """Stations' sockets are kept while the link is down, rather than closed after `link_grace_s`."""
     station_grace_s: float = 0.0
     """How long a station may be gone before the cloud is told."""
-    urgent_delay_s: float = 2.0
-    """How long an urgent message waits for company (rule R5)."""
     drain_s: float = 0.0
     """How much longer the cloud isn't told while there is something of the station in the outbox."""
 
@@ -158,6 +170,8 @@ class EdgeMachine:
     _attempts: int = 0
     _dial_at: float = 0.0
     _lost_at: float | None = None
+    _up_at: float = 0.0
+    _report: DayReport | None = None
     _attachments: int = 0
     _ids: int = 0
     _id_prefix: str = ""
@@ -167,7 +181,7 @@ class EdgeMachine:
 
     def __post_init__(self) -> None:
         self._early = EarlyAnswers(
-            self.settings.overrides, self.freshness.delay_s, self.wall_s, self.freshness.smart_charging, self.settings.urgent_delay_s
+            self.settings.overrides, self.freshness.delay_s, self.wall_s, self.freshness.smart_charging, self.settings.urgent_s
         )
         self._outbox_open = not self.settings.outbox
 
@@ -200,12 +214,12 @@ class EdgeMachine:
             case NotStored():
                 self._early.failed_until = now + STORE_PAUSE_S
                 out.append(self._note(Level.ERROR, "the outbox takes nothing, stations keep what is new", reason=event.reason))
-                self._storing.pop(event.ticket).not_stored(event, out)
+                self._storing.pop(event.ticket).not_stored(event)
             case Loaded():
                 if event.identity in self._stations:
                     self._stations[event.identity].loaded(event)
             case OutboxOpened():
-                self._outbox_opened(event, now, out)
+                self._outbox_opened(event, out)
             case OutboxTrouble():
                 self._early.troubled = event.reason is not None
                 if event.reason is None:
@@ -213,9 +227,9 @@ class EdgeMachine:
                 else:
                     out.append(self._note(Level.ERROR, "the outbox is in trouble, stations keep what is new", reason=event.reason))
             case Flush():
-                for station in self._stations.values():
-                    if event.identity in ("", station.identity):
-                        station.lanes.hurry()
+                self._hurry(event.identity, now)
+            case TellReport():
+                self._report = DayReport(event.report)
             case Stop():
                 self._stop(now, out)
             case Tick():
@@ -256,6 +270,27 @@ class EdgeMachine:
                 times.append(deadline)
         return min(times, default=None)
 
+    def view(self, now: float) -> EdgeView:
+        """For status."""
+        session = self._session
+        is_open = session is not None and session.is_open
+        waits = session is None and self._outbox_open and not self._stopping
+        return EdgeView(
+            link=LinkView(
+                state="down" if session is None else session.state.value,
+                up_s=now - self._up_at if is_open else None,
+                down_s=None if self._lost_at is None else now - self._lost_at,
+                retry_in_s=max(0.0, self._dial_at - now) if waits else None,
+                codec=self._codec.value if is_open else "",
+                connections=self._links,
+            ),
+            stations=(
+                *(station.view(now) for station in self._stations.values()),
+                *(absent_view(record) for record in self._records.values() if record.newest != record.delivered),
+            ),
+            counters=self.counters.view(),
+        )
+
     # --- stations
 
     def _arrived(self, event: StationArrived, now: float, out: list[Effect]) -> None:
@@ -267,7 +302,7 @@ class EdgeMachine:
         if event.authorization is not None and not (event.authorization.isascii() and event.authorization.isprintable()):
             self._refuse(event.socket, event.identity, 400, "an Authorization header that isn't printable ASCII", out)
             return
-        if self._came_back(event, out):
+        if self._came_back(event, now, out):
             return
         if self._stopping or self._session is None or not self._session.is_open:
             self._refuse(event.socket, event.identity, 503, "the link is down", out)
@@ -287,10 +322,10 @@ class EdgeMachine:
         self._by_socket[event.socket] = station
         self._ask(station, now)
 
-    def _came_back(self, event: StationArrived, out: list[Effect]) -> bool:
+    def _came_back(self, event: StationArrived, now: float, out: list[Effect]) -> bool:
         """Admit a station that the cloud doesn't know to have been away, if it comes with the same credentials."""
         station = self._stations.get(event.identity)
-        if station is None or station.state is not StationState.LEAVING or self._stopping:
+        if station is None or station.state is not StationState.LEAVING or self._stopping or self._grace_over(now):
             return False
         if station.authorization != event.authorization or station.version.subprotocol not in event.subprotocols:
             return False
@@ -311,7 +346,7 @@ class EdgeMachine:
             station.authorization,
             epoch,
             station.attach_positions,
-            station.heartbeat_s,
+            station.heartbeat_s if station.accepted else 0,
         )
         self._session.control(attach, now)
 
@@ -384,18 +419,20 @@ class EdgeMachine:
 
     # --- the outbox
 
-    def _outbox_opened(self, event: OutboxOpened, now: float, out: list[Effect]) -> None:
+    def _hurry(self, identity: str, now: float) -> None:
+        """Somebody waits until nothing of a station, or of all, is left: send it, and ask what the CSMS has answered of it."""
+        for station in self._stations.values():
+            if identity in ("", station.identity):
+                station.lanes.hurry()
+                if self._session is not None and self._session.is_open and station.channel is not None and station.lanes.undelivered:
+                    self._session.control(TellDelivered(station.slot), now)
+
+    def _outbox_opened(self, event: OutboxOpened, out: list[Effect]) -> None:
         if event.fault is not None:
             out.append(self._note(Level.ERROR, "the outbox was damaged, a new one begins", reason=event.fault))
+        assert not self._early.ready, "an outbox opens once"
         self._incarnation = event.incarnation
         self._early.ready = True
-        if self._outbox_open:
-            # What is known of the old one is void. What is in memory is sent as if it were relayed; of the rest the cloud has what it has.
-            for station in self._stations.values():
-                station.outbox_lost(now)
-            self._records.clear()
-            if self._session is not None and not self._session.closing:
-                self._give_up("a new outbox", out)
         self._outbox_open = True
         waiting = 0
         for record in event.stations:
@@ -421,6 +458,7 @@ class EdgeMachine:
             return
         words = "link not made" if not self._session.is_open else "link closed" if self._session.goodbye_said else "link lost"
         self._session.moved(SessionEvent.LOST)
+        self._report = self._report or self._session.report
         self._session = None
         self._lost_at = now if self._lost_at is None else self._lost_at
         delay_s = min(self.settings.reconnect_max_s, self.settings.reconnect_min_s * 2.0 ** min(self._attempts, 16)) * (0.5 + self.random())
@@ -470,7 +508,7 @@ class EdgeMachine:
             drained = self._session is None or self._session.drained(self._stations.values())
             if drained or now >= self._leave_by:
                 self._leave_all(now, out)
-        grace_over = self._lost_at is not None and now >= self._lost_at + self.settings.link_grace_s and not self.settings.serves_offline
+        grace_over = self._grace_over(now)
         for station in list(self._stations.values()):
             if station.state is StationState.ASKING and now >= station.decide_by:
                 self._leave(station, 1001, "the CSMS did not decide in time", now, out)
@@ -482,17 +520,18 @@ class EdgeMachine:
                 station.expire(now, out)
             station.regulate_reading(out)
 
+    def _grace_over(self, now: float) -> bool:
+        """Whether the link has been down for so long that stations had better know."""
+        return self._lost_at is not None and now >= self._lost_at + self.settings.link_grace_s and not self.settings.serves_offline
+
     def _flush(self, now: float, out: list[Effect]) -> None:
         if self._session is None:
             return
         conversations: list[Conversation] = list(self._stations.values())
         self._session.wake(conversations, now)
-        message, dropped = self._session.next_message(conversations, now)
-        for conversation, outgoing in dropped:
-            self.counters.calls_over_time += 1
-            out.append(
-                self._note(Level.INFO, "CALL not sent, its time is over", station=conversation.identity, action=outgoing.message.action)
-            )
+        if self._report is not None and self._session.is_open:
+            self._session.report, self._report = self._report, None
+        message = self._session.next_message(conversations, now)
         if message:
             out.append(SendLink(self._session.link, message, tuple(self._session.shares)))
         elif self._left and not self._session.closing and self._session.idle:
@@ -542,10 +581,14 @@ class EdgeMachine:
                     self._leave(station, part.code, part.reason, now, out)
             case RenewedClock():
                 self._session.clock_renewed(now)
-            case Delivered():
-                self._slot(part.slot).delivered(part.positions, out)
-            case CsmsTime():
-                self._slot(part.slot).clock_told(part.unix_ms / 1000, now)
+            case Delivered() | CsmsTime():
+                station = self._slot(part.slot)
+                if station.channel is None:
+                    return  # Sent before the cloud heard that the slot has another station now, or begins anew.
+                if isinstance(part, Delivered):
+                    station.delivered(part.positions, out)
+                else:
+                    station.clock_told(part.unix_ms / 1000, now)
             case _:
                 raise PartError(f"{type(part).__name__} from a cloud")
 
@@ -587,6 +630,7 @@ class EdgeMachine:
         self._codec = CodecName(welcome.codec)
         self._attempts = 0
         self._lost_at = None
+        self._up_at = now
         resumed = 0
         for (station, known), answer in zip(self._greeted, welcome.stations, strict=True):
             channel = station.channel

@@ -32,6 +32,7 @@ from ocppress_gateway.core.answers import (
     csms_time_s,
     error_of,
     heartbeat_answer,
+    is_accepted,
     with_messages_in_queue,
 )
 from ocppress_gateway.core.calls import OutgoingCall
@@ -47,14 +48,20 @@ from ocppress_gateway.core.events import (
     SendStation,
     StoreMessage,
 )
-from ocppress_gateway.core.lanes import Outgoing, Relay, Storing
-from ocppress_gateway.core.limits import CALLS_OPEN_MAX, REPEAT_MEMORY_S, STORED_IN_MEMORY_TEXT_MAX
-from ocppress_gateway.core.policy import MessageClass, Overrides, class_of, is_express, is_transaction, is_urgent
+from ocppress_gateway.core.lanes import TURN_OF, Outgoing, Relay, Storing
+from ocppress_gateway.core.limits import CALLS_OPEN_MAX, STORED_IN_MEMORY_TEXT_MAX
+from ocppress_gateway.core.policy import MessageClass, Overrides, class_of, is_transaction, is_urgent
 from ocppress_gateway.core.repeats import RefusedMemory, RepeatMemory, fingerprint
 from ocppress_gateway.core.smart_charging import steers
 from ocppress_gateway.core.stored import Lane, Loaded, NotStored, StationRecord, Stored, StoredMessage
+from ocppress_gateway.core.views import EdgeStationView
 
-__all__ = ["TRANSITIONS", "EarlyAnswers", "EdgeStation", "StationEvent", "StationState"]
+__all__ = ["TRANSITIONS", "URGENT_DELAY_S", "EarlyAnswers", "EdgeStation", "StationEvent", "StationState", "absent_view"]
+
+URGENT_DELAY_S: Final = 2.0
+"""Rule R5: how long a status change or an alarm waits for company."""
+
+TRIGGERS: Final = frozenset({"TriggerMessage", "ExtendedTriggerMessage"})
 
 TRIGGERED_S: Final = 30.0
 """How long after an accepted TriggerMessage the messages that it asked for go at once (F06.FR.06)."""
@@ -113,7 +120,8 @@ class EarlyAnswers:
     """Unix seconds, for people."""
     smart_charging: Callable[[str, float], None]
     """Is told when a station accepts a charging profile that steers it."""
-    urgent_delay_s: float = 2.0
+    urgent_s: float
+    """How long what is urgent waits at most."""
     ready: bool = False
     """Whether there is an outbox."""
     troubled: bool = False
@@ -153,6 +161,8 @@ class EdgeStation(Conversation):
         """Rule R2: the last BootNotification was accepted."""
         self.heartbeat_s = 0
         self.newest: dict[Lane, int] = dict.fromkeys(Lane, 0)
+        self.answered_early = 0
+        """Those of this station among `counters.answered_early`."""
         self._early = early
         self._storing: dict[int, Outgoing] = {}
         self._csms_time: tuple[float, float] | None = None
@@ -228,17 +238,14 @@ class EdgeStation(Conversation):
         lanes = self.lanes
         delivered = lanes.delivered[Lane.EXPRESS], lanes.delivered[Lane.ORDERED]
         newest = self.newest[Lane.EXPRESS], self.newest[Lane.ORDERED]
-        return StationRecord(self.identity, self.version.value, delivered, newest, self.accepted, self.heartbeat_s, self._repeats.keys())
+        return StationRecord(
+            self.identity, self.version.value, delivered, newest, self.accepted, self.heartbeat_s, self._repeats.answered_empty
+        )
 
     @property
     def is_storing(self) -> bool:
         """Whether the outbox has yet to report."""
         return bool(self._storing)
-
-    def outbox_lost(self, now: float) -> None:
-        """The outbox is another, empty one."""
-        self.newest = dict.fromkeys(Lane, 0)
-        self.lanes.begin_anew(now + REPEAT_MEMORY_S)
 
     def begin_at(self, received: tuple[int, int], out: list[Effect]) -> None:
         """In a new epoch the cloud says what it has of the outbox; the rest is to be sent."""
@@ -261,15 +268,14 @@ class EdgeStation(Conversation):
         if relay.fingerprint is not None:
             self._repeats.answered(relay.fingerprint, EMPTY_ANSWER, now)
         if relay.socket == self.socket and self.socket_open and self.incoming.finish(relay):
-            self.counters.answered_early += 1
+            self._count_early()
             out.append(self._send(render(relay.message_id, EMPTY_ANSWER)))
 
-    def not_stored(self, event: NotStored, out: list[Effect]) -> None:
+    def not_stored(self, event: NotStored) -> None:
         """A message could not be stored: it is relayed, if its sender still waits."""
         outgoing = self._storing.pop(event.ticket)
-        relay = outgoing.relay
         self.lanes.not_stored(outgoing)
-        if relay is None or relay.socket != self.socket:
+        if outgoing.relay is None or outgoing.relay.socket != self.socket:
             self.lanes.drop(outgoing)
 
     def loaded(self, event: Loaded) -> None:
@@ -293,6 +299,24 @@ class EdgeStation(Conversation):
         """What the CSMS's clock says."""
         self._csms_time = unix_s, now
 
+    def view(self, now: float) -> EdgeStationView:
+        """For status."""
+        channel, told = self.channel, self._csms_time
+        return EdgeStationView(
+            identity=self.identity,
+            state=self.state.value,
+            ocpp=self.version.value,
+            accepted=self.accepted,
+            clock_offset_s=None if told is None else round(self._early.wall_s() - (told[0] + now - told[1]), 1),
+            waiting=self.lanes.waiting,
+            undelivered=self.lanes.undelivered,
+            answered_early=self.answered_early,
+            repeats=self.repeats,
+            epoch=0 if channel is None else channel.epoch,
+            frames_sent=0 if channel is None else channel.sent,
+            frames_received=0 if channel is None else channel.received,
+        )
+
     # --- hooks of Conversation
 
     @property
@@ -309,17 +333,14 @@ class EdgeStation(Conversation):
     def _send(self, text: str) -> Effect:
         return SendStation(self.socket, text)
 
-    def _express(self, message: Message) -> bool:
-        return is_express(self.version, message)
-
     def _take_call(self, relay: Relay, message: Message, now: float, out: list[Effect]) -> bool:
-        if is_transaction(self.version, message):
+        if is_transaction(message):
             relay.fingerprint = fingerprint(message)
             answer = self._repeats.answer(relay.fingerprint, now)
             if answer is None and self._early.delay_s(self.identity, now) is not None:
                 answer = self._refused.answer(relay.fingerprint, now)
             if answer is not None:
-                self.counters.repeats += 1
+                self._count_repeat()
                 level = Level.INFO if answer.type is MessageType.CALLRESULT else Level.WARNING
                 out.append(self._note(level, "repeat answered from memory", action=message.action, answer=answer.type.name))
                 self._answer(relay, answer, out)
@@ -327,7 +348,7 @@ class EdgeStation(Conversation):
             # Under way already: it goes again, the cloud ties it to the first, and the station waits for this id only.
             for earlier in self.incoming.with_fingerprint(relay.fingerprint):
                 if earlier is not relay:
-                    self.counters.repeats += 1
+                    self._count_repeat()
                     self.incoming.abandon(earlier)
         return not self._answers_early(relay, message, now, out)
 
@@ -339,24 +360,42 @@ class EdgeStation(Conversation):
         if delay_s is None or not self.accepted or kind is MessageClass.RELAY:
             return False
         if kind is MessageClass.HEARTBEAT:
-            if self._csms_time is None:
+            # Without an interval the cloud sends none of its own, and one that the CSMS has asked for it wants to see.
+            if self._csms_time is None or not self.heartbeat_s or self._is_triggered(now):
                 return False
             unix_s, at = self._csms_time
-            self.counters.answered_early += 1
+            self._count_early()
             self._answer(relay, heartbeat_answer(unix_s + now - at), out)
+            return True
+        if relay.fingerprint is not None and self._waits_for_the_disk(relay, relay.fingerprint):
             return True
         if not early.ready or early.troubled or now < early.failed_until:
             return False
         urgent = is_urgent(message)
-        lane = Lane.EXPRESS if self._express(message) else Lane.ORDERED
-        due_at = now if now < self._triggered_until else now + (min(early.urgent_delay_s, delay_s) if urgent else delay_s)
+        lane = Lane.ORDERED if is_transaction(message) else Lane.EXPRESS
+        due_at = now if self._is_triggered(now) else now + (min(early.urgent_s, delay_s) if urgent else delay_s)
         outgoing = Outgoing(message, relay=relay, stored=Storing(lane, due_at))
         ticket = early.new_ticket()
         self._storing[ticket] = outgoing
-        self.lanes.add(outgoing, express=lane is Lane.EXPRESS)
+        self.lanes.add(outgoing, TURN_OF[lane])
         version, known = self.version.value, relay.fingerprint or b""
         out.append(StoreMessage(ticket, StoredMessage(self.identity, lane, 0, version, message.body, urgent, known, early.wall_s())))
         return True
+
+    def _count_early(self) -> None:
+        self.answered_early += 1
+        self.counters.answered_early += 1
+
+    def _waits_for_the_disk(self, relay: Relay, known: bytes) -> bool:
+        """A repeat of what is being stored: the answer is for the newest."""
+        for outgoing in self._storing.values():
+            if outgoing.relay is not None and outgoing.relay.fingerprint == known:
+                outgoing.relay = relay
+                return True
+        return False
+
+    def _is_triggered(self, now: float) -> bool:
+        return now < self._triggered_until
 
     def _answer(self, relay: Relay, answer: Message, out: list[Effect]) -> None:
         self.incoming.finish(relay)
@@ -385,11 +424,11 @@ class EdgeStation(Conversation):
         return answer
 
     def _answer_taken(self, call: OutgoingCall, answer: Message, now: float, out: list[Effect]) -> None:
-        if answer.type is not MessageType.CALLRESULT:
+        if not is_accepted(answer):
             return
         if steers(call.message):
             self._early.smart_charging(self.identity, now)
-        if call.message.action == "TriggerMessage":
+        if call.message.action in TRIGGERS:
             self._triggered_until = now + TRIGGERED_S
 
     def _answer_to_carry(self, call: OutgoingCall, answer: Message) -> Message | None:
@@ -421,3 +460,22 @@ class EdgeStation(Conversation):
         elif self._paused and load <= 0.5:
             self._paused = False
             out.append(ResumeStation(self.socket))
+
+
+def absent_view(record: StationRecord) -> EdgeStationView:
+    """For status: a station that hasn't been here since the program began, and of which the outbox has something."""
+    undelivered = sum(record.newest) - sum(record.delivered)
+    return EdgeStationView(
+        identity=record.identity,
+        state=StationState.ABSENT.value,
+        ocpp=record.version,
+        accepted=record.accepted,
+        clock_offset_s=None,
+        waiting=undelivered,
+        undelivered=undelivered,
+        answered_early=0,
+        repeats=0,
+        epoch=0,
+        frames_sent=0,
+        frames_received=0,
+    )

@@ -1,4 +1,4 @@
-"""Which class and which lane a message belongs to: pure functions of its version and text.
+"""Which class and which turn a message has: pure functions of its version and text.
 
 Nothing here changes a message or raises: what cannot be read for certain, an event type that stands in a payload twice for
 instance, is in the class that promises least to the station, `RELAY`. The classes speak of what a station sends; an answer goes
@@ -16,7 +16,7 @@ from ocppress_codecs.jsontext import JsonError, tokens
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion
 from ocppress_gateway.core.empty_answers import EMPTY_ANSWER_ACTIONS
 
-__all__ = ["ANSWERABLE", "NO_OVERRIDES", "MessageClass", "Overrides", "class_of", "is_express", "is_transaction", "is_urgent"]
+__all__ = ["ANSWERABLE", "NO_OVERRIDES", "MessageClass", "Overrides", "Turn", "class_of", "is_transaction", "is_urgent", "turn_of"]
 
 
 class MessageClass(enum.StrEnum):
@@ -32,6 +32,19 @@ class MessageClass(enum.StrEnum):
     """May be answered by the edge from its own knowledge."""
 
 
+class Turn(enum.IntEnum):
+    """What goes before what, on the link and at a socket (rule R4); within a turn, what came first goes first."""
+
+    PROMPT = 0
+    """Somebody waits for the answer, or it is one."""
+
+    EXPRESS = 1
+    """What the edge may answer, and has no transaction: it never overtakes what was stored of its kind."""
+
+    ORDERED = 2
+    """Transactions."""
+
+
 SENT_BY_CSMS: Final = frozenset({"UpdateFirmware", "CostUpdated", "NotifyWebPaymentStarted"})
 """Actions with an empty answer that travel towards the station: one that comes from a station is a mistake, for the CSMS to refuse."""
 
@@ -43,7 +56,7 @@ URGENT_ACTIONS: Final = frozenset(
 _PERIODIC_TRIGGERS: Final = frozenset({"MeterValuePeriodic", "MeterValueClock", "ChargingStateChanged"})
 """triggerReasons of a TransactionEvent Updated to which a CSMS has nothing to say that could not come later."""
 
-_TRANSACTION_ACTIONS_16: Final = frozenset({"StartTransaction", "StopTransaction"})
+_TRANSACTION_ACTIONS: Final = frozenset({"TransactionEvent", "StartTransaction", "StopTransaction"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,24 +94,27 @@ def is_urgent(message: Message) -> bool:
     return message.action in URGENT_ACTIONS
 
 
-def is_transaction(version: OcppVersion, message: Message) -> bool:
+def is_transaction(message: Message) -> bool:
     """Whether a station's `message` reports on a transaction.
 
-    In 2.x TransactionEvent; in 1.6 StartTransaction, StopTransaction, and MeterValues with a transactionId.
+    In 2.x TransactionEvent; in 1.6 StartTransaction, StopTransaction, and MeterValues with a transactionId. No version has another's, so none is
+    asked for: an outbox may hold messages of the version that its station spoke before, and the far end counts them as they were.
     """
     if message.type is not MessageType.CALL:
         return False
-    if version is not OcppVersion.V16:
-        return message.action == "TransactionEvent"
     if message.action == "MeterValues":
         transaction_ids = _members(message, "transactionId")["transactionId"]
         return any(value != "null" for value in transaction_ids)
-    return message.action in _TRANSACTION_ACTIONS_16
+    return message.action in _TRANSACTION_ACTIONS
 
 
-def is_express(version: OcppVersion, message: Message) -> bool:
-    """Whether `message` goes in the express lane, ahead of the ordered one that all transaction messages share."""
-    return not is_transaction(version, message)
+def turn_of(version: OcppVersion, message: Message) -> Turn:
+    """When it is `message`'s turn; what a CSMS sends and all answers are `PROMPT`."""
+    if is_transaction(message):
+        return Turn.ORDERED
+    if message.type is not MessageType.CALL or message.action in SENT_BY_CSMS:
+        return Turn.PROMPT
+    return Turn.EXPRESS if message.action in EMPTY_ANSWER_ACTIONS[version] else Turn.PROMPT
 
 
 def _may_be_answered(message: Message, overrides: Overrides) -> bool:

@@ -13,6 +13,7 @@ from typing import Final
 
 from ocppress_codecs.jsontext import tokens
 from ocppress_codecs.rpc import Message
+from ocppress_gateway.core.answers import EMPTY_ANSWER
 from ocppress_gateway.core.limits import REPEAT_MEMORY_S, REPEATS_REMEMBERED_MAX, REPEATS_TEXT_MAX
 
 __all__ = ["Fingerprint", "RefusedMemory", "RepeatMemory", "fingerprint"]
@@ -67,9 +68,10 @@ class RepeatMemory:
     def _is_full(self) -> bool:
         return len(self._known) > REPEATS_REMEMBERED_MAX or self._text > REPEATS_TEXT_MAX
 
-    def keys(self) -> tuple[Fingerprint, ...]:
-        """What is remembered, the newest last."""
-        return tuple(self._known)
+    @property
+    def answered_empty(self) -> tuple[Fingerprint, ...]:
+        """What was answered `{}`, by this end above all, the newest last."""
+        return tuple(key for key, (answer, _) in self._known.items() if answer.body == EMPTY_ANSWER.body)
 
     def _forget(self, key: Fingerprint) -> None:
         known = self._known.pop(key, None)

@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion
-from ocppress_gateway.core.policy import is_express
-from ocppress_gateway.core.stored import Lane
+from ocppress_gateway.core.policy import Turn, turn_of
 
 __all__ = ["HEARTBEAT", "Call", "Deliveries", "Undelivered", "content"]
 
@@ -52,7 +51,7 @@ class Deliveries:
 
     def __init__(self, version: OcppVersion) -> None:
         self._version = version
-        self._waiting: dict[Lane, deque[Call]] = {lane: deque() for lane in Lane}
+        self._waiting: dict[Turn, deque[Call]] = {lane: deque() for lane in Turn}
         self._arrived: dict[str, Call] = {}
 
     def __len__(self) -> int:
@@ -60,11 +59,11 @@ class Deliveries:
 
     def said(self, call: Call) -> None:
         """The station says this now."""
-        self._waiting[self._lane(call.message)].append(call)
+        self._waiting[self._turn(call.message)].append(call)
 
     def answered_at_the_edge(self, call: Call) -> None:
         """A Heartbeat that goes no further."""
-        self._waiting[self._lane(call.message)].remove(call)
+        self._waiting[self._turn(call.message)].remove(call)
 
     def arrived(self, message_id: str, message: Message) -> Call | None:
         """What the CSMS has got; None for a Heartbeat of the cloud's own. Raises `Undelivered`.
@@ -76,7 +75,7 @@ class Deliveries:
             if again.recorded_answer is None or again.recorded_answer.type is not MessageType.CALLERROR:
                 raise Undelivered("a message arrived twice")
             return again
-        waiting = self._waiting[self._lane(message)]
+        waiting = self._waiting[self._turn(message)]
         if waiting and content(waiting[0].message) == content(message):
             call = self._arrived[message_id] = waiting.popleft()
             call.far_id = message_id
@@ -90,8 +89,8 @@ class Deliveries:
         """When the oldest of those that wait was said."""
         return min((calls[0].said_at for calls in self._waiting.values() if calls), default=None)
 
-    def _lane(self, message: Message) -> Lane:
-        return Lane.EXPRESS if is_express(self._version, message) else Lane.ORDERED
+    def _turn(self, message: Message) -> Turn:
+        return turn_of(self._version, message)
 
 
 def content(message: Message) -> Message:

@@ -94,7 +94,7 @@ class Script:
         seen: set[Fingerprint] = set()
         repeats: set[Exchange] = set()
         for turn in turns:
-            if turn.direction is Direction.UP and turn.exchange is not None and is_transaction(self.version, turn.message):
+            if turn.direction is Direction.UP and turn.exchange is not None and is_transaction(turn.message):
                 key = fingerprint(turn.message)
                 if key in seen:
                     repeats.add(turn.exchange)

@@ -37,7 +37,9 @@ from ocppress_gateway.demo.tally import LinkTap, Tally
 from ocppress_gateway.demo.tapped import TappedConnector
 from ocppress_gateway.edge.program import EdgeProgram, edge_settings
 from ocppress_gateway.errors import GatewayError
+from ocppress_gateway.outbox.base import OutboxLimits
 from ocppress_gateway.outbox.memory import MemoryOutboxStore
+from ocppress_gateway.positions.base import PositionsLimits
 from ocppress_gateway.positions.memory import MemoryPositionsStore
 from ocppress_gateway.provisioning.folder import make_authority_folder, make_edge_folder
 from ocppress_gateway.storage.memory import MemoryDisk
@@ -115,7 +117,7 @@ async def _open_cloud(stack: contextlib.AsyncExitStack, config: CloudConfig) -> 
     # With time compressed, a message that the CSMS refuses comes again at once.
     settings = replace(cloud_settings(config), attempt_interval_s=0.0)
     machine = CloudMachine(settings, random=random.SystemRandom().random, random_bytes=os.urandom)
-    positions = MemoryPositionsStore(MemoryDisk())
+    positions = MemoryPositionsStore(MemoryDisk(), limits=PositionsLimits(commit_pause_s=0.0))
     cloud = CloudProgram(machine, listener, csms_url=config.csms.url, positions=positions, shutdown_s=SHUTDOWN_S)
     await stack.enter_async_context(cloud)
     return f"wss://{_HOST}:{listener.port}/"
@@ -124,18 +126,10 @@ async def _open_cloud(stack: contextlib.AsyncExitStack, config: CloudConfig) -> 
 def _edge(config: EdgeConfig, cloud_url: str, tap: LinkTap, plan: CompressedPlan) -> EdgeProgram:
     connector = WebSocketConnector(cloud_url, link_client_context(**_files(config.link.tls)))
     # With time compressed, lingering would put into one packet what is minutes apart, and the outbox would pause for hours between two commits.
-    settings = replace(edge_settings(config), linger_s=0.0, urgent_delay_s=0.0)
+    settings = replace(edge_settings(config), linger_s=0.0, urgent_s=0.0)
     machine = EdgeMachine(settings, random=random.SystemRandom().random, random_bytes=os.urandom, freshness=plan, wall_s=time.time)
-    outbox = MemoryOutboxStore(MemoryDisk(), time.monotonic) if settings.outbox else None
-    return EdgeProgram(
-        machine,
-        TappedConnector(connector, tap.link_message),
-        host=_HOST,
-        port=0,
-        outbox=outbox,
-        commit_pause_s=0.0,
-        shutdown_s=SHUTDOWN_S,
-    )
+    outbox = MemoryOutboxStore(MemoryDisk(), time.monotonic, limits=OutboxLimits(commit_pause_s=0.0)) if settings.outbox else None
+    return EdgeProgram(machine, TappedConnector(connector, tap.link_message), host=_HOST, port=0, outbox=outbox, shutdown_s=SHUTDOWN_S)
 
 
 def _files(tls: LinkTls | None) -> dict[str, Path]:

@@ -51,10 +51,11 @@ Report = Callable[[OutboxEvent], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxLimits:
-    """When the outbox refuses what is new."""
+    """When the outbox refuses what is new, and how often it writes."""
 
     bytes_max: int = OUTBOX_BYTES_MAX
     age_s_max: float = OUTBOX_AGE_S_MAX
+    commit_pause_s: float = COMMIT_PAUSE_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

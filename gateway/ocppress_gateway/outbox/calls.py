@@ -8,7 +8,7 @@ from typing import Final
 
 from ocppress_gateway.core.stored import Lane, Loaded, NotStored, OutboxEvent, OutboxTrouble, Stored, StoredMessage
 from ocppress_gateway.errors import StoreFull
-from ocppress_gateway.outbox.base import COMMIT_PAUSE_S, SLOW_COMMIT_S, Outbox, OutboxMeasure, Report
+from ocppress_gateway.outbox.base import SLOW_COMMIT_S, Outbox, OutboxMeasure, Report
 from ocppress_gateway.outbox.store import OutboxStore
 from ocppress_gateway.storage.calls import Call, Lazy, Read, Result, Write
 from ocppress_gateway.storage.desk import Desk
@@ -25,7 +25,7 @@ HEARTBEAT_S_MAX: Final = 2**31 - 1
 class OutboxCalls(Outbox):
     """An outbox whose store is used through a desk, by whoever `_submit` hands the calls to."""
 
-    def __init__(self, store: OutboxStore, report: Report, clock: Callable[[], float], *, pause_s: float = COMMIT_PAUSE_S) -> None:
+    def __init__(self, store: OutboxStore, report: Report, clock: Callable[[], float]) -> None:
         self._store = store
         self._report = report
         self._clock = clock
@@ -37,7 +37,7 @@ class OutboxCalls(Outbox):
         self._desk = Desk(
             store,
             clock=clock,
-            pause_s=pause_s,
+            pause_s=store.limits.commit_pause_s,
             slow_s=SLOW_COMMIT_S,
             opened=self._opened,
             trouble=self._now_in_trouble,

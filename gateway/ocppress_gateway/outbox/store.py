@@ -30,7 +30,7 @@ class OutboxStore(Store):
         self.figures = Figures()
         """As of the last commit; replaced, never changed, so that any thread may look."""
         self._place = str(place)
-        self._limits = limits
+        self.limits = limits
         self._clock = clock
         self._damage = "found when it was open last"
         self._born_at = 0.0
@@ -96,22 +96,22 @@ class OutboxStore(Store):
 
     def obstacle(self) -> str | None:
         if self._is_full and self._bytes > self._room_again:
-            return f"full: {self._limits.bytes_max // 1024} KiB of messages wait to be delivered"
+            return f"full: {self.limits.bytes_max // 1024} KiB of messages wait to be delivered"
         at = self.obstacle_at()
         if at is not None and self._clock() >= at:
-            return f"too old: a message has waited for {self._limits.age_s_max / 86400:g} days to be delivered"
+            return f"too old: a message has waited for {self.limits.age_s_max / 86400:g} days to be delivered"
         return None
 
     def obstacle_at(self) -> float | None:
         oldest = self._oldest()
-        return None if oldest is None else self._born_at + oldest.open_s + self._limits.age_s_max
+        return None if oldest is None else self._born_at + oldest.open_s + self.limits.age_s_max
 
     # --- within a transaction
 
     def insert(self, message: StoredMessage) -> int:
         """Store a message; returns its position. Raises `StoreFull`, `StoreFailed`, `StoreDamaged`."""
         assert message.position == 0, "the outbox gives the position"
-        if self._bytes + size_of_message(message) > self._limits.bytes_max:
+        if self._bytes + size_of_message(message) > self.limits.bytes_max:
             self._is_full = self._bytes > self._room_again
             raise StoreFull(self._place, self.obstacle() or "no room for a message of this size")
         obstacle = self.obstacle()
@@ -209,7 +209,7 @@ class OutboxStore(Store):
 
     @property
     def _room_again(self) -> float:
-        return self._limits.bytes_max * ROOM_AGAIN
+        return self.limits.bytes_max * ROOM_AGAIN
 
     def _station(self, identity: str) -> Station:
         if identity not in self._stations:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from ocppress_gateway.outbox.base import COMMIT_PAUSE_S, SLOW_COMMIT_S, Report
+from ocppress_gateway.outbox.base import SLOW_COMMIT_S, Report
 from ocppress_gateway.outbox.calls import OutboxCalls
 from ocppress_gateway.outbox.store import OutboxStore
 from ocppress_gateway.storage.calls import Call
@@ -19,9 +19,9 @@ _NAME: Final = "outbox"
 class OutboxWorker(OutboxCalls):
     """Owns the thread of a store. All methods belong to the event loop, and `report` is called in it."""
 
-    def __init__(self, store: OutboxStore, report: Report, *, pause_s: float = COMMIT_PAUSE_S) -> None:
-        """Commits begin at least `pause_s` apart. `store` counts by the monotonic clock; nobody else touches it."""
-        super().__init__(store, report, time.monotonic, pause_s=pause_s)
+    def __init__(self, store: OutboxStore, report: Report) -> None:
+        """`store` counts by the monotonic clock; nobody else touches it."""
+        super().__init__(store, report, time.monotonic)
         self._thread = DeskThread(self._desk, name=_NAME, slow_s=SLOW_COMMIT_S, report_late=self._say_trouble)
 
     def open(self) -> None:
