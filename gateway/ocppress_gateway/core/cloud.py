@@ -192,6 +192,7 @@ class CloudMachine:
         if self._stopping and not self._shut_down and (now >= self._shut_by or not self._undrained):
             self._shut_all(now, out)
             self._settle(now, out)
+        self._replaying = [station for station in self._replaying if station.end_replays(out)]
         return out
 
     def next_deadline(self) -> float | None:
@@ -251,7 +252,6 @@ class CloudMachine:
                 pass
             case _:
                 raise TypeError(f"the cloud has no {type(event).__name__}")
-        self._replaying = [station for station in self._replaying if station.end_replays(out)]
 
     # --- what an event may have changed: only that is looked at after it, for there may be thousands of stations
 
@@ -625,8 +625,7 @@ class CloudMachine:
             out.append(self._note(Level.ERROR, "the store of positions is in trouble, stored messages wait", reason=event.reason))
 
     def _replay(self, event: Replay, now: float, out: list[Effect]) -> None:
-        stations = [edge.stations[event.letter.identity] for edge in self._edges.values() if event.letter.identity in edge.stations]
-        station = next((station for station in stations if station.socket_open), None)
+        station = next((station for station in self._of_identity(event.letter.identity) if station.socket_open), None)
         if station is None:
             out.append(ReplayEnded(event.letter.key, "the station's CSMS socket isn't open"))
         else:
