@@ -10,6 +10,7 @@ from random import Random
 import pytest
 
 from ocppress_codecs import verbatim
+from ocppress_codecs.account import Account
 from ocppress_codecs.carriage import Progress
 from ocppress_codecs.errors import Malformed
 from ocppress_codecs.interface import CodecName, Side
@@ -79,10 +80,10 @@ class _Broken(Exception):
 def test_an_error_that_is_none_of_the_documented_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     real = verbatim._read
 
-    def read(frame: bytes, progress: Progress) -> tuple[list[Message], Progress]:
+    def read(frame: bytes, progress: Progress, account: Account | None = None) -> tuple[list[Message], Progress]:
         if frame[:1] == b"\x7f":
             raise _Broken("frame")
-        return real(frame, progress)
+        return real(frame, progress, account)
 
     monkeypatch.setattr(verbatim, "_read", read)
     reproducer = _found_by_playing()
@@ -98,7 +99,7 @@ def test_an_error_that_is_none_of_the_documented_is_found(monkeypatch: pytest.Mo
 def test_a_state_that_a_refusal_changes_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     real = verbatim.VerbatimDecoder.decode
 
-    def decode(decoder: verbatim.VerbatimDecoder, frame: bytes) -> list[Message]:
+    def decode(decoder: verbatim.VerbatimDecoder, frame: bytes, account: Account | None = None) -> list[Message]:
         try:
             return real(decoder, frame)
         except Malformed:
