@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ocppress_codecs import messages
+from ocppress_codecs import cbor, messages, packing
 from ocppress_codecs.dictionary import Dictionary
 from ocppress_codecs.errors import DecodeError, EncodeError, IntegrityError, LimitExceeded
 from ocppress_codecs.interface import FRAME_BYTES_MAX, FRAME_TEXT_BYTES_MAX, CodecName, Endpoint, Side
@@ -105,3 +105,19 @@ def test_a_message_whose_items_are_wrong_goes_as_text(monkeypatch: pytest.Monkey
     batch = [_result('{"x":1}', 0), _result('{"x":2}', 1), HEARTBEAT]
     assert [message.body for message in other.decoder.decode(end.encoder.encode(batch))] == [message.body for message in batch]
     assert len(end.encoder.encode([_result('{"x":9}', 2)])) == 4, "a rank, a change, a checksum: what went as text is known all the same"
+
+
+def test_a_few_bytes_cannot_ask_for_a_million_items() -> None:
+    items = cbor.ITEMS_MAX
+    plain = b"\x82\x03\xa1\x61a" + cbor.head(cbor.ARRAY, items) + b"\x01" * items
+    decoder = _open().decoder
+    frame = b"\xff" + packing.packed(plain, b"") + bytes(4)
+    assert len(frame) < 100
+    with pytest.raises(LimitExceeded) as caught:
+        decoder.decode(frame)
+    assert caught.value.limit == "items"
+
+
+def test_long_numbers_of_values_come_back() -> None:
+    message = _result(f'{{"a":[{",".join("1" for _ in range(300_000))}]}}')
+    assert _open().decoder.decode(_open().encoder.encode([message, message])) == [message, message]
