@@ -12,15 +12,18 @@ from __future__ import annotations
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
 
 from ocppress_codecs.interface import CodecName
 from ocppress_gateway.core.identity import IDENTITY_PATTERN
+from ocppress_gateway.core.plan import PlanName
 from ocppress_gateway.errors import ConfigError
 
 __all__ = [
@@ -35,11 +38,13 @@ __all__ = [
     "EdgeTimeouts",
     "LinkTls",
     "LogConfig",
+    "SimConfig",
     "StationTls",
     "StationsConfig",
     "cloud_from",
     "edge_from",
     "effective_json",
+    "load",
     "load_cloud",
     "load_edge",
 ]
@@ -55,7 +60,10 @@ Seconds = Annotated[float, Meta(gt=0, le=86400)]
 LinkLife = Annotated[float, Meta(ge=5, le=86400)]
 """How long a CALL may be under way across the link. Of that the far end takes off up to 1 s, for deadlines cross in whole seconds, up to
 2.2 s for the drift of two clocks, and the link's round trip (see `core.clock`): less than 5 s could be nothing."""
+Action = Annotated[str, Meta(pattern=r"^[A-Za-z]{1,64}\Z")]
 Identity = Annotated[str, Meta(pattern=IDENTITY_PATTERN)]
+InterfaceName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}\Z")]
+"""Of Linux (IFNAMSIZ); the name is part of a path, and begins no other."""
 EdgeName = Annotated[str, Meta(pattern=EDGE_NAME_PATTERN)]
 
 
@@ -106,6 +114,21 @@ class EdgeLinkConfig(_Table, frozen=True, kw_only=True):
     linger_ms: Annotated[
         int, Meta(ge=0, le=1000, description="How long a message waits for others to share its packet, in milliseconds.")
     ] = 20
+    keepalive_s: Annotated[
+        int,
+        Meta(
+            ge=30,
+            le=7200,
+            description="Silence after which the edge probes the link, less than the carrier keeps an idle mapping; no plan waits longer.",
+        ),
+    ] = 240
+    when_lost: Annotated[
+        Literal["mirror", "serve"],
+        Meta(
+            description="What stations see of a lost link: `mirror` closes their sockets after `link_grace_s`, so that they queue by themselves;"
+            " `serve` keeps them and answers what may be answered, for stations without a queue."
+        ),
+    ] = "mirror"
 
     def __post_init__(self) -> None:
         if _websocket_url(self.url):
@@ -128,6 +151,13 @@ class EdgeTimeouts(_Table, frozen=True, kw_only=True):
     )
     upgrade_wait_s: Annotated[Seconds, Meta(description="How long a station's upgrade may wait for the CSMS's answer.")] = 8.0
     link_grace_s: Annotated[Seconds, Meta(description="How long the link may be down before the stations' sockets are closed.")] = 60.0
+    station_grace_s: Annotated[
+        float,
+        Meta(ge=0, le=3600, description="How long a station may be gone before the cloud is told; coming back costs the link nothing."),
+    ] = 20.0
+    drain_s: Annotated[
+        float, Meta(ge=0, le=3600, description="How long the cloud isn't told while something of the station is still to be sent.")
+    ] = 60.0
     shutdown_s: Annotated[Seconds, Meta(description="How long SIGTERM may take to send what waits.")] = 10.0
     reconnect_min_s: Annotated[Seconds, Meta(description="First wait before connecting to the cloud again; doubled each time.")] = 1.0
     reconnect_max_s: Annotated[Seconds, Meta(description="Longest wait before connecting to the cloud again.")] = 60.0
@@ -137,15 +167,66 @@ class EdgeTimeouts(_Table, frozen=True, kw_only=True):
             raise ValueError("`reconnect_min_s` is more than `reconnect_max_s`")
 
 
+class SimConfig(_Table, frozen=True, kw_only=True):
+    """The SIM card and what its month may cost."""
+
+    interface: Annotated[
+        InterfaceName | None,
+        Meta(description="The SIM's network interface, `wwan0` or the like, whose counters also show what others than the edge use."),
+    ] = None
+    budget_mb: Annotated[float, Meta(gt=0, le=1_000_000, description="What the SIM may use in a month, in MB of 1,000,000 bytes.")] = 25.0
+    first_day: Annotated[
+        int, Meta(ge=1, le=31, description="Day on which the carrier's month begins; the last one where there is none.")
+    ] = 1
+    time_zone: Annotated[str, Meta(description="Where its day begins: a name like `Europe/Berlin`.")] = "UTC"
+    rounding_bytes: Annotated[
+        int,
+        Meta(
+            ge=0, le=10_000_000, description="Unit that the carrier rounds each session up to, 1024 for started KB; 0 if it counts bytes."
+        ),
+    ] = 0
+
+    def __post_init__(self) -> None:
+        try:
+            _ = self.zone
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"`time_zone` {self.time_zone!r} isn't known on this machine (packages `tzdata` have them)") from None
+
+    @property
+    def budget_bytes(self) -> int:
+        """`budget_mb` in bytes."""
+        return round(self.budget_mb * 1_000_000)
+
+    @property
+    def zone(self) -> tzinfo:
+        """`time_zone`; UTC also on a machine that knows none."""
+        return UTC if self.time_zone == "UTC" else ZoneInfo(self.time_zone)
+
+
 class EdgeConfig(_Table, frozen=True, kw_only=True):
     """`edge.toml`"""
 
     plan: Annotated[
-        Literal["transparent"], Meta(description="Freshness against bytes; `transparent` relays everything at once, compressed.")
-    ] = "transparent"
+        PlanName,
+        Meta(
+            description="Freshness against bytes: `transparent` relays everything at once; `live` (60 s), `2min`, `5min` and `saver` (15 min)"
+            " answer early what may be, and let it wait so long; `auto` goes from one to the other as the budget allows."
+        ),
+    ] = PlanName.AUTO
+    relay: Annotated[tuple[Action, ...], Meta(description="Actions that are never answered early.")] = ()
+    answer: Annotated[
+        tuple[Literal["TransactionEvent"], ...],
+        Meta(
+            description="Actions answered early though the CSMS's answer may have content, which is lost: `TransactionEvent` without idToken."
+        ),
+    ] = ()
+    state_folder: Annotated[Path, Meta(description="Where the outbox and the account of bytes are kept; made with mode 0700.")] = Path(
+        "state"
+    )
     stations: StationsConfig = StationsConfig()
     link: EdgeLinkConfig
     timeouts: EdgeTimeouts = EdgeTimeouts()
+    sim: SimConfig = SimConfig()
     log: LogConfig = LogConfig()
 
 
@@ -176,6 +257,12 @@ class CsmsConfig(_Table, frozen=True, kw_only=True):
         float, Meta(ge=0, le=3600, description="RetryBackOffRandomRange: at most this is added to each wait, at random.")
     ] = 10.0
     retry_repeat_times: Annotated[int, Meta(ge=0, le=16, description="RetryBackOffRepeatTimes: how often the wait is doubled.")] = 5
+    message_attempts: Annotated[
+        int, Meta(ge=1, le=100, description="MessageAttempts: how often a transaction message that the edge has answered is put to it.")
+    ] = 3
+    message_attempt_interval_s: Annotated[
+        Seconds, Meta(description="MessageAttemptInterval: the wait between these, times the attempts before.")
+    ] = 60.0
 
     def __post_init__(self) -> None:
         if self.url.count("{identity}") != 1 or self.url.count("{") != 1 or self.url.count("}") != 1:
@@ -209,6 +296,9 @@ class CloudTimeouts(_Table, frozen=True, kw_only=True):
 class CloudConfig(_Table, frozen=True, kw_only=True):
     """`cloud.toml`"""
 
+    state_folder: Annotated[
+        Path, Meta(description="Where is kept how far the CSMS has answered, and what it refused; made with mode 0700.")
+    ] = Path("state")
     link: CloudLinkConfig = CloudLinkConfig()
     csms: CsmsConfig
     timeouts: CloudTimeouts = CloudTimeouts()
@@ -236,6 +326,12 @@ def load_edge(path: Path) -> EdgeConfig:
 def load_cloud(path: Path) -> CloudConfig:
     """Read `cloud.toml`; raises `ConfigError`. Files that it names exist and can be read."""
     return cloud_from(_toml(path), path)
+
+
+def load(path: Path) -> EdgeConfig | CloudConfig:
+    """Read whichever of the two it is: only `cloud.toml` has the table `csms`. Raises `ConfigError`."""
+    values = _toml(path)
+    return cloud_from(values, path) if "csms" in values else edge_from(values, path)
 
 
 def edge_from(values: Mapping[str, Any], path: Path) -> EdgeConfig:
@@ -286,6 +382,7 @@ def _convert(values: Mapping[str, Any], path: Path, kind: type[Config]) -> Confi
     except msgspec.ValidationError as error:
         reason, _, place = str(error).partition(" - at `")
         raise ConfigError(path, place.rstrip("`"), reason) from error
+    config = msgspec.structs.replace(config, state_folder=folder / config.state_folder)
     for place, file in _named_files(config, "$"):
         try:
             with file.open("rb"):

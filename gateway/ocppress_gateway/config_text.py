@@ -133,4 +133,4 @@ def _comment(text: str) -> list[str]:
 
 def _value(value: Any) -> str:
     """A value as TOML writes it; JSON's strings, numbers, booleans and arrays are TOML's too."""
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False, default=str)

@@ -7,21 +7,35 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Final
+from typing import Final, Protocol
 
 from ocppress_gateway.core.events import LinkClosed, LinkMessage, LinkOpened, LinkSent
+from ocppress_gateway.core.wire_count import WireCount
 from ocppress_gateway.deadline import Deadline
 from ocppress_gateway.driver import Driver
-from ocppress_gateway.errors import LinkError, LinkLost
-from ocppress_gateway.transports.base import Connection, Connector, WireCount
+from ocppress_gateway.errors import LinkError, LinkLost, LinkRefused
+from ocppress_gateway.transports.base import Connection, Connector
 
-__all__ = ["Links"]
+__all__ = ["LinkWatch", "Links"]
 
 LAST_MESSAGE_S: Final = 2.0
 """How long the last message before a close may take to leave; a longer wait holds up the next connection."""
 
 COUNTS_REMEMBERED_MAX: Final = 1000
 """Closed connections whose counters are kept for the account; at a few reconnects a day that is months."""
+
+
+class LinkWatch(Protocol):
+    """Whoever keeps account of connections; told at once, and never waits."""
+
+    def dialled(self, number: int) -> None:
+        """A connection is about to be made; `ended` follows, whatever becomes of it."""
+
+    def opened(self, number: int, connection: Connection) -> None:
+        """A connection is up, and nothing has been sent on it."""
+
+    def ended(self, number: int, connection: Connection | None, *, refused: bool) -> None:
+        """It is gone; `connection` still has its counters. None: it wasn't made, and if `refused`, TLS or HTTP was why."""
 
 
 class _Link:
@@ -38,6 +52,7 @@ class Links:
     """Link connections by number."""
 
     def __init__(self, driver: Driver) -> None:
+        self.watch: LinkWatch | None = None
         self._driver = driver
         self._links: dict[int, _Link] = {}
         self._counts: deque[WireCount] = deque(maxlen=COUNTS_REMEMBERED_MAX)
@@ -50,6 +65,11 @@ class Links:
         connections = [link.connection for link in self._links.values() if link.connection is not None]
         return [*self._counts, *(count for connection in connections if (count := connection.wire_count()) is not None)]
 
+    def wire_count(self) -> WireCount | None:
+        """What the newest connection has cost so far; None without one."""
+        connection = next((link.connection for link in reversed(self._links.values()) if link.connection is not None), None)
+        return None if connection is None else connection.wire_count()
+
     def begin(self, number: int) -> None:
         """From now on there is this connection; after this you must run `dial` for it."""
         self._links[number] = _Link()
@@ -57,11 +77,13 @@ class Links:
     async def dial(self, number: int, connector: Connector) -> None:
         """Connect and carry the connection until it is gone, whatever becomes of it. Ends with `LinkClosed`."""
         link = self._links[number]
+        if self.watch is not None:
+            self.watch.dialled(number)
         try:
             async with link.deadline.limit():
                 connection = await connector.connect()
         except (LinkError, TimeoutError) as error:
-            self._closed(number, link.close_reason or str(error))
+            self._closed(number, link.close_reason or str(error), refused=isinstance(error, LinkRefused))
         except BaseException:
             self._closed(number, "the program ends")
             raise
@@ -89,6 +111,8 @@ class Links:
 
     async def _carry(self, number: int, link: _Link, connection: Connection) -> None:
         link.connection = connection
+        if self.watch is not None:
+            self.watch.opened(number, connection)
         reason = "the program ends"
         self._driver.post_now(LinkOpened(number, connection.peer))
         try:
@@ -119,6 +143,8 @@ class Links:
             return  # the reader sees it, too, and has the reason
         await connection.close(link.close_reason or "")
 
-    def _closed(self, number: int, reason: str) -> None:
-        del self._links[number]
+    def _closed(self, number: int, reason: str, *, refused: bool = False) -> None:
+        link = self._links.pop(number)
+        if self.watch is not None:
+            self.watch.ended(number, link.connection, refused=refused)
         self._driver.post_now(LinkClosed(number, reason))

@@ -10,7 +10,18 @@ import pytest
 import ocppress_codecs.errors
 import ocppress_gateway.errors
 from ocppress_codecs.errors import EncodeError, IntegrityError, LimitExceeded, Malformed, NotOcppJ, Truncated
-from ocppress_gateway.errors import ConfigError, LinkLost, LinkRefused, UsageError
+from ocppress_gateway.errors import (
+    ConfigError,
+    LinkLost,
+    LinkRefused,
+    RequestRefused,
+    StoreDamaged,
+    StoreFailed,
+    StoreFull,
+    StoreInUse,
+    StoreNewer,
+    UsageError,
+)
 
 TEXTS = [
     (EncodeError("an empty batch"), "an empty batch"),
@@ -22,8 +33,14 @@ TEXTS = [
     (ConfigError(Path("edge.toml"), "$.link.url", "must be a URL"), "edge.toml: must be a URL (at $.link.url)"),
     (ConfigError(Path("edge.toml"), "", "No such file or directory"), "edge.toml: No such file or directory"),
     (UsageError("nothing to encode"), "nothing to encode"),
+    (RequestRefused("there is no dead letter 7"), "there is no dead letter 7"),
     (LinkLost("connection reset"), "connection reset"),
     (LinkRefused("certificate has expired"), "certificate has expired"),
+    (StoreInUse(Path("outbox.lock"), "in use by another process (17)"), "outbox.lock: in use by another process (17)"),
+    (StoreNewer(Path("outbox.sqlite"), "made by a later version"), "outbox.sqlite: made by a later version"),
+    (StoreDamaged(Path("outbox.sqlite"), "a message is missing"), "outbox.sqlite: a message is missing"),
+    (StoreFailed(Path("outbox.sqlite"), "disk I/O error"), "outbox.sqlite: disk I/O error"),
+    (StoreFull("memory", "no room"), "memory: no room"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""`ocppress_codecs` and `core` decide and never wait: no I/O, no clock, no randomness, no log."""
+"""`ocppress_codecs`, `core` and the stores' interfaces decide and never wait: no I/O, no clock, no randomness, no log."""
 
 from __future__ import annotations
 
@@ -33,8 +33,12 @@ BANNED_AT_RUN_TIME: Final = {
 
 BANNED_METHODS: Final = {"now", "utcnow", "today"}
 
+INTERFACES: Final = {"ocppress_gateway.outbox.base", "ocppress_gateway.positions.base"}
+
 PURE: Final = [
-    module for name, module in modules().items() if name.split(".")[0] == "ocppress_codecs" or name.startswith("ocppress_gateway.core")
+    module
+    for name, module in modules().items()
+    if name.split(".")[0] == "ocppress_codecs" or name.startswith("ocppress_gateway.core") or name in INTERFACES
 ]
 
 

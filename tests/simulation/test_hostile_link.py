@@ -41,7 +41,13 @@ from ocppress_gateway.core.events import (
     StationText,
     Tick,
 )
-from ocppress_gateway.core.limits import IDENTITIES_MAX, LANES_MESSAGES_MAX, STATIONS_PER_EDGE_MAX, UNACKED_BYTES_MAX
+from ocppress_gateway.core.limits import (
+    IDENTITIES_MAX,
+    LANES_MESSAGES_MAX,
+    STATIONS_PER_EDGE_MAX,
+    STORED_IN_FLIGHT_MAX,
+    UNACKED_BYTES_MAX,
+)
 from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.core.parts import (
     Ack,
@@ -303,7 +309,7 @@ def attack(attacker: Attacker, turn: Callable[[], None], bounds: Callable[[], No
 def bounded(conversation: Conversation) -> None:
     assert len(conversation.lanes) <= 2 * LANES_MESSAGES_MAX
     assert len(conversation.incoming) <= INCOMING_OPEN_MAX
-    assert len([*conversation.outgoing._express, *conversation.outgoing._ordered]) <= WAITING_MAX
+    assert len(conversation.outgoing) <= WAITING_MAX + 2 * STORED_IN_FLIGHT_MAX
     channel = conversation.channel
     if channel is not None:
         channel_bounded(channel)

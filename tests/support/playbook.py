@@ -23,7 +23,7 @@ from ocppress_codecs.registry import open_endpoint
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, action_of
 from ocppress_gateway.core.channel import Channel
 from ocppress_gateway.core.clock import LinkClock
-from ocppress_gateway.core.events import Effect, LinkMessage, LinkSent, Note, SendLink, Tick
+from ocppress_gateway.core.events import Effect, LinkHeard, LinkMessage, LinkSent, Note, SendLink, Tick
 from ocppress_gateway.core.lanes import Outgoing
 from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.core.parts import FramePart, Part, Piece, read_parts, write_parts
@@ -158,6 +158,8 @@ class Play:
     def _take(self, effect: Effect) -> None:
         if isinstance(effect, Note):
             self.notes.append(effect)
+        elif isinstance(effect, LinkHeard):
+            pass  # the ledger's
         elif isinstance(effect, SendLink):
             self._effects.append(Link(effect.link, *self._read(effect.data)))
             self._step(LinkSent(effect.link))

@@ -10,6 +10,7 @@ from ocppress_codecs.rpc import Message, MessageType
 from ocppress_gateway.core.calls import ANSWERED_KEPT, INCOMING_OPEN_MAX, LATE_KEPT, WAITING_MAX, IncomingCalls, OutgoingCall, OutgoingCalls
 from ocppress_gateway.core.lanes import Relay
 from ocppress_gateway.core.limits import WAITING_TEXT_MAX
+from ocppress_gateway.core.policy import Turn
 
 TIMEOUT_S = 30.0
 
@@ -23,9 +24,9 @@ def outgoing() -> OutgoingCalls:
     return OutgoingCalls(lambda: f"g{next(ids)}", TIMEOUT_S)
 
 
-def call(number: int | None, *, express: bool = True, expires_at: float = 30.0, body: str = '"A",{}') -> OutgoingCall:
+def call(number: int | None, *, turn: Turn = Turn.PROMPT, expires_at: float = 30.0, body: str = '"A",{}') -> OutgoingCall:
     message_type = MessageType.CALL if number is not None else MessageType.SEND
-    return OutgoingCall(number, Message(message_type, "A", body, number), expires_at, express)
+    return OutgoingCall(number, Message(message_type, "A", body, number), expires_at, turn)
 
 
 # --- incoming
@@ -140,7 +141,7 @@ def test_what_is_remembered_of_incoming_calls_is_bounded() -> None:
 
 def test_one_call_outstanding_express_first() -> None:
     calls = outgoing()
-    ordered, express = call(0, express=False), call(1)
+    ordered, express = call(0, turn=Turn.ORDERED), call(1)
     assert calls.add(ordered)
     assert calls.add(express)
     assert calls.next(0.0) == ("g1", express)
@@ -186,7 +187,7 @@ def test_deadlines_of_what_waits_and_of_what_is_outstanding() -> None:
     calls.next(0.0)
     assert calls.next_deadline() == TIMEOUT_S
     calls.add(call(1, expires_at=8.0))
-    calls.add(call(2, expires_at=9.0, express=False))
+    calls.add(call(2, expires_at=9.0, turn=Turn.ORDERED))
     assert calls.next_deadline() == 8.0
     assert [expired.number for expired in calls.take_expired(8.0)] == [1]
     assert [expired.number for expired in calls.take_expired(9.0)] == [2]
@@ -237,7 +238,7 @@ def test_one_complaint_for_each_answer_of_the_peer() -> None:
 
 def test_what_waits_is_bounded_in_number_and_text() -> None:
     calls = outgoing()
-    assert all(calls.add(call(number, express=number % 2 == 0)) for number in range(WAITING_MAX))
+    assert all(calls.add(call(number, turn=list(Turn)[number % 3])) for number in range(WAITING_MAX))
     assert not calls.add(call(WAITING_MAX))
     calls = outgoing()
     assert calls.add(call(0, body="x" * WAITING_TEXT_MAX))

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
 
 from ocppress_codecs.interface import CodecName
 from ocppress_gateway.config import cloud_from, edge_from, effective_json, load_cloud, load_edge
+from ocppress_gateway.core.plan import PlanName
 from ocppress_gateway.errors import ConfigError
 
 EDGE: Mapping[str, Any] = {"link": {"url": "ws://localhost:8886/", "edge": "dev"}}
@@ -21,6 +24,14 @@ def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     for name in ("csms.pem", str(tmp_path / "csms.pem")):
         config = cloud_from({"csms": {"url": "wss://localhost/{identity}", "ca_file": name}}, tmp_path / "cloud.toml")
         assert config.csms.ca_file == tmp_path / "csms.pem"
+
+
+def test_a_sim_in_bytes_and_its_zone(tmp_path: Path) -> None:
+    sim = {"budget_mb": 0.3, "time_zone": "Africa/Nairobi", "first_day": 31, "interface": "wwan0.7", "rounding_bytes": 1024}
+    config = edge_from({**EDGE, "sim": sim}, tmp_path / "edge.toml")
+    assert config.sim.budget_bytes == 300_000
+    assert config.sim.zone == ZoneInfo("Africa/Nairobi")
+    assert edge_from(EDGE, tmp_path / "edge.toml").sim.zone is UTC
 
 
 def test_reads_toml(tmp_path: Path) -> None:
@@ -36,7 +47,15 @@ def test_reads_toml(tmp_path: Path) -> None:
     [
         ({"prot": 1}, "", "unknown field `prot`"),
         ({"stations": {"prot": 1}}, "$.stations", "unknown field `prot`"),
-        ({"plan": "auto"}, "$.plan", "Invalid enum value 'auto'"),
+        ({"plan": "fast"}, "$.plan", "Invalid enum value 'fast'"),
+        ({"sim": {"interface": "../wwan0"}}, "$.sim.interface", "matching regex"),
+        ({"sim": {"interface": "sixteen-letters-"}}, "$.sim.interface", "matching regex"),
+        ({"sim": {"budget_mb": 0}}, "$.sim.budget_mb", "> 0"),
+        ({"sim": {"first_day": 32}}, "$.sim.first_day", "<= 31"),
+        ({"sim": {"rounding_bytes": -1}}, "$.sim.rounding_bytes", ">= 0"),
+        ({"sim": {"time_zone": "Europe/Atlantis"}}, "$.sim", "isn't known on this machine"),
+        ({"sim": {"time_zone": "Europe"}}, "$.sim", "isn't known on this machine"),
+        ({"sim": {"time_zone": "/etc/passwd"}}, "$.sim", "isn't known on this machine"),
         ({"state_dir": "state"}, "", "unknown field `state_dir`"),
         ({"stations": {"tls": {"certificate_file": "", "key_file": "x"}}}, "$.stations.tls.certificate_file", "name of a file"),
         ({"stations": {"tls": {"certificate_file": 1, "key_file": "x"}}}, "$.stations.tls.certificate_file", "name of a file"),
@@ -144,7 +163,7 @@ def test_effective_configuration_can_be_read_again(tmp_path: Path) -> None:
 def test_is_frozen(tmp_path: Path) -> None:
     config = edge_from(EDGE, tmp_path / "edge.toml")
     with pytest.raises(AttributeError):
-        msgspec.structs.replace(config).plan = "transparent"  # type: ignore[misc]  # what is tested
+        msgspec.structs.replace(config).plan = PlanName.LIVE  # type: ignore[misc]  # what is tested
 
 
 def _without_nulls(value: Any) -> Any:

@@ -16,7 +16,7 @@ CLOUD = {"csms": {"url": "ws://h/{identity}"}, "edges": [{"name": "a", "stations
 
 
 def test_a_commented_file_says_what_was_given() -> None:
-    assert tomllib.loads(commented_toml(EdgeConfig, EDGE, "edge")) == {**EDGE, "timeouts": {}, "log": {}}
+    assert tomllib.loads(commented_toml(EdgeConfig, EDGE, "edge")) == {**EDGE, "timeouts": {}, "sim": {}, "log": {}}
     assert tomllib.loads(commented_toml(CloudConfig, CLOUD, "cloud")) == {**CLOUD, "link": {}, "timeouts": {}, "log": {}}
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, parse
 from ocppress_gateway.core.empty_answers import EMPTY_ANSWER_ACTIONS
-from ocppress_gateway.core.policy import SENT_BY_CSMS, MessageClass, class_of, is_express, is_transaction
+from ocppress_gateway.core.policy import SENT_BY_CSMS, MessageClass, Turn, class_of, is_transaction, turn_of
 from scripts.empty_answers import TARGET, module_text
 
 ROOT = Path(__file__).parents[2]
@@ -118,32 +118,47 @@ def test_answers_and_sends_are_relayed_and_express() -> None:
     ):
         _, message = parse(text)
         assert class_of(OcppVersion.V21, message) is MessageClass.RELAY
-        assert not is_transaction(OcppVersion.V21, message)
-        assert is_express(OcppVersion.V21, message)
+        assert not is_transaction(message)
+        assert turn_of(OcppVersion.V21, message) is Turn.PROMPT
 
 
 @pytest.mark.parametrize(
-    ("version", "action", "payload", "expected"),
+    ("version", "action", "payload", "turn"),
     [
-        (OcppVersion.V16, "StartTransaction", "{}", True),
-        (OcppVersion.V16, "StopTransaction", "{}", True),
-        (OcppVersion.V16, "MeterValues", '{"connectorId":1,"transactionId":7,"meterValue":[]}', True),
-        (OcppVersion.V16, "MeterValues", '{"connectorId":1,"transactionId":0,"meterValue":[]}', True),
-        (OcppVersion.V16, "MeterValues", '{"connectorId":1,"transactionId":null,"meterValue":[]}', False),
-        (OcppVersion.V16, "MeterValues", '{"connectorId":1,"meterValue":[{"transactionId":1}]}', False),
-        (OcppVersion.V16, "MeterValues", r'{"connectorId":1,"\u0074ransactionId":1}', True),
-        (OcppVersion.V16, "TransactionEvent", "{}", False),
-        (OcppVersion.V16, "StatusNotification", "{}", False),
-        (OcppVersion.V201, "TransactionEvent", "{}", True),
-        (OcppVersion.V201, "MeterValues", '{"transactionId":7}', False),
-        (OcppVersion.V21, "TransactionEvent", "{}", True),
-        (OcppVersion.V21, "StartTransaction", "{}", False),
-        (OcppVersion.V21, "Authorize", "{}", False),
+        (OcppVersion.V16, "StartTransaction", "{}", Turn.ORDERED),
+        (OcppVersion.V16, "StopTransaction", "{}", Turn.ORDERED),
+        (OcppVersion.V16, "MeterValues", '{"connectorId":1,"transactionId":7,"meterValue":[]}', Turn.ORDERED),
+        (OcppVersion.V16, "MeterValues", '{"connectorId":1,"transactionId":0,"meterValue":[]}', Turn.ORDERED),
+        (OcppVersion.V16, "MeterValues", '{"connectorId":1,"transactionId":null,"meterValue":[]}', Turn.EXPRESS),
+        (OcppVersion.V16, "MeterValues", '{"connectorId":1,"meterValue":[{"transactionId":1}]}', Turn.EXPRESS),
+        (OcppVersion.V16, "MeterValues", r'{"connectorId":1,"\u0074ransactionId":1}', Turn.ORDERED),
+        (OcppVersion.V16, "StatusNotification", "{}", Turn.EXPRESS),
+        (OcppVersion.V16, "BootNotification", "{}", Turn.PROMPT),
+        (OcppVersion.V16, "Authorize", "{}", Turn.PROMPT),
+        (OcppVersion.V16, "DataTransfer", "{}", Turn.PROMPT),
+        (OcppVersion.V16, "Heartbeat", "{}", Turn.PROMPT),
+        (OcppVersion.V201, "TransactionEvent", "{}", Turn.ORDERED),
+        (OcppVersion.V201, "MeterValues", '{"evseId":1,"meterValue":[]}', Turn.EXPRESS),
+        (OcppVersion.V201, "NotifyReport", "{}", Turn.EXPRESS),
+        (OcppVersion.V21, "TransactionEvent", "{}", Turn.ORDERED),
+        (OcppVersion.V21, "Authorize", "{}", Turn.PROMPT),
+        # From a CSMS: one order for all of its commands.
+        (OcppVersion.V21, "CostUpdated", "{}", Turn.PROMPT),
+        (OcppVersion.V16, "UpdateFirmware", "{}", Turn.PROMPT),
+        (OcppVersion.V16, "Reset", "{}", Turn.PROMPT),
     ],
 )
-def test_transaction_messages_are_ordered_and_the_rest_express(version: OcppVersion, action: str, payload: str, expected: bool) -> None:
-    assert is_transaction(version, call(action, payload)) is expected
-    assert is_express(version, call(action, payload)) is not expected
+def test_whose_turn_it_is(version: OcppVersion, action: str, payload: str, turn: Turn) -> None:
+    assert is_transaction(call(action, payload)) is (turn is Turn.ORDERED)
+    assert turn_of(version, call(action, payload)) is turn
+
+
+@pytest.mark.parametrize("version", OcppVersion)
+def test_what_is_stored_is_counted_in_the_same_lane_whatever_its_station_speaks_by_then(version: OcppVersion) -> None:
+    for stored_as in OcppVersion:
+        for action in EMPTY_ANSWER_ACTIONS[stored_as] | {"TransactionEvent"}:
+            message = call(action, '{"transactionId":7}')
+            assert (turn_of(version, message) is Turn.ORDERED) is (turn_of(stored_as, message) is Turn.ORDERED)
 
 
 @given(
@@ -155,4 +170,4 @@ def test_transaction_messages_are_ordered_and_the_rest_express(version: OcppVers
 def test_no_text_makes_it_raise(version: OcppVersion, message_type: MessageType, action: str, body: str) -> None:
     message = Message(message_type, action, body)
     assert class_of(version, message) in MessageClass
-    assert is_transaction(version, message) is not is_express(version, message)
+    assert (turn_of(version, message) is Turn.ORDERED) is is_transaction(message)

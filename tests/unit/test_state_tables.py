@@ -12,7 +12,8 @@ from ocppress_gateway.core.cloud_station import TRANSITIONS as CSMS_TRANSITIONS
 from ocppress_gateway.core.cloud_station import CloudStation, CsmsState, CsmsStep
 from ocppress_gateway.core.conversation import Counters
 from ocppress_gateway.core.edge_station import TRANSITIONS as STATION_TRANSITIONS
-from ocppress_gateway.core.edge_station import EdgeStation, StationEvent, StationState
+from ocppress_gateway.core.edge_station import EarlyAnswers, EdgeStation, StationEvent, StationState
+from ocppress_gateway.core.policy import NO_OVERRIDES
 from ocppress_gateway.core.session import TRANSITIONS as SESSION_TRANSITIONS
 from ocppress_gateway.core.session import LinkSession, SessionEvent, SessionState
 
@@ -22,11 +23,13 @@ def session() -> LinkSession:
 
 
 def edge_station() -> EdgeStation:
-    return EdgeStation("CP001", 0, make_id=str, answer_timeout_s=30.0, station_timeout_s=60.0, counters=Counters())
+    early = EarlyAnswers(NO_OVERRIDES, lambda identity, now: None, lambda: 0.0, lambda identity, now: None, 2.0)
+    return EdgeStation("CP001", 0, make_id=str, answer_timeout_s=30.0, station_timeout_s=60.0, counters=Counters(), early=early)
 
 
 def cloud_station() -> CloudStation:
-    return CloudStation("CP001", 0, make_id=str, call_timeout_s=30.0, command_timeout_s=30.0, counters=Counters())
+    times = {"call_timeout_s": 30.0, "command_timeout_s": 30.0, "attempt_interval_s": 60.0}
+    return CloudStation("CP001", 0, make_id=str, attempts_max=3, counters=Counters(), **times)
 
 
 # Written from the drawings in the modules, not from the tables.
@@ -47,6 +50,9 @@ LEGAL = {
         ("asking", "left"): "absent",
         ("admitted", "left"): "absent",
         ("asking again", "left"): "absent",
+        ("admitted", "gone"): "leaving",
+        ("leaving", "came back"): "admitted",
+        ("leaving", "left"): "absent",
     },
     "csms": {
         ("closed", "open"): "opening",

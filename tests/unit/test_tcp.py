@@ -32,6 +32,8 @@ def test_counts_are_those_of_what_was_sent() -> None:
         after = tap.read()
         assert after is not None
         assert (after.sent_bytes, after.received_bytes) == (100, 30)
+        assert (after.sent_data_segments, after.received_data_segments) == (1, 1)
+        assert (after.retransmitted_segments, after.retransmitted_bytes) == (0, 0)
         assert after.sent_segments >= 3
         assert after.received_segments >= 2
         tap.close()
@@ -73,7 +75,7 @@ def test_counts_stay_when_the_socket_is_closed_and_the_far_end_sees_it_then() ->
 
 def test_only_the_edge_probes() -> None:
     with socket.socket() as edge, socket.socket() as cloud:
-        set_edge_options(edge)
+        set_edge_options(edge, KEEPALIVE_IDLE_S)
         set_link_options(cloud)
         for end in (edge, cloud):
             assert end.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == NOT_SENT_BYTES

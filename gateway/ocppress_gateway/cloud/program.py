@@ -9,14 +9,37 @@ import random
 import ssl
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 from ocppress_gateway.cloud.csms import CsmsClient
+from ocppress_gateway.cloud.operating import CloudOperator
 from ocppress_gateway.config import CloudConfig
+from ocppress_gateway.control.place import CLOUD_SOCKET
+from ocppress_gateway.control.protocol import Answer, Request
 from ocppress_gateway.core.cloud import CloudMachine, CloudSettings
-from ocppress_gateway.core.events import CloseCsms, CloseLink, Effect, Level, OpenCsms, SendCsms, SendLink
+from ocppress_gateway.core.events import (
+    Bury,
+    CloseCsms,
+    CloseLink,
+    Effect,
+    Level,
+    LoadPositions,
+    OpenCsms,
+    ReplayEnded,
+    SavePosition,
+    SendCsms,
+    SendLink,
+)
 from ocppress_gateway.core.machine import Machine
+from ocppress_gateway.core.stored import PositionsEvent
+from ocppress_gateway.core.views import CloudView
 from ocppress_gateway.errors import GatewayError
+from ocppress_gateway.positions.sqlite import SqlitePositionsStore
+from ocppress_gateway.positions.store import PositionsStore
+from ocppress_gateway.positions.worker import PositionsWorker
 from ocppress_gateway.program import Program, run_until_signal
+from ocppress_gateway.storage.opening import Opening
 from ocppress_gateway.transports.base import Connection, Listener
 from ocppress_gateway.transports.tls import csms_client_context, link_server_context
 from ocppress_gateway.transports.websocket import WebSocketListener
@@ -35,14 +58,26 @@ class CloudProgram(Program):
         csms_url: str,
         csms_ssl_context: ssl.SSLContext | None = None,
         connect_timeout_s: float = 7.0,
+        positions: PositionsStore | None = None,
+        view: Callable[[float], CloudView] | None = None,
+        control: Path | None = None,
         shutdown_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`listener` is the edges' side; `csms_url` has one `{identity}`, `csms_ssl_context` None means the system's certificates."""
-        super().__init__(machine, logger=logging.getLogger("ocppress.cloud"), shutdown_s=shutdown_s, clock=clock)
+        """`listener` is the edges' side; `positions` is needed if an edge has an outbox.
+
+        `csms_url` has one `{identity}`, `csms_ssl_context` None means the system's certificates. `positions` and the machine's `view` are
+        needed with `control`, the operator's socket.
+        """
+        super().__init__(machine, logger=logging.getLogger("ocppress.cloud"), shutdown_s=shutdown_s, control=control, clock=clock)
         self._listener = listener
         self._numbers = itertools.count(1)
         self._csms_url = csms_url
+        self._opening = Opening()
+        self._positions = None if positions is None else PositionsWorker(positions, self._reported)
+        self._operator: CloudOperator | None = None
+        if self._positions is not None and view is not None:
+            self._operator = CloudOperator(view, self._positions, post=self._driver.post_now, csms=csms_url, say=self._say, clock=clock)
         self._csms = CsmsClient(self._driver, self._spawn, url=csms_url, connect_timeout_s=connect_timeout_s, ssl_context=csms_ssl_context)
 
     def _execute(self, effect: Effect) -> None:
@@ -57,10 +92,35 @@ class CloudProgram(Program):
                 self._csms.close_csms(effect.socket, effect.code, effect.reason)
             case CloseLink():
                 self.links.close(effect.link, effect.reason)
+            case LoadPositions() | SavePosition() | Bury():
+                self._ask_positions(effect)
+            case ReplayEnded():
+                assert self._operator is not None, "replays are an operator's"
+                self._operator.replay_ended(effect)
             case _:
                 raise TypeError(f"the cloud cannot do {type(effect).__name__}")
 
+    def _ask_positions(self, effect: LoadPositions | SavePosition | Bury) -> None:
+        assert self._positions is not None, "edges with an outbox need a cloud with positions"
+        match effect:
+            case LoadPositions():
+                self._positions.load(effect.identity)
+            case SavePosition():
+                self._positions.save(effect.identity, effect.incarnation, effect.lane, effect.position)
+            case Bury():
+                self._positions.bury(replace(effect.letter, at_s=time.time()))
+
+    def _reported(self, event: PositionsEvent) -> None:
+        self._opening.heard()
+        self._driver.post_now(event)
+
+    async def _answer(self, request: Request) -> Answer:
+        assert self._operator is not None, "whoever listens can answer"
+        return await self._operator.answer(request)
+
     async def _open(self) -> None:
+        if self._positions is not None:
+            await self._opening.wait(self._positions)
         self._csms.start()
         try:
             await self._listener.serve(self._accepted)
@@ -71,6 +131,10 @@ class CloudProgram(Program):
     async def _accepted(self, connection: Connection) -> None:
         await self.links.carry(next(self._numbers), connection)
 
+    def _begin(self) -> None:
+        if self._positions is not None:
+            self._spawn(self._positions.ended(), "positions")
+
     async def _stop_listening(self) -> None:
         """Edges that connect now are turned away by the machine, with a reason."""
 
@@ -80,6 +144,8 @@ class CloudProgram(Program):
     async def _close(self) -> None:
         await self._listener.close()
         await self._csms.close()
+        if self._positions is not None:
+            await self._positions.close()
 
 
 def cloud_settings(config: CloudConfig) -> CloudSettings:
@@ -93,6 +159,8 @@ def cloud_settings(config: CloudConfig) -> CloudSettings:
         retry_wait_min_s=config.csms.retry_wait_min_s,
         retry_random_s=config.csms.retry_random_s,
         retry_repeat_times=config.csms.retry_repeat_times,
+        attempts_max=config.csms.message_attempts,
+        attempt_interval_s=config.csms.message_attempt_interval_s,
     )
 
 
@@ -100,8 +168,9 @@ def run(config: CloudConfig) -> int:
     """Run the cloud until SIGTERM; returns the exit code. Raises `ConfigError` for TLS files that can't be used, `GatewayError` for a port
     that is taken."""
     tls = config.link.tls
+    machine = CloudMachine(cloud_settings(config), random=random.SystemRandom().random, random_bytes=os.urandom)
     program = CloudProgram(
-        CloudMachine(cloud_settings(config), random=random.SystemRandom().random, random_bytes=os.urandom),
+        machine,
         WebSocketListener(
             host=config.link.host,
             port=config.link.port,
@@ -112,6 +181,9 @@ def run(config: CloudConfig) -> int:
         csms_url=config.csms.url,
         csms_ssl_context=None if config.csms.ca_file is None else csms_client_context(ca_file=config.csms.ca_file),
         connect_timeout_s=config.csms.connect_timeout_s,
+        positions=SqlitePositionsStore(config.state_folder),
+        view=machine.view,
+        control=config.state_folder / CLOUD_SOCKET,
         shutdown_s=config.timeouts.shutdown_s,
     )
     return run_until_signal(program)

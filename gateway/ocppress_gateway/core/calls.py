@@ -5,16 +5,19 @@ A socket's two directions are apart: the same message id may be in use in both a
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from ocppress_codecs.rpc import Message, MessageType
 from ocppress_gateway.core.lanes import Relay
 from ocppress_gateway.core.limits import WAITING_TEXT_MAX
+from ocppress_gateway.core.policy import Turn
+from ocppress_gateway.core.stored import DeadLetter, Lane
 
-__all__ = ["ANSWERED_KEPT", "IncomingCalls", "OutgoingCall", "OutgoingCalls"]
+__all__ = ["ANSWERED_KEPT", "IncomingCalls", "OutgoingCall", "OutgoingCalls", "StoredCall"]
 
 ANSWERED_KEPT: Final = 16
 """Answered CALLs whose ids are still known, for a CALLRESULTERROR that complains of the answer."""
@@ -115,41 +118,80 @@ class OutgoingCall:
     number: int | None
     message: Message
     expires_at: float
-    express: bool
+    turn: Turn
     fingerprint: bytes | None = None
+    stored: StoredCall | None = None
+    letter: DeadLetter | None = None
+    """Where it was given up before, and the operator tries again: it keeps its id."""
+
+
+@dataclass(slots=True, eq=False)
+class StoredCall:
+    """What a CALL from the edge's outbox is known by, and how often it was put to the CSMS. `wait_until`: not before then again."""
+
+    incarnation: bytes
+    lane: Lane
+    position: int
+    attempts: int = 0
+    wait_until: float = 0.0
+
+    @property
+    def message_id(self) -> str:
+        """The same whoever sends it and whenever: 16 hexadecimal digits, a letter and a number, unique for the station's identity."""
+        return f"{self.incarnation.hex()}{self.lane.name[0].lower()}{self.position}"
 
 
 class OutgoingCalls:
-    """What is to be put to a peer: at most one CALL outstanding (OCPP 2.x Part 4 4.1.1), express before ordered."""
+    """What is to be put to a peer: at most one CALL outstanding (OCPP 2.x Part 4 4.1.1), in the order of `Turn`."""
 
     def __init__(self, make_id: Callable[[], str], answer_timeout_s: float) -> None:
         self._make_id = make_id
         self._answer_timeout_s = answer_timeout_s
-        self._express: deque[OutgoingCall] = deque()
-        self._ordered: deque[OutgoingCall] = deque()
+        self._queues: dict[Turn, deque[OutgoingCall]] = {turn: deque() for turn in Turn}
         self._current: tuple[str, OutgoingCall, float] | None = None
         self._late: OrderedDict[str, OutgoingCall] = OrderedDict()
         self._answered: OrderedDict[int, str] = OrderedDict()
+        self.held = False
+        """No stored CALL may be put now: that the last one was answered is being made durable."""
+
+    def __len__(self) -> int:
+        """What waits for its turn."""
+        return sum(map(len, self._queues.values()))
+
+    def _waiting(self) -> Iterator[OutgoingCall]:
+        return (call for queue in self._queues.values() for call in queue)
 
     def add(self, call: OutgoingCall) -> bool:
-        """Put a CALL at the end of its lane; False if too many wait."""
-        waiting = [*self._express, *self._ordered]
-        if len(waiting) >= WAITING_MAX or sum(len(other.message.body) for other in waiting) >= WAITING_TEXT_MAX:
-            return False
-        (self._express if call.express else self._ordered).append(call)
+        """Put a CALL at the end of its queue; False if too many wait. Stored ones aren't counted, they have a window of their own."""
+        if call.stored is None:
+            lengths = [len(other.message.body) for other in self._waiting() if other.stored is None]
+            if len(lengths) >= WAITING_MAX or sum(lengths) >= WAITING_TEXT_MAX:
+                return False
+        self._queues[call.turn].append(call)
         return True
 
     def next(self, now: float) -> tuple[str, OutgoingCall] | None:
         """What may be sent now, with its new id; None while a CALL is outstanding or nothing waits. Expired ones must have been taken
         out."""
-        lane = self._express or self._ordered
-        if not lane or (self._current is not None and lane[0].message.type is MessageType.CALL):
+        queue = next((queue for queue in self._queues.values() if queue and not self._waits(queue[0], now)), None)
+        if queue is None or (self._current is not None and queue[0].message.type is MessageType.CALL):
             return None
-        call = lane.popleft()
-        message_id = self._make_id()
+        call = queue.popleft()
+        if call.letter is not None:
+            message_id = call.letter.message_id
+            self._late.pop(message_id, None)
+        elif call.stored is None:
+            message_id = self._make_id()
+        else:
+            call.stored.attempts += 1
+            message_id = call.stored.message_id
+            self._late.pop(message_id, None)
         if call.message.type is MessageType.CALL:
             self._current = (message_id, call, now + self._answer_timeout_s)
         return message_id, call
+
+    def _waits(self, call: OutgoingCall, now: float) -> bool:
+        return call.stored is not None and (self.held or call.stored.wait_until > now)
 
     def answer(self, message_id: str) -> OutgoingCall | None:
         """The CALL that the peer's answer belongs to, late ones included; None if no such CALL is open on this socket."""
@@ -169,15 +211,43 @@ class OutgoingCalls:
         """The id under which a CALL answered lately was put, for the one complaint of its answer."""
         return None if number is None else self._answered.pop(number, None)
 
+    def put_back(self, call: OutgoingCall) -> None:
+        """A stored CALL that has to be put again is the first of its queue."""
+        self._queues[call.turn].appendleft(call)
+
+    def settle(self, call: OutgoingCall) -> None:
+        """A stored CALL needs no answer any more: it may have waited to be put again, or for a late answer."""
+        if call in self._queues[call.turn]:
+            self._queues[call.turn].remove(call)
+        if call.stored is not None:
+            self._late.pop(call.stored.message_id, None)
+
+    def holds(self, call: OutgoingCall) -> bool:
+        """Whether a CALL waits for its turn or for its answer."""
+        return call in self._queues[call.turn] or (self._current is not None and self._current[1] is call)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a CALL is outstanding."""
+        return self._current is not None
+
+    @property
+    def stored_undelivered(self) -> int:
+        """Stored CALLs that wait here or are outstanding."""
+        current = [] if self._current is None else [self._current[1]]
+        return sum(call.stored is not None for queue in (current, *self._queues.values()) for call in queue)
+
+    @property
+    def has_stored_transactions(self) -> bool:
+        """Whether a stored transaction message waits here or is outstanding."""
+        current = [] if self._current is None else [self._current[1]]
+        return any(call.stored is not None and call.turn is Turn.ORDERED for call in (*current, *self._queues[Turn.ORDERED]))
+
     def take_expired(self, now: float) -> list[OutgoingCall]:
         """Take out what waits and is over time."""
-        expired: list[OutgoingCall] = []
-        for lane in (self._express, self._ordered):
-            if any(call.expires_at <= now for call in lane):
-                expired += [call for call in lane if call.expires_at <= now]
-                kept = [call for call in lane if call.expires_at > now]
-                lane.clear()
-                lane.extend(kept)
+        expired = [call for call in self._waiting() if call.expires_at <= now]
+        for call in expired:
+            self._queues[call.turn].remove(call)
         return expired
 
     def take_unanswered(self, now: float) -> OutgoingCall | None:
@@ -191,10 +261,17 @@ class OutgoingCalls:
 
     def next_deadline(self) -> float | None:
         """When something here expires."""
-        times = [call.expires_at for lane in (self._express, self._ordered) for call in lane]
+        times = [call.expires_at for call in self._waiting() if call.stored is None]
         if self._current is not None:
             times.append(self._current[2])
         return min(times, default=None)
+
+    def next_turn(self) -> float | None:
+        """When a stored CALL that waits to be put again may go."""
+        if self.held or self._current is not None:
+            return None
+        heads = [queue[0].stored for queue in self._queues.values() if queue]
+        return min((stored.wait_until for stored in heads if stored is not None and stored.wait_until < math.inf), default=None)
 
     def socket_lost(self) -> OutgoingCall | None:
         """The socket is gone: the outstanding CALL, whose answer can't come any more. What waits, waits on."""
@@ -207,8 +284,7 @@ class OutgoingCalls:
     def context_lost(self) -> None:
         """The far end no longer knows its CALLs: what waits is dropped, and nobody hears the answer to the outstanding one, which the peer
         is still busy with."""
-        self._express.clear()
-        self._ordered.clear()
+        self._drop_waiting()
         self._late.clear()
         self._answered.clear()
         if self._current is not None:
@@ -217,8 +293,11 @@ class OutgoingCalls:
     def clear(self) -> None:
         """Forget everything."""
         self.socket_lost()
-        self._express.clear()
-        self._ordered.clear()
+        self._drop_waiting()
+
+    def _drop_waiting(self) -> None:
+        for queue in self._queues.values():
+            queue.clear()
 
 
 def _put_bounded(entries: OrderedDict[Key, Value], key: Key, value: Value, maximum: int) -> None:

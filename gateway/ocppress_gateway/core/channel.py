@@ -23,7 +23,7 @@ from ocppress_gateway.core.lanes import Outgoing, Relay
 from ocppress_gateway.core.limits import ACK_BYTES, ACK_FRAMES, ACK_RIDE_FRAMES, PIECE_BYTES, TEXT_PER_FRAME_BYTE, UNACKED_BYTES_MAX
 from ocppress_gateway.core.parts import Ack, FramePart, Piece
 
-__all__ = ["Channel", "ReceivedBatch"]
+__all__ = ["Channel", "ReceivedBatch", "actions_of"]
 
 RELAYS_KEPT: Final = 256
 """CALLs whose answers may still come, the oldest given up first; many times what a station or CSMS has open."""
@@ -117,6 +117,11 @@ class Channel:
         self._to_send.popleft()
         expiry = None if kept.expires_at is None else clock.stamp(kept.expires_at, now)
         return FramePart(slot, kept.number, data, expiry)
+
+    @property
+    def part_actions(self) -> dict[str, int]:
+        """Characters of text by action of the frame whose part `next_part` would give next; "" for answers."""
+        return actions_of(self._to_send[0].batch)
 
     def acknowledged(self, number_modulo: int) -> None:
         """The peer has all frames up to this number modulo 2^16. Raises `ValueError` for one that was never sent."""
@@ -220,6 +225,14 @@ class Channel:
     def _forget_halves(self) -> None:
         self._cut.clear()
         self._pieces.clear()
+
+
+def actions_of(messages: list[Message]) -> dict[str, int]:
+    """Characters of text by action; "" for answers."""
+    found: dict[str, int] = {}
+    for message in messages:
+        found[message.action] = found.get(message.action, 0) + len(message.body)
+    return found
 
 
 def _weight(data: bytes, batch: list[Message]) -> int:

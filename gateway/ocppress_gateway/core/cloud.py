@@ -17,10 +17,12 @@ from ocppress_codecs.errors import DecodeError, LimitExceeded
 from ocppress_codecs.interface import CodecName, Side
 from ocppress_codecs.registry import offers, open_endpoint
 from ocppress_codecs.rpc import OcppVersion
+from ocppress_gateway.core.alarms import Alarms
 from ocppress_gateway.core.channel import Channel
 from ocppress_gateway.core.clock import LinkClock
 from ocppress_gateway.core.cloud_station import CloudStation, CsmsState, CsmsStep
 from ocppress_gateway.core.conversation import Conversation, Counters
+from ocppress_gateway.core.delivery import Delivery
 from ocppress_gateway.core.events import (
     CloseCsms,
     CloseLink,
@@ -35,8 +37,11 @@ from ocppress_gateway.core.events import (
     LinkMessage,
     LinkOpened,
     LinkSent,
+    LoadPositions,
     Note,
     OpenCsms,
+    Replay,
+    ReplayEnded,
     SendLink,
     Stop,
     Tick,
@@ -46,6 +51,7 @@ from ocppress_gateway.core.parts import (
     PROTOCOL_VERSION,
     Ack,
     Attach,
+    DayReport,
     Detach,
     Eject,
     EjectCode,
@@ -59,12 +65,24 @@ from ocppress_gateway.core.parts import (
     RenewedClock,
     StationWelcome,
     TakeClock,
+    TellDelivered,
     Verdict,
     Welcome,
     for_people,
     read_parts,
 )
+from ocppress_gateway.core.report import Report, read_report, report_fields
 from ocppress_gateway.core.session import LinkSession, SessionEvent, SessionState
+from ocppress_gateway.core.stored import (
+    Buried,
+    NotBuried,
+    PositionNotSaved,
+    PositionSaved,
+    PositionsLoaded,
+    PositionsOpened,
+    PositionsTrouble,
+)
+from ocppress_gateway.core.views import CloudEdgeView, CloudView
 
 __all__ = ["ANY_STATION", "CloudMachine", "CloudSettings"]
 
@@ -96,6 +114,10 @@ class CloudSettings:
     retry_wait_min_s: float
     retry_random_s: float
     retry_repeat_times: int
+    attempts_max: int = 3
+    """MessageAttempts, TransactionMessageAttempts: how often a stored transaction message is put to a CSMS that refuses it (E13.FR.01)."""
+    attempt_interval_s: float = 60.0
+    """MessageAttemptInterval, TransactionMessageRetryInterval: the wait before it is put again, times the attempts before (E13.FR.02)."""
 
 
 @dataclass(slots=True, eq=False)
@@ -106,7 +128,12 @@ class _Edge:
     stations: OrderedDict[str, CloudStation] = field(default_factory=OrderedDict)
     slots: dict[int, CloudStation] = field(default_factory=dict)
     codec: CodecName = CodecName.VERBATIM
+    incarnation: bytes = b""
+    """Of its outbox; empty where it has none."""
     link: int | None = None
+    up_at: float = 0.0
+    report: Report | None = None
+    """What it has told of itself last."""
     lost_at: float | None = None
 
 
@@ -133,10 +160,18 @@ class CloudMachine:
         self._links: dict[int, _Link] = {}
         self._edges: dict[str, _Edge] = {}
         self._by_socket: dict[int, tuple[_Edge, CloudStation]] = {}
+        self._replaying: list[CloudStation] = []
+        """Stations that may have dead letters under way."""
+        self._by_identity: dict[str, dict[CloudStation, _Edge]] = {}
+        self._alarms: Alarms[_Edge | _Link] = Alarms()
+        self._touched_edges: list[_Edge] = []
+        self._touched_links: list[_Link] = []
         self._sockets = 0
         self._ids = 0
         self._id_prefix = ""
         self._stopping = False
+        self._undrained: set[int] = set()
+        """Links that a stopping cloud still has something to send on."""
         self._shut_by = 0.0
         self._shut_down = False
 
@@ -145,9 +180,26 @@ class CloudMachine:
     def step(self, event: Event, now: float) -> list[Effect]:
         """Take one event; run the effects in order."""
         out: list[Effect] = []
+        for due in self._alarms.take_due(now):
+            self._touch(due)
+        self._take(event, now, out)
+        self._settle(now, out)
+        if self._stopping and not self._shut_down and (now >= self._shut_by or not self._undrained):
+            self._shut_all(now, out)
+            self._settle(now, out)
+        return out
+
+    def next_deadline(self) -> float | None:
+        """When to deliver the next `Tick`."""
+        at = self._alarms.next()
+        if self._stopping and not self._shut_down:
+            return self._shut_by if at is None else min(at, self._shut_by)
+        return at
+
+    def _take(self, event: Event, now: float, out: list[Effect]) -> None:
         match event:
             case CsmsText():
-                known = self._by_socket.get(event.socket)
+                known = self._of_socket(event.socket)
                 if known is not None and known[1].socket_open:
                     known[1].take_text(event.text, now, out)
             case LinkMessage():
@@ -157,6 +209,7 @@ class CloudMachine:
             case LinkSent():
                 if event.link in self._links:
                     self._links[event.link].session.kernel_has_it()
+                    self._touch(self._links[event.link])
             case CsmsOpened():
                 self._csms_opened(event, now, out)
             case CsmsRefused():
@@ -167,62 +220,131 @@ class CloudMachine:
                 self._opened(event, now, out)
             case LinkClosed():
                 self._closed(event, now, out)
+            case PositionsLoaded():
+                self._positions_loaded(event, out)
+            case PositionSaved():
+                for station in self._of_identity(event.identity):
+                    station.saved(event, now, out)
+            case PositionNotSaved():
+                out.append(self._note(Level.ERROR, "a position can't be saved yet", station=event.identity, reason=event.reason))
+            case Buried():
+                for station in self._of_identity(event.identity):
+                    station.buried(event.message_id, now, out)
+            case NotBuried():
+                for station in self._of_identity(event.identity):
+                    station.not_buried(event.message_id, event.reason, now, out)
+            case PositionsOpened():
+                if event.fault is not None:
+                    out.append(self._note(Level.ERROR, "what the CSMS has answered is forgotten, some is sent again", reason=event.fault))
+            case PositionsTrouble():
+                self._trouble(event, out)
+            case Replay():
+                self._replay(event, now, out)
             case Stop():
                 self._stop(now, out)
             case Tick():
                 pass
             case _:
                 raise TypeError(f"the cloud has no {type(event).__name__}")
-        self._expire(now, out)
-        for link in self._links.values():
-            self._flush(link, now, out)
-        return out
+        self._replaying = [station for station in self._replaying if station.end_replays(out)]
 
-    def next_deadline(self) -> float | None:
-        """When to deliver the next `Tick`."""
+    # --- what an event may have changed: only that is looked at after it, for there may be thousands of edges
+
+    def _touch(self, touched: _Edge | _Link) -> None:
+        if isinstance(touched, _Edge):
+            self._touched_edges.append(touched)
+        else:
+            self._touched_links.append(touched)
+
+    def _of_socket(self, socket: int) -> tuple[_Edge, CloudStation] | None:
+        """Whose CSMS socket this is."""
+        known = self._by_socket.get(socket)
+        if known is not None:
+            self._touch(known[0])
+        return known
+
+    def _of_identity(self, identity: str) -> list[CloudStation]:
+        """The stations of this name: one, unless edges quarrel over it."""
+        for edge in self._by_identity.get(identity, {}).values():
+            self._touch(edge)
+        return list(self._by_identity.get(identity, {}))
+
+    def _settle(self, now: float, out: list[Effect]) -> None:
+        """Expire and send what is due on what was touched, and set its alarms."""
+        for edge in dict.fromkeys(self._touched_edges):
+            self._expire(edge, now, out)
+            self._alarms.set(edge, self._edge_deadline(edge))
+            if edge.link is not None:
+                self._touch(self._links[edge.link])
+        for link in dict.fromkeys(self._touched_links):
+            if link.session.state is SessionState.GREETING and not link.session.closing and now >= link.greet_by:
+                self._refuse_link(link, "no hello", out)
+            self._flush(link, now, out)
+            self._alarms.set(link, _link_deadline(link))
+        self._touched_edges.clear()
+        self._touched_links.clear()
+
+    def _edge_deadline(self, edge: _Edge) -> float | None:
         times: list[float] = []
-        if self._stopping and not self._shut_down:
-            times.append(self._shut_by)
-        for link in self._links.values():
-            if link.session.state is SessionState.GREETING and not link.session.closing:
-                times.append(link.greet_by)
-            send_at = link.session.next_deadline()
-            if send_at is not None:
-                times.append(send_at)
-        for edge in self._edges.values():
-            if edge.lost_at is not None and any(station.attachment for station in edge.stations.values()):
-                times.append(edge.lost_at + self.settings.link_grace_s)
-            for station in edge.stations.values():
-                if station.lost_at is not None:
-                    times.append(station.lost_at + self.settings.link_grace_s)
-                if station.state is CsmsState.WAITING:
-                    times.append(station.retry_at)
-                deadline = station.next_deadline()
-                if deadline is not None:
-                    times.append(deadline)
+        if edge.lost_at is not None and any(station.attachment for station in edge.slots.values()):
+            times.append(edge.lost_at + self.settings.link_grace_s)
+        for station in edge.slots.values():
+            if station.lost_at is not None:
+                times.append(station.lost_at + self.settings.link_grace_s)
+            if station.state is CsmsState.WAITING and not self._stopping:
+                times.append(station.retry_at)
+            beat_at = station.heartbeats.due_at
+            if edge.link is not None and station.socket_open and station.delivery is not None and beat_at is not None:
+                times.append(beat_at)
+            deadline = station.next_deadline()
+            if deadline is not None:
+                times.append(deadline)
         return min(times, default=None)
+
+    def view(self, now: float) -> CloudView:
+        """For status."""
+        return CloudView(
+            edges=tuple(
+                CloudEdgeView(
+                    name=edge.name,
+                    up_s=None if edge.link is None else now - edge.up_at,
+                    down_s=None if edge.lost_at is None else now - edge.lost_at,
+                    codec=edge.codec.value,
+                    report=edge.report,
+                    stations=sum(station.state is not CsmsState.CLOSED for station in edge.stations.values()),
+                )
+                for edge in self._edges.values()
+            ),
+            never_seen=tuple(name for name in self.settings.edges if name not in self._edges),
+            stations=tuple(station.view(edge.name, now) for edge in self._edges.values() for station in edge.stations.values()),
+            counters=self.counters.view(),
+        )
 
     # --- links
 
     def _opened(self, event: LinkOpened, now: float, out: list[Effect]) -> None:
         session = LinkSession(event.link, self.settings.linger_s, takes_clock=False)
         session.moved(SessionEvent.OPENED)
-        self._links[event.link] = _Link(session, event.peer, now + GREETING_TIMEOUT_S)
+        link = self._links[event.link] = _Link(session, event.peer, now + GREETING_TIMEOUT_S)
+        self._touch(link)
         if self._stopping:
-            self._refuse_link(self._links[event.link], "the cloud is stopping", out)
+            self._refuse_link(link, "the cloud is stopping", out)
 
     def _closed(self, event: LinkClosed, now: float, out: list[Effect]) -> None:
         link = self._links.pop(event.link, None)
         if link is None:
             return
         link.session.moved(SessionEvent.LOST)
+        self._alarms.set(link, None)
+        self._undrained.discard(event.link)
         edge = link.edge
         level, words = (Level.INFO, "link closed") if link.session.goodbye_said else (Level.WARNING, "link lost")
         out.append(self._note(level, words, edge=edge.name if edge else "", reason=event.reason))
         if edge is not None and edge.link == event.link:
             edge.link = None
             edge.lost_at = now
-            for station in edge.stations.values():
+            self._touch(edge)
+            for station in edge.slots.values():
                 # The edge has refused these with 503 by now.
                 if station.state is CsmsState.OPENING:
                     self._shut(station, 1001, "the link is down", out)
@@ -241,6 +363,7 @@ class CloudMachine:
 
     def _link_message(self, link: _Link, data: bytes, now: float, out: list[Effect]) -> None:
         link.session.heard()
+        self._touch(link)
         try:
             for part in read_parts(data):
                 if link.session.closing:
@@ -259,6 +382,7 @@ class CloudMachine:
                 raise PartError(f"{type(part).__name__} before the hello")
             self._hello(link, part, now, out)
             return
+        self._touch(link.edge)
         match part:
             case FramePart() | Piece() | Ack():
                 self._frame_part(link, link.edge, part, now, out)
@@ -268,12 +392,28 @@ class CloudMachine:
                 station = link.edge.slots.get(part.slot)
                 if station is not None and station.attachment == part.attachment and station.state is not CsmsState.CLOSED:
                     self._shut(station, 1000, "the station has gone", out)
+            case TellDelivered():
+                station = link.edge.slots.get(part.slot)
+                if station is not None and station.delivery is not None:
+                    station.delivery.await_all()
+            case DayReport():
+                self._reported(link.edge, part, out)
             case TakeClock():
                 link.session.clock_taken(now)
             case RenewedClock():
                 link.session.clock_renewed(now)
             case _:
                 raise PartError(f"{type(part).__name__} from an edge")
+
+    def _reported(self, edge: _Edge, part: DayReport, out: list[Effect]) -> None:
+        try:
+            report = read_report(part.report)
+        except ValueError as error:
+            out.append(self._note(Level.WARNING, "an edge's report makes no sense", edge=edge.name, reason=str(error)))
+            return
+        if edge.report is None or edge.report.day != report.day:
+            out.append(self._note(Level.INFO, "an edge reports", edge=edge.name, **report_fields(report)))
+        edge.report = report
 
     def _frame_part(self, link: _Link, edge: _Edge, part: FramePart | Piece | Ack, now: float, out: list[Effect]) -> None:
         station = edge.slots.get(part.slot)
@@ -296,15 +436,13 @@ class CloudMachine:
 
     def _flush(self, link: _Link, now: float, out: list[Effect]) -> None:
         if link.edge is None or link.session.closing:
+            self._undrained.discard(link.session.link)
             return
         conversations: list[Conversation] = list(link.edge.slots.values())
         link.session.wake(conversations, now)
-        message, dropped = link.session.next_message(conversations, now)
-        for conversation, outgoing in dropped:
-            self.counters.calls_over_time += 1
-            out.append(
-                self._note(Level.INFO, "CALL not sent, its time is over", station=conversation.identity, action=outgoing.message.action)
-            )
+        message = link.session.next_message(conversations, now)
+        if link.session.link in self._undrained and link.session.drained(conversations):
+            self._undrained.remove(link.session.link)
         if message:
             out.append(SendLink(link.session.link, message))
         elif self._shut_down and link.session.idle:
@@ -332,11 +470,14 @@ class CloudMachine:
         edge = self._edges.setdefault(name, _Edge(name))
         if edge.link is not None:
             self._close_link(self._links[edge.link], "the same edge has connected again", out)
+        self._touch(edge)
         link.edge = edge
         edge.link = link.session.link
+        edge.up_at = now
         edge.lost_at = None
         edge.slots = {}
         edge.codec = CodecName(codec)
+        edge.incarnation = hello.incarnation
         welcomes = [self._known(edge, known, out) for known in hello.stations]
         for station in list(edge.stations.values()):
             if station.identity not in identities:
@@ -362,12 +503,15 @@ class CloudMachine:
         station = edge.stations.get(known.identity)
         if station is None:
             return StationWelcome(0, False, False, 0)
+        other_outbox = station.delivery is not None and station.delivery.incarnation != edge.incarnation
         station.slot = known.slot
         edge.slots[known.slot] = station
+        if station.delivery is not None:
+            station.delivery.forget_told()
         if station.state is CsmsState.OPENING or (station.state is not CsmsState.CLOSED and station.attachment != known.attachment):
             self._shut(station, 1000, "the station has gone", out)
         channel = station.channel
-        if channel is None or channel.epoch != known.epoch or not channel.can_resume(known.sent, known.received):
+        if channel is None or channel.epoch != known.epoch or other_outbox or not channel.can_resume(known.sent, known.received):
             if station.state is not CsmsState.CLOSED:
                 self._shut(station, 1001, "what the station sent is not known any more", out)
             station.context_lost()
@@ -406,9 +550,14 @@ class CloudMachine:
                 self._shut(old, 1000, "the station has gone", out)
         edge.slots = {slot: other for slot, other in edge.slots.items() if other is not station}
         edge.slots[attach.slot] = station
-        socket = self._new_socket(edge, station)
-        station.attached(attach.slot, attach.attachment, offered, attach.authorization, attach.epoch, socket)
-        out.append(OpenCsms(socket, station.identity, offered, attach.authorization))
+        station.attached(attach.slot, attach.attachment, offered, attach.authorization, attach.epoch, attach.sent)
+        station.heartbeats.interval_s = attach.heartbeat_s
+        if station.delivery is not None and station.delivery.incarnation != edge.incarnation:
+            station.delivery = None
+        if edge.incarnation and station.delivery is None:
+            out.append(LoadPositions(station.identity))
+        else:
+            self._open_csms(edge, station, out)
 
     def _station(self, edge: _Edge, identity: str, slot: int) -> CloudStation:
         station = edge.stations.get(identity)
@@ -416,6 +565,9 @@ class CloudMachine:
             while len(edge.stations) >= IDENTITIES_MAX:
                 oldest = next(old for old in edge.stations.values() if old.state is CsmsState.CLOSED)
                 del edge.stations[oldest.identity]
+                del self._by_identity[oldest.identity][oldest]
+                if not self._by_identity[oldest.identity]:
+                    del self._by_identity[oldest.identity]
                 edge.slots = {at: other for at, other in edge.slots.items() if other is not oldest}
             station = CloudStation(
                 identity,
@@ -423,16 +575,20 @@ class CloudMachine:
                 make_id=self._make_id,
                 call_timeout_s=self.settings.call_timeout_s,
                 command_timeout_s=self.settings.command_timeout_s,
+                attempts_max=self.settings.attempts_max,
+                attempt_interval_s=self.settings.attempt_interval_s,
                 counters=self.counters,
             )
             edge.stations[identity] = station
+            self._by_identity.setdefault(identity, {})[station] = edge
         edge.stations.move_to_end(identity)
         return station
 
-    def _new_socket(self, edge: _Edge, station: CloudStation) -> int:
+    def _open_csms(self, edge: _Edge, station: CloudStation, out: list[Effect]) -> None:
         self._sockets += 1
         self._by_socket[self._sockets] = (edge, station)
-        return self._sockets
+        station.socket = self._sockets
+        out.append(OpenCsms(station.socket, station.identity, station.offered, station.authorization))
 
     def _make_id(self) -> str:
         if not self._id_prefix:
@@ -453,16 +609,41 @@ class CloudMachine:
             self._links[edge.link].session.control(Eject(station.slot, station.attachment, code, for_people(reason)), now)
         self._shut(station, 1001, reason, out)
 
+    # --- how far the CSMS has come with an edge's outbox
+
+    def _positions_loaded(self, event: PositionsLoaded, out: list[Effect]) -> None:
+        for station in self._of_identity(event.identity):
+            edge = self._by_identity[event.identity][station]
+            if station.state is CsmsState.OPENING and station.delivery is None and edge.incarnation:
+                station.delivery = Delivery(edge.incarnation, event.positions.get(edge.incarnation, (0, 0)))
+                self._open_csms(edge, station, out)
+
+    def _trouble(self, event: PositionsTrouble, out: list[Effect]) -> None:
+        if event.reason is None:
+            out.append(self._note(Level.INFO, "the store of positions works again"))
+        else:
+            out.append(self._note(Level.ERROR, "the store of positions is in trouble, stored messages wait", reason=event.reason))
+
+    def _replay(self, event: Replay, now: float, out: list[Effect]) -> None:
+        stations = [edge.stations[event.letter.identity] for edge in self._edges.values() if event.letter.identity in edge.stations]
+        station = next((station for station in stations if station.socket_open), None)
+        if station is None:
+            out.append(ReplayEnded(event.letter.key, "the station's CSMS socket isn't open"))
+        else:
+            station.replay(event.letter, now, out)
+            self._replaying.append(station)
+
     # --- CSMS sockets
 
     def _verdict(self, edge: _Edge, station: CloudStation, status: int, version: str, reason: str, now: float) -> None:
         if edge.link is not None:
             epoch = station.channel.epoch if station.channel is not None else 0
-            verdict = Verdict(station.slot, station.attachment, status, version, epoch, for_people(reason))
+            received = station.delivery.positions if station.delivery is not None else (0, 0)
+            verdict = Verdict(station.slot, station.attachment, status, version, epoch, for_people(reason), received)
             self._links[edge.link].session.control(verdict, now)
 
     def _csms_opened(self, event: CsmsOpened, now: float, out: list[Effect]) -> None:
-        known = self._by_socket.get(event.socket)
+        known = self._of_socket(event.socket)
         if known is None:
             return
         edge, station = known
@@ -479,8 +660,7 @@ class CloudMachine:
                 self._eject(edge, station, 1002, "no common sub-protocol", now, out)
             return
         if first:
-            channel = station.channel
-            if channel is None or channel.epoch != station.edge_epoch or channel.version is not version:
+            if not station.continues or (station.channel is not None and station.channel.version is not version):
                 station.context_lost()
                 station.channel = Channel(version, self._new_epoch(), open_endpoint(edge.codec, version, Side.CLOUD))
             self._verdict(edge, station, 101, version.value, "", now)
@@ -493,9 +673,10 @@ class CloudMachine:
         station.put_calls(now, out)
 
     def _csms_refused(self, event: CsmsRefused, now: float, out: list[Effect]) -> None:
-        known = self._by_socket.pop(event.socket, None)
+        known = self._of_socket(event.socket)
         if known is None:
             return
+        del self._by_socket[event.socket]
         edge, station = known
         out.append(self._note(Level.WARNING, "the CSMS refused", station=station.identity, status=event.status, reason=event.reason))
         if station.state is CsmsState.OPENING:
@@ -508,8 +689,9 @@ class CloudMachine:
             self._wait(station, now)
 
     def _csms_closed(self, event: CsmsClosed, now: float, out: list[Effect]) -> None:
-        known = self._by_socket.pop(event.socket, None)
+        known = self._of_socket(event.socket)
         if known is not None:
+            del self._by_socket[event.socket]
             _, station = known
             self._wait(station, now)
             out.append(
@@ -530,33 +712,28 @@ class CloudMachine:
 
     # --- time
 
-    def _expire(self, now: float, out: list[Effect]) -> None:
-        if self._stopping and not self._shut_down and (now >= self._shut_by or self._drained()):
-            self._shut_all(now, out)
-        for link in list(self._links.values()):
-            if link.session.state is SessionState.GREETING and not link.session.closing and now >= link.greet_by:
-                self._refuse_link(link, "no hello", out)
-        for edge in self._edges.values():
-            link_over = edge.lost_at is not None and now >= edge.lost_at + self.settings.link_grace_s
-            for station in list(edge.stations.values()):
-                if station.state is CsmsState.CLOSED:
-                    continue
-                if link_over:
-                    self._shut(station, 1001, "the link to the station is down", out)
-                    continue
-                if station.lost_at is not None and now >= station.lost_at + self.settings.link_grace_s:
-                    self._eject(edge, station, 1001, "the CSMS cannot be reached", now, out)
-                    continue
-                if station.state is CsmsState.WAITING and now >= station.retry_at and not self._stopping:
-                    station.moved(CsmsStep.OPEN)
-                    station.socket = self._new_socket(edge, station)
-                    out.append(OpenCsms(station.socket, station.identity, station.offered, station.authorization))
-                if station.socket_open and station.silent_csms(now, self.settings.call_timeout_s, out):
-                    self._by_socket.pop(station.socket, None)
-                    out.append(CloseCsms(station.socket, 1001, "no answer"))
-                    out.append(self._note(Level.WARNING, "silent CSMS, its socket closed", station=station.identity))
-                    self._wait(station, now)
-                station.expire(now, out)
+    def _expire(self, edge: _Edge, now: float, out: list[Effect]) -> None:
+        link_over = edge.lost_at is not None and now >= edge.lost_at + self.settings.link_grace_s
+        for station in edge.slots.values():
+            if station.state is CsmsState.CLOSED:
+                continue
+            if link_over:
+                self._shut(station, 1001, "the link to the station is down", out)
+                continue
+            if station.lost_at is not None and now >= station.lost_at + self.settings.link_grace_s:
+                self._eject(edge, station, 1001, "the CSMS cannot be reached", now, out)
+                continue
+            if station.state is CsmsState.WAITING and now >= station.retry_at and not self._stopping:
+                station.moved(CsmsStep.OPEN)
+                self._open_csms(edge, station, out)
+            if station.socket_open and station.silent_csms(now, self.settings.call_timeout_s, out):
+                self._by_socket.pop(station.socket, None)
+                out.append(CloseCsms(station.socket, 1001, "no answer"))
+                out.append(self._note(Level.WARNING, "silent CSMS, its socket closed", station=station.identity))
+                self._wait(station, now)
+            station.expire(now, out)
+            if edge.link is not None:
+                station.beat(now, out)
 
     def _stop(self, now: float, out: list[Effect]) -> None:
         """Take no more stations, and send what waits; then `_shut_all`."""
@@ -564,17 +741,18 @@ class CloudMachine:
         self._shut_by = now + STOP_FLUSH_S
         for link in self._links.values():
             link.session.hurry(now)
-
-    def _drained(self) -> bool:
-        return all(link.edge is None or link.session.drained(link.edge.slots.values()) for link in self._links.values())
+            self._undrained.add(link.session.link)
+            self._touch(link)
 
     def _shut_all(self, now: float, out: list[Effect]) -> None:
         self._shut_down = True
         for edge in self._edges.values():
-            for station in edge.stations.values():
+            self._touch(edge)
+            for station in edge.slots.values():
                 if station.state is not CsmsState.CLOSED:
                     self._shut(station, 1001, "the gateway is stopping", out)
         for link in self._links.values():
+            self._touch(link)
             if link.session.is_open:
                 link.session.control(Goodbye("the cloud is stopping", 1), now)
             elif not link.session.closing:
@@ -582,3 +760,9 @@ class CloudMachine:
 
     def _note(self, level: Level, words: str, **fields: Any) -> Note:
         return Note(level, words, fields)
+
+
+def _link_deadline(link: _Link) -> float | None:
+    if link.session.state is SessionState.GREETING and not link.session.closing:
+        return link.greet_by
+    return link.session.next_deadline()

@@ -5,22 +5,34 @@
       └──────shut───────┴───────shut───────┴──────────────lost└─────shut──────┘  └─shut─► CLOSED
 
 OPENING: the station's upgrade waits for what the CSMS says. REOPENING: the station is here and the CSMS socket was lost.
+
+A stored CALL, whose sender has its answer already, is put to the CSMS until it is answered (rule R6):
+
+    put ──► CALLRESULT ──► SavePosition ──► PositionSaved ──► the next
+       └──► CALLERROR, no answer ──► again, a transaction message that is refused for good: Bury ──► Buried ──► the next
 """
 
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from ocppress_codecs.rpc import Message, MessageType, OcppVersion
-from ocppress_gateway.core.calls import IncomingCalls, OutgoingCall
+from ocppress_codecs.rpc import Message, MessageType, OcppVersion, action_of
+from ocppress_gateway.core.answers import FINAL_ERRORS, boot_answer, content_of, csms_time_s, error_of, with_messages_in_queue
+from ocppress_gateway.core.calls import IncomingCalls, OutgoingCall, StoredCall
 from ocppress_gateway.core.conversation import Conversation, Counters
-from ocppress_gateway.core.events import Effect, Level, SendCsms
-from ocppress_gateway.core.lanes import Outgoing, Relay
-from ocppress_gateway.core.policy import is_express, is_transaction
+from ocppress_gateway.core.delivery import Delivery
+from ocppress_gateway.core.events import Bury, Effect, Level, ReplayEnded, SavePosition, SendCsms
+from ocppress_gateway.core.heartbeats import HEARTBEAT, Heartbeats
+from ocppress_gateway.core.lanes import TURN_OF, Outgoing, Relay
+from ocppress_gateway.core.parts import CsmsTime, Delivered, Part
+from ocppress_gateway.core.policy import Turn, is_transaction
 from ocppress_gateway.core.repeats import RepeatMemory, fingerprint
+from ocppress_gateway.core.stored import DeadLetter, Lane, PositionSaved
+from ocppress_gateway.core.views import CloudStationView, ContentView
 
 __all__ = ["TRANSITIONS", "CloudStation", "CsmsState", "CsmsStep"]
 
@@ -64,9 +76,14 @@ class CloudStation(Conversation):
         make_id: Callable[[], str],
         call_timeout_s: float,
         command_timeout_s: float,
+        attempts_max: int,
+        attempt_interval_s: float,
         counters: Counters,
     ) -> None:
         super().__init__(identity, slot, make_id=make_id, answer_timeout_s=call_timeout_s, call_life_s=command_timeout_s, counters=counters)
+        self._call_timeout_s = call_timeout_s
+        self._attempts_max = attempts_max
+        self._attempt_interval_s = attempt_interval_s
         self.state = CsmsState.CLOSED
         self.offered: tuple[str, ...] = ()
         self.authorization: str | None = None
@@ -77,22 +94,39 @@ class CloudStation(Conversation):
         self._heard_at = 0.0
         self._repeats = RepeatMemory()
         self._under_way: dict[bytes, OutgoingCall] = {}
+        self.sent: tuple[int, int] = (0, 0)
+        """What the edge says it has sent of its outbox, by lane."""
+        self.delivery: Delivery | None = None
+        """None where the edge has no outbox, and until the store has said how far the CSMS has come."""
+        self._saving: SavePosition | None = None
+        self.heartbeats = Heartbeats()
+        self._burying: dict[str, OutgoingCall] = {}
+        self._contents: dict[tuple[str, str], int] = {}
+        """How many answers had content, by action and member."""
+        self._replays: dict[int, OutgoingCall] = {}
+        """Dead letters that wait for their turn or their answer, by key."""
 
     def moved(self, step: CsmsStep) -> None:
         """Take a transition; an illegal one is a mistake of the machine."""
         self.state = TRANSITIONS[self.state][step]
 
     def attached(
-        self, slot: int, attachment: int, offered: tuple[str, ...], authorization: str | None, edge_epoch: int, socket: int
+        self,
+        slot: int,
+        attachment: int,
+        offered: tuple[str, ...],
+        authorization: str | None,
+        edge_epoch: int,
+        sent: tuple[int, int],
     ) -> None:
-        """A station at the edge asks for its upgrade, and `socket` is being opened for it."""
+        """A station at the edge asks for its upgrade."""
         self.moved(CsmsStep.OPEN)
         self.slot = slot
         self.attachment = attachment
         self.offered = offered
         self.authorization = authorization
         self.edge_epoch = edge_epoch
-        self.socket = socket
+        self.sent = sent
         self.retries = 0
         self.lost_at = None
 
@@ -111,7 +145,9 @@ class CloudStation(Conversation):
         self.retry_at = retry_at
         self.lost_at = now if self.lost_at is None else self.lost_at
         outstanding = self.outgoing.socket_lost()
-        if outstanding is not None:
+        if outstanding is not None and outstanding.stored is not None:
+            self._again(outstanding, now)
+        elif outstanding is not None:
             self._call_dropped(outstanding)
         # The CSMS has given its CALLs up with its socket.
         self.incoming = IncomingCalls()
@@ -125,6 +161,9 @@ class CloudStation(Conversation):
         self.authorization = None
         self.lost_at = None
         self._under_way.clear()
+        self._burying.clear()
+        if self.delivery is not None:
+            self.delivery.begin_again()
         if self.channel is not None:
             self.channel.void_calls()
         self.socket_gone()
@@ -132,7 +171,16 @@ class CloudStation(Conversation):
     def context_lost(self) -> None:
         """The edge no longer knows what was sent."""
         self.channel = None
-        self.lanes.clear()
+        self.lanes.drop_answers()
+        self.lanes.drop_calls()
+        if self.delivery is not None:
+            self.delivery.begin_again()
+
+    @property
+    def continues(self) -> bool:
+        """Whether the edge and this end mean the same by the context that both have."""
+        received = (0, 0) if self.delivery is None else self.delivery.positions
+        return self.channel is not None and self.channel.epoch == self.edge_epoch and self.sent == received
 
     # --- hooks of Conversation
 
@@ -147,9 +195,6 @@ class CloudStation(Conversation):
     def _send(self, text: str) -> Effect:
         return SendCsms(self.socket, text)
 
-    def _express(self, message: Message) -> bool:
-        return is_express(self.version, message)
-
     def take_text(self, text: str, now: float, out: list[Effect]) -> None:
         self._heard_at = now
         super().take_text(text, now, out)
@@ -158,7 +203,7 @@ class CloudStation(Conversation):
         return True
 
     def _put_call(self, call: OutgoingCall, now: float, out: list[Effect]) -> bool:
-        if not is_transaction(self.version, call.message):
+        if not is_transaction(call.message):
             return True
         key = call.fingerprint = fingerprint(call.message)
         answer = self._repeats.answer(key, now)
@@ -166,30 +211,237 @@ class CloudStation(Conversation):
         if answer is None and under_way is None:
             self._under_way[key] = call
             return True
-        self.counters.repeats += 1
+        self._count_repeat()
         out.append(self._note(Level.INFO, "repeat not sent twice", action=call.message.action, answered=answer is not None))
         if answer is not None:
-            self.lanes.add(Outgoing(replace(answer, call=call.number)), express=True)
+            self.lanes.add(Outgoing(replace(answer, call=call.number)), Turn.PROMPT)
         elif under_way is not None:
             under_way.number = call.number
             under_way.expires_at = call.expires_at
         return False
 
-    def _answer_came(self, relay: Relay, answer: Message, now: float) -> None:
-        """Nothing: a CSMS repeats no CALL."""
+    def _answer_came(self, relay: Relay, answer: Message, now: float, out: list[Effect]) -> Message:
+        if relay.action == "GetTransactionStatus" and self.outgoing.has_stored_transactions:
+            return with_messages_in_queue(answer)
+        return answer
 
-    def _answer_taken(self, call: OutgoingCall, answer: Message, now: float) -> None:
+    def _answer_taken(self, call: OutgoingCall, answer: Message, now: float, out: list[Effect]) -> None:
+        if call.letter is not None:
+            self._replays.pop(call.letter.key, None)
+            code = "" if answer.type is MessageType.CALLRESULT else error_of(answer)[0] or "an error without a code"
+            out.append(self._note(Level.INFO, "a dead letter was answered", action=call.message.action, key=call.letter.key, error=code))
+            out.append(ReplayEnded(call.letter.key, f"the CSMS refused it again: {code}" if code else None))
+            return
+        if call.stored is not None:
+            self.outgoing.settle(call)
+            self._burying.pop(call.stored.message_id, None)
+            self._stored_answered(call, call.stored, answer, now, out)
+            return
+        if call.message.action == "BootNotification":
+            accepted, interval_s = boot_answer(answer)
+            self.heartbeats.interval_s = interval_s if accepted else 0
+        if call.message.action in ("BootNotification", "Heartbeat"):
+            unix_s = csms_time_s(answer)
+            if unix_s is not None:
+                self.heartbeats.answered(unix_s, now)
         if call.fingerprint is None:
             return
         self._call_dropped(call)
         if answer.type is MessageType.CALLRESULT:
             self._repeats.answered(call.fingerprint, answer, now)
 
+    def _answer_to_carry(self, call: OutgoingCall, answer: Message) -> Message | None:
+        ours = call.stored is not None or call.letter is not None or call.message is HEARTBEAT
+        return None if ours else answer
+
     def _call_dropped(self, call: OutgoingCall) -> None:
         if call.fingerprint is not None and self._under_way.get(call.fingerprint) is call:
             del self._under_way[call.fingerprint]
 
+    # --- the edge's outbox
+
+    def _stored_call_from_link(self, message: Message, now: float, out: list[Effect]) -> None:
+        if self.delivery is None or not self.attachment:
+            return
+        lane, known = (Lane.ORDERED, fingerprint(message)) if is_transaction(message) else (Lane.EXPRESS, None)
+        stored = StoredCall(self.delivery.incarnation, lane, self.delivery.receive(lane, len(message.body)))
+        self.outgoing.add(OutgoingCall(message.call, message, math.inf, TURN_OF[lane], known, stored))
+
+    def _put(self, message_id: str, call: OutgoingCall, now: float, out: list[Effect]) -> None:
+        if call.stored is not None and call.fingerprint is not None and call.stored.attempts == 1:
+            answer = self._repeats.answer(call.fingerprint, now)
+            if answer is not None:
+                # The station sent it a second time, since an edge that died couldn't answer.
+                self._count_repeat()
+                self.outgoing.answer(message_id)
+                self._done(call, call.stored, out)
+                return
+        self.heartbeats.put(now)
+        super()._put(message_id, call, now, out)
+
+    def _stored_answered(self, call: OutgoingCall, stored: StoredCall, answer: Message, now: float, out: list[Effect]) -> None:
+        if answer.type is MessageType.CALLRESULT:
+            self._tell_content(call, answer, out)
+            if call.fingerprint is not None:
+                self._repeats.answered(call.fingerprint, answer, now)
+            self._done(call, stored, out)
+            return
+        code, description = error_of(answer)
+        self._failed(call, stored, code, description, now, out)
+
+    def _failed(self, call: OutgoingCall, stored: StoredCall, code: str, description: str, now: float, out: list[Effect]) -> None:
+        """The CSMS has refused a stored CALL, or not answered it."""
+        final = code in FINAL_ERRORS or stored.attempts >= self._attempts_max
+        fields = {"action": call.message.action, "error": code or "no answer", "attempts": stored.attempts}
+        if call.fingerprint is None and (code or final):
+            out.append(self._note(Level.WARNING, "the CSMS refused a message that the station thinks delivered", **fields))
+            self._done(call, stored, out)
+        elif final:
+            out.append(self._note(Level.ERROR, "the CSMS takes a transaction message not at all, kept as a dead letter", **fields))
+            stored.wait_until = math.inf
+            self.outgoing.put_back(call)
+            self._burying[stored.message_id] = call
+            self._bury(call, stored, code, description, out)
+        else:
+            out.append(self._note(Level.WARNING, "the CSMS refused a message, it will get it again", **fields))
+            # E13.FR.02: the interval, times how often it was sent before.
+            stored.wait_until = now + self._attempt_interval_s * stored.attempts
+            self.outgoing.put_back(call)
+
+    def _bury(self, call: OutgoingCall, stored: StoredCall, code: str, description: str, out: list[Effect]) -> None:
+        letter = DeadLetter(
+            self.identity, stored.message_id, self.version.value, call.message.body, code, description, stored.attempts, at_s=0.0
+        )
+        out.append(Bury(letter))
+
+    def buried(self, message_id: str, now: float, out: list[Effect]) -> None:
+        """A dead letter is safe: its lane goes on."""
+        call = self._burying.pop(message_id, None)
+        if call is not None and call.stored is not None:
+            self.counters.dead_letters += 1
+            self._done(call, call.stored, out)
+            self.put_calls(now, out)
+
+    def not_buried(self, message_id: str, reason: str, now: float, out: list[Effect]) -> None:
+        """There is no room for a dead letter: the CSMS is asked again, and its lane waits."""
+        call = self._burying.pop(message_id, None)
+        if call is not None and call.stored is not None:
+            out.append(self._note(Level.ERROR, "a dead letter cannot be kept, its lane waits", reason=reason))
+            call.stored.wait_until = now + self._attempt_interval_s * self._attempts_max
+
+    def _done(self, call: OutgoingCall, stored: StoredCall, out: list[Effect]) -> None:
+        """The CSMS will not get this one again: make that durable before the next goes."""
+        assert self.delivery is not None, "stored messages come after the positions"
+        self.outgoing.settle(call)
+        self.counters.delivered += 1
+        self.delivery.answered(stored.lane, stored.position, len(call.message.body))
+        self.outgoing.held = True
+        self._saving = SavePosition(self.identity, stored.incarnation, stored.lane, stored.position)
+        out.append(self._saving)
+
+    def saved(self, event: PositionSaved, now: float, out: list[Effect]) -> None:
+        """A position is durable; of several that were asked for, sockets having come and gone meanwhile, the last counts."""
+        saving = self._saving
+        if saving is not None and (event.incarnation, event.lane, event.position) == (saving.incarnation, saving.lane, saving.position):
+            self._saving = None
+            self.outgoing.held = False
+            self.put_calls(now, out)
+
+    def _again(self, call: OutgoingCall, now: float) -> None:
+        """A stored CALL whose answer can't come any more is put again, as if it hadn't been."""
+        assert call.stored is not None, "only stored ones outlive a socket"
+        call.stored.attempts -= 1
+        call.stored.wait_until = 0.0
+        self.outgoing.put_back(call)
+
+    def _tell_content(self, call: OutgoingCall, answer: Message, out: list[Effect]) -> None:
+        """Rule R7: what the CSMS answers to a message that was answered early reaches nobody; say so, once for each kind of content."""
+        for name in content_of(answer):
+            key = call.message.action, name
+            self._contents[key] = self._contents.get(key, 0) + 1
+            if self._contents[key] == 1:
+                words = "the CSMS's answer has content that no longer reaches the station; relay its action if that matters"
+                out.append(self._note(Level.WARNING, words, action=call.message.action, member=name))
+
+    # --- dead letters that the operator wants to try again
+
+    def replay(self, letter: DeadLetter, now: float, out: list[Effect]) -> None:
+        """Put a dead letter to the CSMS as an ordinary CALL of the ordered lane; `ReplayEnded` follows."""
+        reason = None
+        if not self.socket_open:
+            reason = "the station's CSMS socket isn't open"
+        elif letter.version != self.version.value:
+            reason = f"the station now speaks OCPP {self.version.value}, the letter {letter.version}"
+        elif letter.key in self._replays:
+            reason = "it is being put to the CSMS already"
+        message = Message(MessageType.CALL, action_of(MessageType.CALL, letter.body), letter.body)
+        call = OutgoingCall(None, message, now + self._call_timeout_s, Turn.ORDERED, letter=letter)
+        if reason is None and not self.outgoing.add(call):
+            reason = "too many CALLs wait for this CSMS socket"
+        if reason is not None:
+            out.append(ReplayEnded(letter.key, reason))
+            return
+        self._replays[letter.key] = call
+        out.append(self._note(Level.INFO, "a dead letter is put to the CSMS again", action=message.action, key=letter.key))
+        self.put_calls(now, out)
+
+    def end_replays(self, out: list[Effect]) -> bool:
+        """Say which dead letters got no answer (one that comes late still counts); whether others are under way."""
+        for key, call in list(self._replays.items()):
+            if not self.outgoing.holds(call):
+                del self._replays[key]
+                out.append(ReplayEnded(key, "the CSMS didn't answer it in time"))
+        return bool(self._replays)
+
+    def view(self, edge: str, now: float) -> CloudStationView:
+        """For status."""
+        channel = self.channel
+        return CloudStationView(
+            identity=self.identity,
+            edge=edge,
+            state=self.state.value,
+            ocpp=self.version.value,
+            retry_in_s=max(0.0, self.retry_at - now) if self.state is CsmsState.WAITING else None,
+            waiting=len(self.outgoing) + self.outgoing.is_busy,
+            undelivered=self.outgoing.stored_undelivered,
+            repeats=self.repeats,
+            contents=tuple(ContentView(action=action, member=member, count=count) for (action, member), count in self._contents.items()),
+            epoch=0 if channel is None else channel.epoch,
+            frames_sent=0 if channel is None else channel.sent,
+            frames_received=0 if channel is None else channel.received,
+        )
+
+    # --- news for the edge
+
+    @property
+    def owes_news(self) -> bool:
+        return super().owes_news or (self.delivery is not None and self.delivery.owes_news)
+
+    def riding(self, riding: bool, now: float) -> list[Part]:
+        parts = super().riding(riding, now)
+        if self.channel is None or self.delivery is None or not self.may_send:
+            return parts
+        positions = self.delivery.news(riding or bool(parts))
+        if positions is not None:
+            parts.append(Delivered(self.slot, positions))
+        unix_ms = self.heartbeats.news(now) if riding or parts else None
+        if unix_ms is not None:
+            parts.append(CsmsTime(self.slot, unix_ms))
+        return parts
+
     # --- time
+
+    def beat(self, now: float, out: list[Effect]) -> None:
+        """Send a Heartbeat if one is due; the station must be known to be alive."""
+        due_at = self.heartbeats.due_at
+        if self.delivery is not None and self.socket_open and due_at is not None and now >= due_at:
+            self.heartbeats.put(now)
+            self.outgoing.add(OutgoingCall(None, HEARTBEAT, now + self._call_timeout_s, Turn.PROMPT))
+            self.put_calls(now, out)
+
+    def expire(self, now: float, out: list[Effect]) -> None:
+        super().expire(now, out)
+        self.put_calls(now, out)
 
     def silent_csms(self, now: float, timeout_s: float, out: list[Effect]) -> bool:
         """Give up the outstanding CALL if it is unanswered; true if nothing else came either, and the socket should go."""
@@ -198,7 +450,12 @@ class CloudStation(Conversation):
             return False
         self._call_dropped(call)
         out.append(self._note(Level.WARNING, "the CSMS did not answer", action=call.message.action))
-        if now - self._heard_at >= timeout_s:
+        silent = now - self._heard_at >= timeout_s
+        if call.stored is not None and silent:
+            self._again(call, now)
+        elif call.stored is not None:
+            self._failed(call, call.stored, "", "", now, out)
+        if silent:
             return True
         self.put_calls(now, out)
         return False

@@ -12,8 +12,9 @@ its turn.
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from ocppress_codecs.errors import NotOcppJ
@@ -22,7 +23,10 @@ from ocppress_gateway.core.calls import IncomingCalls, OutgoingCall, OutgoingCal
 from ocppress_gateway.core.channel import Channel, ReceivedBatch
 from ocppress_gateway.core.events import Effect, Level, Note
 from ocppress_gateway.core.lanes import Lanes, Outgoing, Relay
+from ocppress_gateway.core.parts import Ack, Part
+from ocppress_gateway.core.policy import Turn, turn_of
 from ocppress_gateway.core.refusals import refusal
+from ocppress_gateway.core.views import CountersView
 
 __all__ = ["Conversation", "Counters"]
 
@@ -42,8 +46,15 @@ class Counters:
     calls_over_time: int = 0
     answers_without_call: int = 0
     repeats: int = 0
+    answered_early: int = 0
+    delivered: int = 0
+    dead_letters: int = 0
     not_ocppj: int = 0
     sends: int = 0
+
+    def view(self) -> CountersView:
+        """For status."""
+        return CountersView(**asdict(self))
 
 
 class Conversation(abc.ABC):
@@ -63,6 +74,8 @@ class Conversation(abc.ABC):
         self.incoming = IncomingCalls()
         self.outgoing = OutgoingCalls(make_id, answer_timeout_s)
         self.counters = counters
+        self.repeats = 0
+        """Those of this station among `counters.repeats`."""
         self._make_id = make_id
         self._call_life_s = call_life_s
 
@@ -83,10 +96,6 @@ class Conversation(abc.ABC):
         """The effect that sends a text to this end's socket."""
 
     @abc.abstractmethod
-    def _express(self, message: Message) -> bool:
-        """The lane of a message from this end's socket."""
-
-    @abc.abstractmethod
     def _take_call(self, relay: Relay, message: Message, now: float, out: list[Effect]) -> bool:
         """A CALL has come from the socket and is noted; False if it needs not cross the link."""
 
@@ -95,16 +104,38 @@ class Conversation(abc.ABC):
         """A CALL has come from the link; False if it needs not be put to the socket."""
 
     @abc.abstractmethod
-    def _answer_came(self, relay: Relay, answer: Message, now: float) -> None:
-        """The far end's answer to a CALL from this socket, whether or not the socket still waits for it."""
+    def _answer_came(self, relay: Relay, answer: Message, now: float, out: list[Effect]) -> Message:
+        """The far end's answer to a CALL from this socket, whether or not the socket still waits for it; returns what the socket is given."""
 
     @abc.abstractmethod
-    def _answer_taken(self, call: OutgoingCall, answer: Message, now: float) -> None:
-        """The peer's answer to a CALL from the link, about to cross it."""
+    def _answer_taken(self, call: OutgoingCall, answer: Message, now: float, out: list[Effect]) -> None:
+        """The peer's answer to a CALL from the link."""
+
+    @abc.abstractmethod
+    def _answer_to_carry(self, call: OutgoingCall, answer: Message) -> Message | None:
+        """What crosses the link of the peer's answer to a CALL from the link; None if nothing does."""
 
     @abc.abstractmethod
     def _call_dropped(self, call: OutgoingCall) -> None:
         """A CALL from the link was not put to the socket, or its answer can't come any more."""
+
+    @abc.abstractmethod
+    def _stored_call_from_link(self, message: Message, now: float, out: list[Effect]) -> None:
+        """A CALL without a deadline has come from the link: one of the edge's outbox."""
+
+    # --- on the link
+
+    @property
+    def owes_news(self) -> bool:
+        """Whether the far end should be told now what has been received."""
+        return self.channel is not None and self.channel.owes_acknowledgement
+
+    def riding(self, riding: bool, now: float) -> list[Part]:
+        """What to tell the far end of this station in the link message that leaves now; `riding` if it leaves anyway. Counts as told."""
+        if self.channel is None or not self.may_send:
+            return []
+        ack = self.channel.acknowledgement(riding=riding)
+        return [] if ack is None else [Ack(self.slot, ack.number)]
 
     # --- from the socket
 
@@ -129,26 +160,32 @@ class Conversation(abc.ABC):
             self._call_from_socket(message_id, message, now, out)
         elif message.type is MessageType.SEND:
             self.counters.sends += 1
-            self.lanes.add(Outgoing(message, now + self._call_life_s), express=self._express(message))
+            self.lanes.add(Outgoing(message, now + self._call_life_s), turn_of(self.version, message))
         elif message.type is MessageType.CALLRESULTERROR:
             self._to_far_end(self.incoming.take_answered_number(message_id), message, out)
         else:
-            call = self.outgoing.answer(message_id)
-            if call is not None:
-                self._answer_taken(call, message, now)
-            self._to_far_end(None if call is None else call.number, message, out)
+            self._answer_from_socket(message_id, message, now, out)
             self.put_calls(now, out)
 
     def _call_from_socket(self, message_id: str, message: Message, now: float, out: list[Effect]) -> None:
         if self.incoming.is_open(message_id):
-            self.counters.repeats += 1
+            self._count_repeat()
             out.append(self._note(Level.INFO, "repeated while unanswered", action=message.action))
             return
         self.counters.calls_taken += 1
-        relay = Relay(self.socket, message_id, now + self._call_life_s)
+        relay = Relay(self.socket, message_id, now + self._call_life_s, action=message.action)
         self.incoming.begin(relay)
         if self._take_call(relay, message, now, out):
-            self.lanes.add(Outgoing(message, relay.expires_at, relay), express=self._express(message))
+            self.lanes.add(Outgoing(message, relay.expires_at, relay), turn_of(self.version, message))
+
+    def _answer_from_socket(self, message_id: str, message: Message, now: float, out: list[Effect]) -> None:
+        call = self.outgoing.answer(message_id)
+        answer: Message | None = message
+        if call is not None:
+            self._answer_taken(call, message, now, out)
+            answer = self._answer_to_carry(call, message)
+        if answer is not None:
+            self._to_far_end(None if call is None else call.number, answer, out)
 
     def _to_far_end(self, number: int | None, message: Message, out: list[Effect]) -> None:
         """An answer goes to the far end if it belongs to a CALL of this socket; one that belongs to none never does."""
@@ -156,14 +193,16 @@ class Conversation(abc.ABC):
             self.counters.answers_without_call += 1
             out.append(self._note(Level.INFO, "answer without an open CALL dropped", type=message.type.value))
             return
-        self.lanes.add(Outgoing(replace(message, call=number)), express=True)
+        self.lanes.add(Outgoing(replace(message, call=number)), Turn.PROMPT)
 
     # --- from the link
 
     def take_batch(self, batch: ReceivedBatch, now: float, out: list[Effect]) -> None:
         """The messages of one frame; without an open socket they are dropped, their owner has gone."""
         for message in batch.messages:
-            if message.type in (MessageType.CALL, MessageType.SEND):
+            if message.type is MessageType.CALL and batch.deadline is None:
+                self._stored_call_from_link(message, now, out)
+            elif message.type in (MessageType.CALL, MessageType.SEND):
                 self._call_from_link(message, batch.deadline, now, out)
             elif message.type is MessageType.CALLRESULTERROR:
                 complaint_id = self.outgoing.take_answered_id(message.call)
@@ -180,7 +219,7 @@ class Conversation(abc.ABC):
         if self.lanes.load >= 1:
             out.append(self._note(Level.WARNING, "the far end takes no answers, CALL dropped", action=message.action))
             return
-        call = OutgoingCall(message.call, message, deadline, self._express(message))
+        call = OutgoingCall(message.call, message, deadline, turn_of(self.version, message))
         if self.attachment and self._put_call(call, now, out) and not self.outgoing.add(call):
             self._call_dropped(call)
             out.append(self._note(Level.WARNING, "too many CALLs wait, dropped", action=message.action))
@@ -191,7 +230,7 @@ class Conversation(abc.ABC):
             self.counters.answers_without_call += 1
             out.append(self._note(Level.DEBUG, "answer to a CALL that nobody waits for"))
             return
-        self._answer_came(relay, message, now)
+        message = self._answer_came(relay, message, now, out)
         if relay.socket == self.socket and self.socket_open and self.incoming.finish(relay):
             self.counters.answers_given += 1
             out.append(self._send(render(relay.message_id, message)))
@@ -204,22 +243,29 @@ class Conversation(abc.ABC):
             self._over_time(call.message, out)
             self._call_dropped(call)
         while (turn := self.outgoing.next(now)) is not None:
-            message_id, call = turn
-            self.counters.calls_put += 1
-            out.append(self._send(render(message_id, call.message)))
+            self._put(*turn, now, out)
+
+    def _put(self, message_id: str, call: OutgoingCall, now: float, out: list[Effect]) -> None:
+        """It is this CALL's turn."""
+        self.counters.calls_put += 1
+        out.append(self._send(render(message_id, call.message)))
 
     # --- time and loss
 
     def expire(self, now: float, out: list[Effect]) -> None:
         """Drop what is over time."""
         self.incoming.expire(now)
+        for outgoing in self.lanes.take_over_time(now):
+            self._over_time(outgoing.message, out)
         for call in self.outgoing.take_expired(now):
             self._over_time(call.message, out)
             self._call_dropped(call)
 
     def next_deadline(self) -> float | None:
         """When `expire` or the subclass has something to do."""
-        times = [time for time in (self.incoming.next_expiry(), self.outgoing.next_deadline()) if time is not None]
+        turn = self.outgoing.next_turn() if self.socket_open else None
+        over_time = self.lanes.expires_at if self.lanes.expires_at < math.inf else None
+        times = [time for time in (self.incoming.next_expiry(), over_time, self.outgoing.next_deadline(), turn) if time is not None]
         return min(times, default=None)
 
     def socket_gone(self) -> None:
@@ -227,9 +273,13 @@ class Conversation(abc.ABC):
         self.socket = 0
         self._complaints = 0
         self.attachment = 0
-        self.lanes.clear()
+        self.lanes.keep_stored()
         self.incoming = IncomingCalls()
         self.outgoing.clear()
+
+    def _count_repeat(self) -> None:
+        self.repeats += 1
+        self.counters.repeats += 1
 
     def _over_time(self, message: Message, out: list[Effect]) -> None:
         self.counters.calls_over_time += 1

@@ -11,24 +11,34 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from ocppress_codecs.errors import DecodeError, LimitExceeded
 from ocppress_codecs.interface import CodecName, Side
 from ocppress_codecs.registry import offers, open_endpoint
 from ocppress_codecs.rpc import OcppVersion
-from ocppress_gateway.core.channel import Channel
+from ocppress_gateway.core.channel import Channel, actions_of
 from ocppress_gateway.core.clock import LinkClock
 from ocppress_gateway.core.conversation import Conversation, Counters
-from ocppress_gateway.core.edge_station import EdgeStation, StationEvent, StationState
+from ocppress_gateway.core.edge_station import (
+    STORE_PAUSE_S,
+    URGENT_DELAY_S,
+    EarlyAnswers,
+    EdgeStation,
+    StationEvent,
+    StationState,
+    absent_view,
+)
 from ocppress_gateway.core.events import (
     AdmitStation,
     CloseLink,
     CloseStation,
     Effect,
     Event,
+    Flush,
     Level,
     LinkClosed,
+    LinkHeard,
     LinkMessage,
     LinkOpened,
     LinkSent,
@@ -40,13 +50,19 @@ from ocppress_gateway.core.events import (
     StationGone,
     StationText,
     Stop,
+    StoreMessage,
+    TellReport,
     Tick,
 )
+from ocppress_gateway.core.ledger_events import FrameShare
 from ocppress_gateway.core.limits import STATIONS_PER_EDGE_MAX
 from ocppress_gateway.core.parts import (
     PROTOCOL_VERSION,
     Ack,
     Attach,
+    CsmsTime,
+    DayReport,
+    Delivered,
     Detach,
     Eject,
     FramePart,
@@ -57,11 +73,15 @@ from ocppress_gateway.core.parts import (
     PartError,
     Piece,
     RenewedClock,
+    TellDelivered,
     Verdict,
     Welcome,
     read_parts,
 )
+from ocppress_gateway.core.policy import NO_OVERRIDES, Overrides
 from ocppress_gateway.core.session import LinkSession, SessionEvent, SessionState
+from ocppress_gateway.core.stored import Loaded, NotStored, OutboxOpened, OutboxTrouble, StationRecord, Stored
+from ocppress_gateway.core.views import EdgeView, LinkView
 
 __all__ = ["EdgeMachine", "EdgeSettings"]
 
@@ -88,6 +108,37 @@ class EdgeSettings:
     link_grace_s: float
     reconnect_min_s: float
     reconnect_max_s: float
+    outbox: bool = False
+    """Whether there will be an outbox: then nothing begins before it is open."""
+    urgent_s: float = URGENT_DELAY_S
+    """How long what is urgent waits for company (rule R5)."""
+    overrides: Overrides = NO_OVERRIDES
+    serves_offline: bool = False
+    """Stations' sockets are kept while the link is down, rather than closed after `link_grace_s`."""
+    station_grace_s: float = 0.0
+    """How long a station may be gone before the cloud is told."""
+    drain_s: float = 0.0
+    """How much longer the cloud isn't told while there is something of the station in the outbox."""
+
+
+class Freshness(Protocol):
+    """The plan, as far as the machine asks it."""
+
+    def delay_s(self, identity: str, now: float) -> float | None:
+        """How long a batched message of this station may wait, None where nothing is answered early."""
+
+    def smart_charging(self, identity: str, now: float) -> None:
+        """A station has accepted a charging profile that steers it."""
+
+
+class Transparent:
+    """The plan in which nothing is answered early."""
+
+    def delay_s(self, identity: str, now: float) -> float | None:
+        return None
+
+    def smart_charging(self, identity: str, now: float) -> None:
+        """Nothing follows from it."""
 
 
 @dataclass(slots=True)
@@ -97,8 +148,18 @@ class EdgeMachine:
     settings: EdgeSettings
     random: Callable[[], float]
     random_bytes: Callable[[int], bytes]
+    freshness: Freshness = field(default_factory=Transparent)
+    wall_s: Callable[[], float] = lambda: 0.0
+    """Unix seconds, for what people read."""
     counters: Counters = field(default_factory=Counters)
 
+    _incarnation: bytes = b""
+    _outbox_open: bool = False
+    _early: EarlyAnswers = field(init=False)
+    _storing: dict[int, EdgeStation] = field(default_factory=dict)
+    _heard: list[FrameShare] = field(default_factory=list)
+    _records: dict[str, StationRecord] = field(default_factory=dict)
+    """Stations that the outbox knows and that have not been here yet."""
     _stations: OrderedDict[str, EdgeStation] = field(default_factory=OrderedDict)
     _by_socket: dict[int, EdgeStation] = field(default_factory=dict)
     _session: LinkSession | None = None
@@ -109,12 +170,20 @@ class EdgeMachine:
     _attempts: int = 0
     _dial_at: float = 0.0
     _lost_at: float | None = None
+    _up_at: float = 0.0
+    _report: DayReport | None = None
     _attachments: int = 0
     _ids: int = 0
     _id_prefix: str = ""
     _stopping: bool = False
     _leave_by: float = 0.0
     _left: bool = False
+
+    def __post_init__(self) -> None:
+        self._early = EarlyAnswers(
+            self.settings.overrides, self.freshness.delay_s, self.wall_s, self.freshness.smart_charging, self.settings.urgent_s
+        )
+        self._outbox_open = not self.settings.outbox
 
     # --- the machine's two faces
 
@@ -140,6 +209,27 @@ class EdgeMachine:
                 self._opened(event, now, out)
             case LinkClosed():
                 self._closed(event, now, out)
+            case Stored():
+                self._storing.pop(event.ticket).stored(event, now, out)
+            case NotStored():
+                self._early.failed_until = now + STORE_PAUSE_S
+                out.append(self._note(Level.ERROR, "the outbox takes nothing, stations keep what is new", reason=event.reason))
+                self._storing.pop(event.ticket).not_stored(event)
+            case Loaded():
+                if event.identity in self._stations:
+                    self._stations[event.identity].loaded(event)
+            case OutboxOpened():
+                self._outbox_opened(event, out)
+            case OutboxTrouble():
+                self._early.troubled = event.reason is not None
+                if event.reason is None:
+                    out.append(self._note(Level.INFO, "the outbox works again"))
+                else:
+                    out.append(self._note(Level.ERROR, "the outbox is in trouble, stations keep what is new", reason=event.reason))
+            case Flush():
+                self._hurry(event.identity, now)
+            case TellReport():
+                self._report = DayReport(event.report)
             case Stop():
                 self._stop(now, out)
             case Tick():
@@ -148,13 +238,16 @@ class EdgeMachine:
                 raise TypeError(f"the edge has no {type(event).__name__}")
         self._expire(now, out)
         self._flush(now, out)
+        for effect in out:
+            if isinstance(effect, StoreMessage):
+                self._storing[effect.ticket] = self._stations[effect.message.identity]
         return out
 
     def next_deadline(self) -> float | None:
         """When to deliver the next `Tick`."""
         times: list[float] = []
         if self._session is None:
-            if not self._stopping:
+            if not self._stopping and self._outbox_open:
                 times.append(self._dial_at)
         else:
             if self._session.state is SessionState.GREETING and not self._session.closing:
@@ -164,15 +257,39 @@ class EdgeMachine:
                 times.append(send_at)
         if self._stopping and not self._left:
             times.append(self._leave_by)
-        if self._lost_at is not None and any(station.socket_open for station in self._stations.values()):
+        offline = self._lost_at is not None and not self.settings.serves_offline
+        if offline and self._lost_at is not None and any(station.socket_open for station in self._stations.values()):
             times.append(self._lost_at + self.settings.link_grace_s)
         for station in self._stations.values():
             if station.state is StationState.ASKING:
                 times.append(station.decide_by)
+            if station.state is StationState.LEAVING:
+                times.append(station.leave_by if station.lanes.waits_stored else station.leave_after)
             deadline = station.next_deadline()
             if deadline is not None:
                 times.append(deadline)
         return min(times, default=None)
+
+    def view(self, now: float) -> EdgeView:
+        """For status."""
+        session = self._session
+        is_open = session is not None and session.is_open
+        waits = session is None and self._outbox_open and not self._stopping
+        return EdgeView(
+            link=LinkView(
+                state="down" if session is None else session.state.value,
+                up_s=now - self._up_at if is_open else None,
+                down_s=None if self._lost_at is None else now - self._lost_at,
+                retry_in_s=max(0.0, self._dial_at - now) if waits else None,
+                codec=self._codec.value if is_open else "",
+                connections=self._links,
+            ),
+            stations=(
+                *(station.view(now) for station in self._stations.values()),
+                *(absent_view(record) for record in self._records.values() if record.newest != record.delivered),
+            ),
+            counters=self.counters.view(),
+        )
 
     # --- stations
 
@@ -185,13 +302,15 @@ class EdgeMachine:
         if event.authorization is not None and not (event.authorization.isascii() and event.authorization.isprintable()):
             self._refuse(event.socket, event.identity, 400, "an Authorization header that isn't printable ASCII", out)
             return
+        if self._came_back(event, now, out):
+            return
         if self._stopping or self._session is None or not self._session.is_open:
             self._refuse(event.socket, event.identity, 503, "the link is down", out)
             return
         if self._session.crowded:
             self._refuse(event.socket, event.identity, 503, "stations come and go faster than the link can tell", out)
             return
-        station = self._station(event.identity)
+        station = self._station(event.identity, now)
         if station is None:
             self._refuse(event.socket, event.identity, 503, f"more than {STATIONS_PER_EDGE_MAX} stations", out)
             return
@@ -203,19 +322,42 @@ class EdgeMachine:
         self._by_socket[event.socket] = station
         self._ask(station, now)
 
+    def _came_back(self, event: StationArrived, now: float, out: list[Effect]) -> bool:
+        """Admit a station that the cloud doesn't know to have been away, if it comes with the same credentials."""
+        station = self._stations.get(event.identity)
+        if station is None or station.state is not StationState.LEAVING or self._stopping or self._grace_over(now):
+            return False
+        if station.authorization != event.authorization or station.version.subprotocol not in event.subprotocols:
+            return False
+        station.came_back(event.socket)
+        self._by_socket[event.socket] = station
+        out.append(AdmitStation(event.socket, station.version.subprotocol))
+        out.append(self._note(Level.INFO, "station came back", station=station.identity))
+        return True
+
     def _ask(self, station: EdgeStation, now: float) -> None:
         assert self._session is not None, "asking needs a link"
         epoch = station.channel.epoch if station.channel is not None else 0
-        attach = Attach(station.slot, station.attachment, station.identity, list(station.offered), station.authorization, epoch)
+        attach = Attach(
+            station.slot,
+            station.attachment,
+            station.identity,
+            list(station.offered),
+            station.authorization,
+            epoch,
+            station.attach_positions,
+            station.heartbeat_s if station.accepted else 0,
+        )
         self._session.control(attach, now)
 
-    def _station(self, identity: str) -> EdgeStation | None:
+    def _station(self, identity: str, now: float) -> EdgeStation | None:
         station = self._stations.get(identity)
         if station is None:
             if len(self._stations) >= STATIONS_PER_EDGE_MAX:
-                absent = next((old for old in self._stations.values() if old.state is StationState.ABSENT), None)
+                absent = next((old for old in self._stations.values() if old.state is StationState.ABSENT and not old.is_storing), None)
                 if absent is None:
                     return None
+                self._records[absent.identity] = absent.record()
                 del self._stations[absent.identity]
             taken = {old.slot for old in self._stations.values()}
             slot = next(slot for slot in range(STATIONS_PER_EDGE_MAX) if slot not in taken)
@@ -226,8 +368,12 @@ class EdgeMachine:
                 answer_timeout_s=self.settings.command_timeout_s,
                 station_timeout_s=self.settings.station_timeout_s,
                 counters=self.counters,
+                early=self._early,
             )
             self._stations[identity] = station
+            record = self._records.pop(identity, None)
+            if record is not None:
+                station.remembered(record, now)
         self._stations.move_to_end(identity)
         return station
 
@@ -241,7 +387,12 @@ class EdgeMachine:
         station = self._by_socket.get(event.socket)
         if station is not None:
             out.append(self._note(Level.INFO, "station gone", station=station.identity, reason=event.reason))
-            self._detach(station, now)
+            if station.state is StationState.ADMITTED and (self.settings.station_grace_s or station.lanes.waits_stored):
+                del self._by_socket[station.socket]
+                grace_s = self.settings.station_grace_s
+                station.gone(now + grace_s, now + max(grace_s, self.settings.drain_s))
+            else:
+                self._detach(station, now)
 
     def _detach(self, station: EdgeStation, now: float) -> None:
         """The station's socket is out of the game: forget it, and tell the cloud if there is a link."""
@@ -250,14 +401,14 @@ class EdgeMachine:
         self._forget(station)
 
     def _forget(self, station: EdgeStation) -> None:
-        del self._by_socket[station.socket]
+        self._by_socket.pop(station.socket, None)
         station.left()
 
     def _leave(self, station: EdgeStation, code: int, reason: str, now: float, out: list[Effect]) -> None:
         """Send a station away, whatever its state."""
         if station.state is StationState.ASKING:
             self._refuse(station.socket, station.identity, 503, reason, out)
-        else:
+        elif station.socket_open:
             out.append(self._note(Level.WARNING, "station's socket closed", station=station.identity, code=code, reason=reason))
             out.append(CloseStation(station.socket, code, reason))
         self._detach(station, now)
@@ -265,6 +416,29 @@ class EdgeMachine:
     def _refuse(self, socket: int, identity: str, status: int, reason: str, out: list[Effect]) -> None:
         out.append(self._note(Level.WARNING, "station refused", station=identity, status=status, reason=reason))
         out.append(RefuseStation(socket, status, reason))
+
+    # --- the outbox
+
+    def _hurry(self, identity: str, now: float) -> None:
+        """Somebody waits until nothing of a station, or of all, is left: send it, and ask what the CSMS has answered of it."""
+        for station in self._stations.values():
+            if identity in ("", station.identity):
+                station.lanes.hurry()
+                if self._session is not None and self._session.is_open and station.channel is not None and station.lanes.undelivered:
+                    self._session.control(TellDelivered(station.slot), now)
+
+    def _outbox_opened(self, event: OutboxOpened, out: list[Effect]) -> None:
+        if event.fault is not None:
+            out.append(self._note(Level.ERROR, "the outbox was damaged, a new one begins", reason=event.fault))
+        assert not self._early.ready, "an outbox opens once"
+        self._incarnation = event.incarnation
+        self._early.ready = True
+        self._outbox_open = True
+        waiting = 0
+        for record in event.stations:
+            self._records[record.identity] = record
+            waiting += sum(record.newest) - sum(record.delivered)
+        out.append(self._note(Level.INFO, "outbox open", stations=len(event.stations), messages=waiting))
 
     # --- the link's life
 
@@ -275,9 +449,8 @@ class EdgeMachine:
         self._hello_at = now
         self._greeted = [(station, _known(station)) for station in self._stations.values() if station.channel is not None or station.socket]
         codecs = sorted(offers(), key=lambda offer: offer[0] is not self.settings.codec)
-        hello = Hello(
-            PROTOCOL_VERSION, self.settings.edge, [(str(name), print_) for name, print_ in codecs], [known for _, known in self._greeted]
-        )
+        offered = [(str(name), print_) for name, print_ in codecs]
+        hello = Hello(PROTOCOL_VERSION, self.settings.edge, offered, [known for _, known in self._greeted], self._incarnation)
         out.append(SendLink(event.link, self._session.greeting(hello)))
 
     def _closed(self, event: LinkClosed, now: float, out: list[Effect]) -> None:
@@ -285,6 +458,7 @@ class EdgeMachine:
             return
         words = "link not made" if not self._session.is_open else "link closed" if self._session.goodbye_said else "link lost"
         self._session.moved(SessionEvent.LOST)
+        self._report = self._report or self._session.report
         self._session = None
         self._lost_at = now if self._lost_at is None else self._lost_at
         delay_s = min(self.settings.reconnect_max_s, self.settings.reconnect_min_s * 2.0 ** min(self._attempts, 16)) * (0.5 + self.random())
@@ -324,7 +498,7 @@ class EdgeMachine:
 
     def _expire(self, now: float, out: list[Effect]) -> None:
         if self._session is None:
-            if now >= self._dial_at and not self._stopping:
+            if now >= self._dial_at and not self._stopping and self._outbox_open:
                 self._links += 1
                 self._session = LinkSession(self._links, self.settings.linger_s, takes_clock=True)
                 out.append(OpenLink(self._links))
@@ -334,37 +508,47 @@ class EdgeMachine:
             drained = self._session is None or self._session.drained(self._stations.values())
             if drained or now >= self._leave_by:
                 self._leave_all(now, out)
-        grace_over = self._lost_at is not None and now >= self._lost_at + self.settings.link_grace_s
+        grace_over = self._grace_over(now)
         for station in list(self._stations.values()):
             if station.state is StationState.ASKING and now >= station.decide_by:
                 self._leave(station, 1001, "the CSMS did not decide in time", now, out)
             elif grace_over and station.socket_open:
                 self._leave(station, 1001, "the link is down", now, out)
+            elif station.state is StationState.LEAVING and now >= (station.leave_by if station.lanes.waits_stored else station.leave_after):
+                self._detach(station, now)
             else:
                 station.expire(now, out)
             station.regulate_reading(out)
+
+    def _grace_over(self, now: float) -> bool:
+        """Whether the link has been down for so long that stations had better know."""
+        return self._lost_at is not None and now >= self._lost_at + self.settings.link_grace_s and not self.settings.serves_offline
 
     def _flush(self, now: float, out: list[Effect]) -> None:
         if self._session is None:
             return
         conversations: list[Conversation] = list(self._stations.values())
         self._session.wake(conversations, now)
-        message, dropped = self._session.next_message(conversations, now)
-        for conversation, outgoing in dropped:
-            self.counters.calls_over_time += 1
-            out.append(
-                self._note(Level.INFO, "CALL not sent, its time is over", station=conversation.identity, action=outgoing.message.action)
-            )
+        if self._report is not None and self._session.is_open:
+            self._session.report, self._report = self._report, None
+        message = self._session.next_message(conversations, now)
         if message:
-            out.append(SendLink(self._session.link, message))
+            out.append(SendLink(self._session.link, message, tuple(self._session.shares)))
         elif self._left and not self._session.closing and self._session.idle:
             self._give_up("the edge is stopping", out)
 
     # --- what the cloud says
 
     def _link_message(self, data: bytes, now: float, out: list[Effect]) -> None:
-        if self._session is not None:
-            self._session.heard()
+        assert self._session is not None, "messages come from a connection"
+        self._session.heard()
+        self._heard = []
+        out.append(LinkHeard(self._session.link, len(data), ()))
+        place = len(out) - 1
+        self._take_parts(data, now, out)
+        out[place] = LinkHeard(self._session.link, len(data), tuple(self._heard))
+
+    def _take_parts(self, data: bytes, now: float, out: list[Effect]) -> None:
         try:
             for part in read_parts(data):
                 if self._session is None or self._session.closing:
@@ -393,10 +577,18 @@ class EdgeMachine:
                 self._verdict(part, now, out)
             case Eject():
                 station = self._slot(part.slot)
-                if station.attachment == part.attachment and station.socket_open:
+                if station.attachment == part.attachment and (station.socket_open or station.state is StationState.LEAVING):
                     self._leave(station, part.code, part.reason, now, out)
             case RenewedClock():
                 self._session.clock_renewed(now)
+            case Delivered() | CsmsTime():
+                station = self._slot(part.slot)
+                if station.channel is None:
+                    return  # Sent before the cloud heard that the slot has another station now, or begins anew.
+                if isinstance(part, Delivered):
+                    station.delivered(part.positions, out)
+                else:
+                    station.clock_told(part.unix_ms / 1000, now)
             case _:
                 raise PartError(f"{type(part).__name__} from a cloud")
 
@@ -417,6 +609,7 @@ class EdgeMachine:
             channel.acknowledged(part.number)
         elif isinstance(part, Piece):
             channel.take_piece(part.number, part.data)
+            self._heard.append(FrameShare(station.identity, len(part.data)))
         elif channel.intact:
             try:
                 batch = channel.take_frame(part, self._session.clock, now)
@@ -425,6 +618,7 @@ class EdgeMachine:
                 out.append(self._note(Level.ERROR, "contexts differ, a new epoch is needed", station=station.identity, reason=str(error)))
                 self._give_up("contexts differ", out)
                 return
+            self._heard.append(FrameShare(station.identity, len(part.data), actions_of(batch.messages)))
             station.take_batch(batch, now, out)
 
     def _welcome(self, welcome: Welcome, now: float, out: list[Effect]) -> None:
@@ -436,6 +630,7 @@ class EdgeMachine:
         self._codec = CodecName(welcome.codec)
         self._attempts = 0
         self._lost_at = None
+        self._up_at = now
         resumed = 0
         for (station, known), answer in zip(self._greeted, welcome.stations, strict=True):
             channel = station.channel
@@ -446,7 +641,9 @@ class EdgeMachine:
                 resumed += 1
             else:
                 channel.renew(answer.epoch, partial(open_endpoint, self._codec, channel.version, Side.EDGE), answer.received)
-            if station.state is StationState.ADMITTED and not (answer.attached and station.channel is not None):
+            if station.state is StationState.LEAVING and not (answer.attached and station.channel is not None):
+                self._forget(station)
+            elif station.state is StationState.ADMITTED and not (answer.attached and station.channel is not None):
                 station.moved(StationEvent.ASKED_AGAIN)
                 self._ask(station, now)
         self._greeted = []
@@ -476,6 +673,7 @@ class EdgeMachine:
             if station.channel is None or station.channel.epoch != verdict.epoch or station.channel.version is not version:
                 station.context_lost()
                 station.channel = Channel(version, verdict.epoch, open_endpoint(self._codec, version, Side.EDGE))
+                station.begin_at(verdict.received, out)
             station.version = version
             station.moved(StationEvent.ADMITTED)
             if not again:
@@ -489,7 +687,7 @@ class EdgeMachine:
 
 def _known(station: EdgeStation) -> KnownStation:
     channel = station.channel
-    attachment = station.attachment if station.socket_open else 0
+    attachment = station.attachment if station.socket_open or station.state is StationState.LEAVING else 0
     if channel is None:
         return KnownStation(station.slot, station.identity, attachment, 0, False, 0, 0)
     return KnownStation(station.slot, station.identity, attachment, channel.epoch, channel.intact, channel.sent, channel.received)

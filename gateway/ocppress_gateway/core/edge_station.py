@@ -1,28 +1,73 @@
-"""One station at the edge: its upgrade, its socket, and what it repeats.
+"""One station at the edge: its upgrade, its socket, what it repeats, and what is answered here.
 
     ABSENT ──arrived──► ASKING ──admitted──► ADMITTED ──asked again──► ASKING_AGAIN ──admitted──► ADMITTED
-       ▲                  │                     │                         │   └──link lost──► ADMITTED
-       └──────left────────┴─────────left────────┴───────────left──────────┘
+       ▲                  │                   │    ▲                     │   └──link lost──► ADMITTED
+       ├──────left────────┴────────left───────┤    │                     │
+       │                                   gone    came back             │
+       │                                      ▼    │                     │
+       ├────────────left──────────────────── LEAVING                     │
+       └────────────left─────────────────────────────────────────────────┘
 
-ASKING: the CSMS decides. ASKING_AGAIN: the socket is open, but the cloud has lost the CSMS socket and opens another.
+ASKING: the CSMS decides. ASKING_AGAIN: the socket is open, but the cloud has lost the CSMS socket and opens another. LEAVING: the socket is gone and the
+cloud isn't told yet, for the station may be back in a moment, or its outbox is still being sent.
+
+A CALL that may be answered here goes to the outbox first:
+
+    text ──► StoreMessage ──► Stored: answered, waits in its lane until it is due ──► Delivered: forgotten
+                         └──► NotStored: relayed like any other
 """
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
-from ocppress_codecs.rpc import Message, MessageType, render
+from ocppress_codecs.rpc import Message, MessageType, OcppVersion, render
+from ocppress_gateway.core.answers import (
+    EMPTY_ANSWER,
+    FINAL_ERRORS,
+    boot_answer,
+    csms_time_s,
+    error_of,
+    heartbeat_answer,
+    is_accepted,
+    with_messages_in_queue,
+)
 from ocppress_gateway.core.calls import OutgoingCall
 from ocppress_gateway.core.conversation import Conversation, Counters
-from ocppress_gateway.core.events import Effect, Level, PauseStation, ResumeStation, SendStation
-from ocppress_gateway.core.lanes import Relay
-from ocppress_gateway.core.limits import CALLS_OPEN_MAX
-from ocppress_gateway.core.policy import is_express, is_transaction
-from ocppress_gateway.core.repeats import RepeatMemory, fingerprint
+from ocppress_gateway.core.events import (
+    Effect,
+    ForgetStored,
+    Level,
+    LoadStored,
+    PauseStation,
+    RememberStation,
+    ResumeStation,
+    SendStation,
+    StoreMessage,
+)
+from ocppress_gateway.core.lanes import TURN_OF, Outgoing, Relay, Storing
+from ocppress_gateway.core.limits import CALLS_OPEN_MAX, STORED_IN_MEMORY_TEXT_MAX
+from ocppress_gateway.core.policy import MessageClass, Overrides, class_of, is_transaction, is_urgent
+from ocppress_gateway.core.repeats import RefusedMemory, RepeatMemory, fingerprint
+from ocppress_gateway.core.smart_charging import steers
+from ocppress_gateway.core.stored import Lane, Loaded, NotStored, StationRecord, Stored, StoredMessage
+from ocppress_gateway.core.views import EdgeStationView
 
-__all__ = ["TRANSITIONS", "EdgeStation", "StationEvent", "StationState"]
+__all__ = ["TRANSITIONS", "URGENT_DELAY_S", "EarlyAnswers", "EdgeStation", "StationEvent", "StationState", "absent_view"]
+
+URGENT_DELAY_S: Final = 2.0
+"""Rule R5: how long a status change or an alarm waits for company."""
+
+TRIGGERS: Final = frozenset({"TriggerMessage", "ExtendedTriggerMessage"})
+
+TRIGGERED_S: Final = 30.0
+"""How long after an accepted TriggerMessage the messages that it asked for go at once (F06.FR.06)."""
+
+STORE_PAUSE_S: Final = 10.0
+"""How long nothing is answered early after the outbox has failed; then the next message tries."""
 
 
 class StationState(enum.StrEnum):
@@ -32,6 +77,7 @@ class StationState(enum.StrEnum):
     ASKING = "asking"
     ADMITTED = "admitted"
     ASKING_AGAIN = "asking again"
+    LEAVING = "leaving"
 
 
 class StationEvent(enum.StrEnum):
@@ -41,19 +87,51 @@ class StationEvent(enum.StrEnum):
     ADMITTED = "admitted"
     ASKED_AGAIN = "asked again"
     LINK_LOST = "link lost"
+    GONE = "gone"
+    CAME_BACK = "came back"
     LEFT = "left"
 
 
 TRANSITIONS: Final[dict[StationState, dict[StationEvent, StationState]]] = {
     StationState.ABSENT: {StationEvent.ARRIVED: StationState.ASKING},
     StationState.ASKING: {StationEvent.ADMITTED: StationState.ADMITTED, StationEvent.LEFT: StationState.ABSENT},
-    StationState.ADMITTED: {StationEvent.ASKED_AGAIN: StationState.ASKING_AGAIN, StationEvent.LEFT: StationState.ABSENT},
+    StationState.ADMITTED: {
+        StationEvent.ASKED_AGAIN: StationState.ASKING_AGAIN,
+        StationEvent.GONE: StationState.LEAVING,
+        StationEvent.LEFT: StationState.ABSENT,
+    },
     StationState.ASKING_AGAIN: {
         StationEvent.ADMITTED: StationState.ADMITTED,
         StationEvent.LINK_LOST: StationState.ADMITTED,
         StationEvent.LEFT: StationState.ABSENT,
     },
+    StationState.LEAVING: {StationEvent.CAME_BACK: StationState.ADMITTED, StationEvent.LEFT: StationState.ABSENT},
 }
+
+
+@dataclass(slots=True)
+class EarlyAnswers:
+    """What the edge's stations share when they answer by themselves."""
+
+    overrides: Overrides
+    delay_s: Callable[[str, float], float | None]
+    """How long a batched message of this station may wait from now on, None where nothing is answered early."""
+    wall_s: Callable[[], float]
+    """Unix seconds, for people."""
+    smart_charging: Callable[[str, float], None]
+    """Is told when a station accepts a charging profile that steers it."""
+    urgent_s: float
+    """How long what is urgent waits at most."""
+    ready: bool = False
+    """Whether there is an outbox."""
+    troubled: bool = False
+    """The outbox has said that it is slow, full or failing."""
+    failed_until: float = 0.0
+    tickets: int = 0
+
+    def new_ticket(self) -> int:
+        self.tickets += 1
+        return self.tickets
 
 
 class EdgeStation(Conversation):
@@ -68,6 +146,7 @@ class EdgeStation(Conversation):
         answer_timeout_s: float,
         station_timeout_s: float,
         counters: Counters,
+        early: EarlyAnswers,
     ) -> None:
         super().__init__(
             identity, slot, make_id=make_id, answer_timeout_s=answer_timeout_s, call_life_s=station_timeout_s, counters=counters
@@ -76,7 +155,21 @@ class EdgeStation(Conversation):
         self.offered: tuple[str, ...] = ()
         self.authorization: str | None = None
         self.decide_by = 0.0
+        self.leave_after = 0.0
+        self.leave_by = 0.0
+        self.accepted = False
+        """Rule R2: the last BootNotification was accepted."""
+        self.heartbeat_s = 0
+        self.newest: dict[Lane, int] = dict.fromkeys(Lane, 0)
+        self.answered_early = 0
+        """Those of this station among `counters.answered_early`."""
+        self._early = early
+        self._storing: dict[int, Outgoing] = {}
+        self._csms_time: tuple[float, float] | None = None
+        """What the CSMS's clock said, in Unix seconds, and when that was on ours."""
+        self._triggered_until = 0.0
         self._repeats = RepeatMemory()
+        self._refused = RefusedMemory()
         self._paused = False
 
     def moved(self, event: StationEvent) -> None:
@@ -92,10 +185,27 @@ class EdgeStation(Conversation):
         self.authorization = authorization
         self.decide_by = decide_by
 
+    def gone(self, leave_after: float, leave_by: float) -> None:
+        """The socket is gone; the cloud is told after `leave_after`, or when the outbox is empty, no later than `leave_by`."""
+        self.moved(StationEvent.GONE)
+        self.leave_after = leave_after
+        self.leave_by = leave_by
+        attachment = self.attachment
+        self._socket_lost()
+        self.attachment = attachment
+
+    def came_back(self, socket: int) -> None:
+        """A station that hadn't been missed yet has a socket again."""
+        self.moved(StationEvent.CAME_BACK)
+        self.socket = socket
+
     def left(self) -> None:
         """The socket is gone, or will be; what it had under way is its own to repeat."""
         self.moved(StationEvent.LEFT)
         self.authorization = None
+        self._socket_lost()
+
+    def _socket_lost(self) -> None:
         self._paused = False
         if self.channel is not None:
             self.channel.void_calls()
@@ -108,6 +218,105 @@ class EdgeStation(Conversation):
         self.outgoing.context_lost()
         self.lanes.drop_answers()
 
+    # --- the outbox
+
+    def remembered(self, record: StationRecord, now: float) -> None:
+        """What the outbox knows from before this program began."""
+        if record.version:
+            self.version = OcppVersion(record.version)
+        self.accepted = record.accepted
+        self.heartbeat_s = record.heartbeat_interval_s
+        for lane in Lane:
+            self.newest[lane] = record.newest[lane]
+            self.lanes.delivered[lane] = record.delivered[lane]
+            self.lanes.begin_at(lane, record.delivered[lane], record.newest[lane])
+        for known in record.fingerprints:
+            self._repeats.answered(known, EMPTY_ANSWER, now)
+
+    def record(self) -> StationRecord:
+        """What `remembered` needs; the outbox has the rest."""
+        lanes = self.lanes
+        delivered = lanes.delivered[Lane.EXPRESS], lanes.delivered[Lane.ORDERED]
+        newest = self.newest[Lane.EXPRESS], self.newest[Lane.ORDERED]
+        return StationRecord(
+            self.identity, self.version.value, delivered, newest, self.accepted, self.heartbeat_s, self._repeats.answered_empty
+        )
+
+    @property
+    def is_storing(self) -> bool:
+        """Whether the outbox has yet to report."""
+        return bool(self._storing)
+
+    def begin_at(self, received: tuple[int, int], out: list[Effect]) -> None:
+        """In a new epoch the cloud says what it has of the outbox; the rest is to be sent."""
+        for lane in Lane:
+            position = received[lane]
+            if position > self.newest[lane]:
+                out.append(self._note(Level.ERROR, "the cloud knows messages that this outbox never had", position=position))
+                position = self.newest[lane]
+            self.lanes.begin_at(lane, max(position, self.lanes.delivered[lane]), self.newest[lane])
+
+    def stored(self, event: Stored, now: float, out: list[Effect]) -> None:
+        """A message of this station is on disk: its sender may go on."""
+        outgoing = self._storing.pop(event.ticket)
+        assert outgoing.stored is not None, "it was being stored"
+        self.newest[outgoing.stored.lane] = event.position
+        relay = outgoing.relay
+        self.lanes.is_stored(outgoing, event.position)
+        if relay is None:
+            return
+        if relay.fingerprint is not None:
+            self._repeats.answered(relay.fingerprint, EMPTY_ANSWER, now)
+        if relay.socket == self.socket and self.socket_open and self.incoming.finish(relay):
+            self._count_early()
+            out.append(self._send(render(relay.message_id, EMPTY_ANSWER)))
+
+    def not_stored(self, event: NotStored) -> None:
+        """A message could not be stored: it is relayed, if its sender still waits."""
+        outgoing = self._storing.pop(event.ticket)
+        self.lanes.not_stored(outgoing)
+        if outgoing.relay is None or outgoing.relay.socket != self.socket:
+            self.lanes.drop(outgoing)
+
+    def loaded(self, event: Loaded) -> None:
+        """Part of a backlog is in memory now."""
+        self.lanes.loaded(event.lane, event.messages)
+
+    def delivered(self, positions: tuple[int, int], out: list[Effect]) -> None:
+        """The CSMS has answered up to these positions. Raises `ValueError` for what was never sent."""
+        for lane in Lane:
+            if self.lanes.answered(lane, positions[lane]):
+                out.append(ForgetStored(self.identity, lane, positions[lane]))
+
+    @property
+    def attach_positions(self) -> tuple[int, int]:
+        """The newest position in a frame, by lane."""
+        return self.lanes.sent[Lane.EXPRESS], self.lanes.sent[Lane.ORDERED]
+
+    # --- the CSMS's clock
+
+    def clock_told(self, unix_s: float, now: float) -> None:
+        """What the CSMS's clock says."""
+        self._csms_time = unix_s, now
+
+    def view(self, now: float) -> EdgeStationView:
+        """For status."""
+        channel, told = self.channel, self._csms_time
+        return EdgeStationView(
+            identity=self.identity,
+            state=self.state.value,
+            ocpp=self.version.value,
+            accepted=self.accepted,
+            clock_offset_s=None if told is None else round(self._early.wall_s() - (told[0] + now - told[1]), 1),
+            waiting=self.lanes.waiting,
+            undelivered=self.lanes.undelivered,
+            answered_early=self.answered_early,
+            repeats=self.repeats,
+            epoch=0 if channel is None else channel.epoch,
+            frames_sent=0 if channel is None else channel.sent,
+            frames_received=0 if channel is None else channel.received,
+        )
+
     # --- hooks of Conversation
 
     @property
@@ -117,29 +326,76 @@ class EdgeStation(Conversation):
     @property
     def may_send(self) -> bool:
         # A station that has left may still have frames that the cloud must decode for the context's sake.
-        return self.state in (StationState.ADMITTED, StationState.ABSENT)
+        return self.state in (StationState.ADMITTED, StationState.LEAVING) or (
+            self.state is StationState.ABSENT and self.channel is not None and self.channel.has_unsent
+        )
 
     def _send(self, text: str) -> Effect:
         return SendStation(self.socket, text)
 
-    def _express(self, message: Message) -> bool:
-        return is_express(self.version, message)
-
     def _take_call(self, relay: Relay, message: Message, now: float, out: list[Effect]) -> bool:
-        if is_transaction(self.version, message):
+        if is_transaction(message):
             relay.fingerprint = fingerprint(message)
             answer = self._repeats.answer(relay.fingerprint, now)
+            if answer is None and self._early.delay_s(self.identity, now) is not None:
+                answer = self._refused.answer(relay.fingerprint, now)
             if answer is not None:
-                self.counters.repeats += 1
-                out.append(self._note(Level.INFO, "repeat answered from memory", action=message.action))
+                self._count_repeat()
+                level = Level.INFO if answer.type is MessageType.CALLRESULT else Level.WARNING
+                out.append(self._note(level, "repeat answered from memory", action=message.action, answer=answer.type.name))
                 self._answer(relay, answer, out)
                 return False
             # Under way already: it goes again, the cloud ties it to the first, and the station waits for this id only.
             for earlier in self.incoming.with_fingerprint(relay.fingerprint):
                 if earlier is not relay:
-                    self.counters.repeats += 1
+                    self._count_repeat()
                     self.incoming.abandon(earlier)
+        return not self._answers_early(relay, message, now, out)
+
+    def _answers_early(self, relay: Relay, message: Message, now: float, out: list[Effect]) -> bool:
+        """Answer a CALL here, now or once it is stored; false if it is the CSMS's to answer."""
+        early = self._early
+        delay_s = early.delay_s(self.identity, now)
+        kind = class_of(self.version, message, early.overrides)
+        if delay_s is None or not self.accepted or kind is MessageClass.RELAY:
+            return False
+        if kind is MessageClass.HEARTBEAT:
+            # Without an interval the cloud sends none of its own, and one that the CSMS has asked for it wants to see.
+            if self._csms_time is None or not self.heartbeat_s or self._is_triggered(now):
+                return False
+            unix_s, at = self._csms_time
+            self._count_early()
+            self._answer(relay, heartbeat_answer(unix_s + now - at), out)
+            return True
+        if relay.fingerprint is not None and self._waits_for_the_disk(relay, relay.fingerprint):
+            return True
+        if not early.ready or early.troubled or now < early.failed_until:
+            return False
+        urgent = is_urgent(message)
+        lane = Lane.ORDERED if is_transaction(message) else Lane.EXPRESS
+        due_at = now if self._is_triggered(now) else now + (min(early.urgent_s, delay_s) if urgent else delay_s)
+        outgoing = Outgoing(message, relay=relay, stored=Storing(lane, due_at))
+        ticket = early.new_ticket()
+        self._storing[ticket] = outgoing
+        self.lanes.add(outgoing, TURN_OF[lane])
+        version, known = self.version.value, relay.fingerprint or b""
+        out.append(StoreMessage(ticket, StoredMessage(self.identity, lane, 0, version, message.body, urgent, known, early.wall_s())))
         return True
+
+    def _count_early(self) -> None:
+        self.answered_early += 1
+        self.counters.answered_early += 1
+
+    def _waits_for_the_disk(self, relay: Relay, known: bytes) -> bool:
+        """A repeat of what is being stored: the answer is for the newest."""
+        for outgoing in self._storing.values():
+            if outgoing.relay is not None and outgoing.relay.fingerprint == known:
+                outgoing.relay = relay
+                return True
+        return False
+
+    def _is_triggered(self, now: float) -> bool:
+        return now < self._triggered_until
 
     def _answer(self, relay: Relay, answer: Message, out: list[Effect]) -> None:
         self.incoming.finish(relay)
@@ -148,12 +404,39 @@ class EdgeStation(Conversation):
     def _put_call(self, call: OutgoingCall, now: float, out: list[Effect]) -> bool:
         return self.socket_open
 
-    def _answer_came(self, relay: Relay, answer: Message, now: float) -> None:
-        if relay.fingerprint is not None and answer.type is MessageType.CALLRESULT:
-            self._repeats.answered(relay.fingerprint, answer, now)
+    def _stored_call_from_link(self, message: Message, now: float, out: list[Effect]) -> None:
+        self._over_time(message, out)
 
-    def _answer_taken(self, call: OutgoingCall, answer: Message, now: float) -> None:
-        """Nothing: a CSMS repeats no CALL."""
+    def _answer_came(self, relay: Relay, answer: Message, now: float, out: list[Effect]) -> Message:
+        if relay.fingerprint is not None:
+            if answer.type is MessageType.CALLRESULT:
+                self._repeats.answered(relay.fingerprint, answer, now)
+            elif error_of(answer)[0] in FINAL_ERRORS:
+                self._refused.refused(relay.fingerprint, answer, now)
+        if relay.action == "BootNotification":
+            self.accepted, interval_s = boot_answer(answer)
+            self.heartbeat_s = interval_s or self.heartbeat_s
+            out.append(RememberStation(self.identity, self.accepted, self.heartbeat_s))
+        if relay.action in ("BootNotification", "Heartbeat"):
+            unix_s = csms_time_s(answer)
+            if unix_s is not None:
+                self.clock_told(unix_s, now)
+        return answer
+
+    def _answer_taken(self, call: OutgoingCall, answer: Message, now: float, out: list[Effect]) -> None:
+        if not is_accepted(answer):
+            return
+        if steers(call.message):
+            self._early.smart_charging(self.identity, now)
+        if call.message.action in TRIGGERS:
+            self._triggered_until = now + TRIGGERED_S
+
+    def _answer_to_carry(self, call: OutgoingCall, answer: Message) -> Message | None:
+        if call.message.action == "GetTransactionStatus":
+            self.lanes.hurry()
+            if self.lanes.stored_waiting(Lane.ORDERED):
+                return with_messages_in_queue(answer)
+        return answer
 
     def _call_dropped(self, call: OutgoingCall) -> None:
         """Nothing: the CSMS gives its CALLs up by itself."""
@@ -164,6 +447,9 @@ class EdgeStation(Conversation):
         super().expire(now, out)
         self.outgoing.take_unanswered(now)
         self.put_calls(now, out)
+        if self.channel is not None and self.may_send:
+            for lane, after in self.lanes.wanted():
+                out.append(LoadStored(self.identity, lane, after, STORED_IN_MEMORY_TEXT_MAX // 2))
 
     def regulate_reading(self, out: list[Effect]) -> None:
         """Read nothing more from a station that has too much under way, and read on once half of it is done or given up."""
@@ -174,3 +460,22 @@ class EdgeStation(Conversation):
         elif self._paused and load <= 0.5:
             self._paused = False
             out.append(ResumeStation(self.socket))
+
+
+def absent_view(record: StationRecord) -> EdgeStationView:
+    """For status: a station that hasn't been here since the program began, and of which the outbox has something."""
+    undelivered = sum(record.newest) - sum(record.delivered)
+    return EdgeStationView(
+        identity=record.identity,
+        state=StationState.ABSENT.value,
+        ocpp=record.version,
+        accepted=record.accepted,
+        clock_offset_s=None,
+        waiting=undelivered,
+        undelivered=undelivered,
+        answered_early=0,
+        repeats=0,
+        epoch=0,
+        frames_sent=0,
+        frames_received=0,
+    )

@@ -12,8 +12,12 @@ import enum
 from dataclasses import dataclass, field
 from typing import Any
 
+from ocppress_gateway.core.ledger_events import FrameShare
+from ocppress_gateway.core.stored import DeadLetter, Lane, OutboxEvent, PositionsEvent, StoredMessage
+
 __all__ = [
     "AdmitStation",
+    "Bury",
     "CloseCsms",
     "CloseLink",
     "CloseStation",
@@ -24,17 +28,26 @@ __all__ = [
     "CsmsText",
     "Effect",
     "Event",
+    "Flush",
+    "ForgetStored",
     "Level",
     "LinkClosed",
+    "LinkHeard",
     "LinkMessage",
     "LinkOpened",
     "LinkSent",
+    "LoadPositions",
+    "LoadStored",
     "Note",
     "OpenCsms",
     "OpenLink",
     "PauseStation",
     "RefuseStation",
+    "RememberStation",
+    "Replay",
+    "ReplayEnded",
     "ResumeStation",
+    "SavePosition",
     "SendCsms",
     "SendLink",
     "SendStation",
@@ -42,6 +55,8 @@ __all__ = [
     "StationGone",
     "StationText",
     "Stop",
+    "StoreMessage",
+    "TellReport",
     "Tick",
 ]
 
@@ -103,6 +118,13 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Flush:
+    """What is stored of this station waits no longer, and the cloud says by itself what the CSMS has answered of it."""
+
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
 class StationArrived:
     """A station asks for its WebSocket upgrade. `subprotocols` in its order; `authorization` is the header's value, if any."""
 
@@ -126,6 +148,13 @@ class StationGone:
 
     socket: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TellReport:
+    """The cloud is to have this, as `report` writes it, with the next frames that go."""
+
+    report: bytes
 
 
 # --- events of the cloud
@@ -164,8 +193,31 @@ class CsmsClosed:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The operator wants a dead letter put to the CSMS again; `ReplayEnded` says what came of it."""
+
+    letter: DeadLetter
+
+
 CsmsEvent = CsmsOpened | CsmsRefused | CsmsText | CsmsClosed
-Event = Tick | LinkOpened | LinkMessage | LinkSent | LinkClosed | Stop | StationArrived | StationText | StationGone | CsmsEvent
+Event = (
+    OutboxEvent
+    | PositionsEvent
+    | Tick
+    | LinkOpened
+    | LinkMessage
+    | LinkSent
+    | LinkClosed
+    | Stop
+    | StationArrived
+    | StationText
+    | StationGone
+    | Flush
+    | TellReport
+    | Replay
+    | CsmsEvent
+)
 
 
 # --- effects of both machines
@@ -173,10 +225,20 @@ Event = Tick | LinkOpened | LinkMessage | LinkSent | LinkClosed | Stop | Station
 
 @dataclass(frozen=True, slots=True)
 class SendLink:
-    """Send one link message; report `LinkSent` when the kernel has it."""
+    """Send one link message; report `LinkSent` when the kernel has it. `frames`: whose they are, for the ledger."""
 
     link: int
     data: bytes
+    frames: tuple[FrameShare, ...] = field(default=(), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkHeard:
+    """A link message of that many bytes has been read, and whose its frames were: for the ledger."""
+
+    link: int
+    message_bytes: int
+    frames: tuple[FrameShare, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,8 +346,80 @@ class CloseCsms:
     reason: str
 
 
+# --- the stores (`stored` has what they answer)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreMessage:
+    """Make a message durable; report `Stored` or `NotStored` with this ticket, in the order of these effects."""
+
+    ticket: int
+    message: StoredMessage
+
+
+@dataclass(frozen=True, slots=True)
+class LoadStored:
+    """Read what follows `after` in a lane, about `text_max` characters of it; report `Loaded`."""
+
+    identity: str
+    lane: Lane
+    after: int
+    text_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetStored:
+    """The CSMS has answered everything in this lane up to `position`."""
+
+    identity: str
+    lane: Lane
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class RememberStation:
+    """How the CSMS answered the station's last BootNotification, for the time after a restart."""
+
+    identity: str
+    accepted: bool
+    heartbeat_interval_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPositions:
+    """Read how far a station's stored messages have been answered; report `PositionsLoaded`."""
+
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
+class SavePosition:
+    """The CSMS has answered everything in this lane up to `position`; report `PositionSaved` when that is durable."""
+
+    identity: str
+    incarnation: bytes
+    lane: Lane
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bury:
+    """Keep a message that the CSMS doesn't take, for the operator."""
+
+    letter: DeadLetter
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayEnded:
+    """The dead letter `key` was answered with CALLRESULT and may be dropped (`reason` None), or is still one, and why."""
+
+    key: int
+    reason: str | None
+
+
 Effect = (
     SendLink
+    | LinkHeard
     | CloseLink
     | Note
     | OpenLink
@@ -298,4 +432,12 @@ Effect = (
     | OpenCsms
     | SendCsms
     | CloseCsms
+    | StoreMessage
+    | LoadStored
+    | ForgetStored
+    | RememberStation
+    | LoadPositions
+    | SavePosition
+    | Bury
+    | ReplayEnded
 )

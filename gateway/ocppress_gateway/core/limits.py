@@ -12,6 +12,8 @@ __all__ = [
     "ACK_RIDE_FRAMES",
     "BATCH_TEXT_BYTES",
     "CALLS_OPEN_MAX",
+    "DELIVERED_MESSAGES",
+    "DELIVERED_TEXT",
     "IDENTITIES_MAX",
     "LANES_MESSAGES_MAX",
     "LINK_MESSAGE_BYTES_MAX",
@@ -21,6 +23,9 @@ __all__ = [
     "REPEATS_TEXT_MAX",
     "REPEAT_MEMORY_S",
     "STATIONS_PER_EDGE_MAX",
+    "STORED_IN_FLIGHT_MAX",
+    "STORED_IN_FLIGHT_TEXT_MAX",
+    "STORED_IN_MEMORY_TEXT_MAX",
     "TEXT_PER_FRAME_BYTE",
     "UNACKED_BYTES_MAX",
     "WAITING_TEXT_MAX",
@@ -47,6 +52,22 @@ ACK_FRAMES: Final = 64
 
 ACK_BYTES: Final = 32 * 1024
 """Frame bytes received after which an acknowledgement is sent by itself; half of what the sender may keep."""
+
+STORED_IN_MEMORY_TEXT_MAX: Final = 64 * 1024
+"""Characters of one station's stored messages that wait in memory for the link; the rest of a backlog stays on disk until its turn."""
+
+STORED_IN_FLIGHT_MAX: Final = 200
+"""Stored messages of one lane that have been sent and that the CSMS hasn't answered: twice what the cloud acknowledges at once, so that a backlog
+doesn't stop for the acknowledgement."""
+
+STORED_IN_FLIGHT_TEXT_MAX: Final = 512 * 1024
+"""Characters of the same: what the cloud has to hold for a slow CSMS. A single larger message may go alone."""
+
+DELIVERED_MESSAGES: Final = 100
+"""Answered messages after which the cloud tells the edge by itself; else the news rides on whatever is sent next."""
+
+DELIVERED_TEXT: Final = STORED_IN_FLIGHT_TEXT_MAX // 4
+"""Characters of answered messages after which it does so, too."""
 
 UNACKED_BYTES_MAX: Final = 64 * 1024
 """Frame bytes a sender keeps per station for a resumed link; then it waits for an acknowledgement. One larger frame may go alone."""
@@ -82,6 +103,7 @@ station repeats what is minutes old."""
 REPEATS_TEXT_MAX: Final = 1024 * 1024
 """Characters of remembered answers per station: 2,000 for each, where the usual one has 100."""
 
+assert DELIVERED_MESSAGES <= STORED_IN_FLIGHT_MAX // 2, "the edge would wait for an acknowledgement that nobody owes"
 assert PIECE_BYTES < LINK_MESSAGE_BYTES_MAX, "a piece and its header must fit in a link message"
 assert ACK_BYTES < UNACKED_BYTES_MAX, "the sender would wait for an acknowledgement that nobody owes"
 assert 2 * MESSAGE_TEXT_BYTES_MAX <= WAITING_TEXT_MAX, "half of it, where reading pauses, must hold a message"

@@ -24,6 +24,8 @@ import msgspec
 from ocppress_codecs.interface import FRAME_BYTES_MAX
 from ocppress_gateway.core.identity import IDENTITY_PATTERN
 from ocppress_gateway.core.limits import LINK_MESSAGE_BYTES_MAX, STATIONS_PER_EDGE_MAX
+from ocppress_gateway.core.report import REPORT_BYTES_MAX
+from ocppress_gateway.core.stored import INCARNATION_BYTES
 
 __all__ = [
     "PROTOCOL_VERSION",
@@ -31,6 +33,9 @@ __all__ = [
     "Ack",
     "Attach",
     "Control",
+    "CsmsTime",
+    "DayReport",
+    "Delivered",
     "Detach",
     "Eject",
     "EjectCode",
@@ -44,6 +49,7 @@ __all__ = [
     "RenewedClock",
     "StationWelcome",
     "TakeClock",
+    "TellDelivered",
     "Verdict",
     "Welcome",
     "for_people",
@@ -67,6 +73,8 @@ REASON_CHARACTERS_MAX: Final = 120
 Slot = Annotated[int, msgspec.Meta(ge=0, lt=STATIONS_PER_EDGE_MAX)]
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
 """Frames, epochs, attachments: 136 years at one a second."""
+Position = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+Positions = tuple[Position, Position]
 Attachment = Annotated[int, msgspec.Meta(ge=1, lt=2**32)]
 Identity = Annotated[str, msgspec.Meta(pattern=IDENTITY_PATTERN)]
 Word = Annotated[str, msgspec.Meta(max_length=32)]
@@ -126,12 +134,17 @@ class KnownStation(_Control, frozen=True):
 
 
 class Hello(_Control, frozen=True):
-    """Edge to cloud, first of all. `edge` is "" where its certificate names it. `codecs`: name and fingerprint, the preferred one first."""
+    """Edge to cloud, first of all.
+
+    `edge` is "" where its certificate names it. `codecs`: name and fingerprint, the preferred one first. `incarnation` of the outbox, empty where the edge
+    answers nothing by itself.
+    """
 
     protocol: Count
     edge: Word
     codecs: Annotated[list[tuple[Word, bytes]], msgspec.Meta(max_length=16)]
     stations: Annotated[list[KnownStation], msgspec.Meta(max_length=STATIONS_PER_EDGE_MAX)]
+    incarnation: Annotated[bytes, msgspec.Meta(max_length=INCARNATION_BYTES)] = b""
 
 
 class StationWelcome(_Control, frozen=True):
@@ -156,8 +169,11 @@ class Welcome(_Control, frozen=True):
 
 
 class Attach(_Control, frozen=True):
-    """Edge to cloud: a station asks for its upgrade, or (after the cloud lost it) has one. `subprotocols` are the OCPP versions offered,
-    in order."""
+    """Edge to cloud: a station asks for its upgrade, or (after the cloud lost it) has one.
+
+    `subprotocols` are the OCPP versions offered, in order. `sent`: the newest position in a frame, of the express and the ordered lane; where the cloud
+    has others, what was sent is lost, and a new epoch begins. `heartbeat_s`: the interval of its last BootNotification's answer, 0 if that isn't known.
+    """
 
     slot: Slot
     attachment: Attachment
@@ -165,13 +181,18 @@ class Attach(_Control, frozen=True):
     subprotocols: Words
     authorization: Authorization | None
     epoch: Count
+    sent: Positions = (0, 0)
+    heartbeat_s: Count = 0
 
     def __repr__(self) -> str:
         return f"Attach(slot={self.slot}, attachment={self.attachment}, identity={self.identity!r})"
 
 
 class Verdict(_Control, frozen=True):
-    """Cloud to edge: what the CSMS said. `status` 101 with a version, 101 with "" (no common sub-protocol), or an HTTP error."""
+    """Cloud to edge: what the CSMS said. `status` 101 with a version, 101 with "" (no common sub-protocol), or an HTTP error.
+
+    `received`: up to which position of the express and the ordered lane the cloud has the outbox of this incarnation; later ones are to be sent.
+    """
 
     slot: Slot
     attachment: Attachment
@@ -179,6 +200,7 @@ class Verdict(_Control, frozen=True):
     version: Word
     epoch: Count
     reason: Reason
+    received: Positions = (0, 0)
 
 
 class Detach(_Control, frozen=True):
@@ -212,7 +234,47 @@ class RenewedClock(_Control, frozen=True):
     """The cloud's answer to `TakeClock`, then the edge's to that: this end's stamps count from its new zero from here on."""
 
 
-Control = Hello | Welcome | Attach | Verdict | Detach | Eject | Goodbye | TakeClock | RenewedClock
+class Delivered(_Control, frozen=True):
+    """Cloud to edge: the CSMS has answered the stored messages of the express and the ordered lane up to these positions."""
+
+    slot: Slot
+    positions: Positions
+
+
+class CsmsTime(_Control, frozen=True):
+    """Cloud to edge: what the CSMS's clock says now, in milliseconds since 1970, as its last answer to a Heartbeat had it."""
+
+    slot: Slot
+    unix_ms: Annotated[int, msgspec.Meta(ge=0, lt=2**48)]
+
+
+class TellDelivered(_Control, frozen=True):
+    """Edge to cloud: somebody waits for `Delivered`; send it by itself once the CSMS has answered all that was received."""
+
+    slot: Slot
+
+
+class DayReport(_Control, frozen=True):
+    """Edge to cloud, once a day, riding on something else: how the edge is, as `report` writes it. A cloud that can't read it drops it."""
+
+    report: Annotated[bytes, msgspec.Meta(max_length=REPORT_BYTES_MAX)]
+
+
+Control = (
+    Hello
+    | Welcome
+    | Attach
+    | Verdict
+    | Detach
+    | Eject
+    | Goodbye
+    | TakeClock
+    | RenewedClock
+    | Delivered
+    | CsmsTime
+    | TellDelivered
+    | DayReport
+)
 Part = FramePart | Piece | Ack | Control
 
 _KINDS: Final[dict[int, type[_Control]]] = {
@@ -225,6 +287,10 @@ _KINDS: Final[dict[int, type[_Control]]] = {
     7: Goodbye,
     8: TakeClock,
     9: RenewedClock,
+    10: Delivered,
+    11: CsmsTime,
+    12: TellDelivered,
+    13: DayReport,
 }
 _KIND_OF: Final = {control: kind for kind, control in _KINDS.items()}
 

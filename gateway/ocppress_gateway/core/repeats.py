@@ -9,14 +9,22 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from typing import Final
 
 from ocppress_codecs.jsontext import tokens
 from ocppress_codecs.rpc import Message
+from ocppress_gateway.core.answers import EMPTY_ANSWER
 from ocppress_gateway.core.limits import REPEAT_MEMORY_S, REPEATS_REMEMBERED_MAX, REPEATS_TEXT_MAX
 
-__all__ = ["Fingerprint", "RepeatMemory", "fingerprint"]
+__all__ = ["Fingerprint", "RefusedMemory", "RepeatMemory", "fingerprint"]
 
 Fingerprint = bytes
+
+REFUSED_ASKED_AGAIN: Final = 10
+"""A message that the CSMS has refused and that the station repeats unchanged goes through each tenth time: the CSMS may have been mended."""
+
+REFUSED_REMEMBERED_MAX: Final = 64
+"""Refused messages remembered per station."""
 
 
 def fingerprint(message: Message) -> Fingerprint:
@@ -60,6 +68,11 @@ class RepeatMemory:
     def _is_full(self) -> bool:
         return len(self._known) > REPEATS_REMEMBERED_MAX or self._text > REPEATS_TEXT_MAX
 
+    @property
+    def answered_empty(self) -> tuple[Fingerprint, ...]:
+        """What was answered `{}`, by this end above all, the newest last."""
+        return tuple(key for key, (answer, _) in self._known.items() if answer.body == EMPTY_ANSWER.body)
+
     def _forget(self, key: Fingerprint) -> None:
         known = self._known.pop(key, None)
         if known is not None:
@@ -69,3 +82,29 @@ class RepeatMemory:
         """The answer that came, None if there is none or it is too old."""
         known = self._known.get(key)
         return known[0] if known is not None and now < known[1] else None
+
+
+class RefusedMemory:
+    """Rule R6: the CALLERRORs of one station's transaction messages, for a station that goes on repeating them."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[Fingerprint, tuple[Message, float, int]] = OrderedDict()
+
+    def refused(self, key: Fingerprint, answer: Message, now: float) -> None:
+        """The CSMS's CALLERROR has come."""
+        self._known[key] = (answer, now + REPEAT_MEMORY_S, 0)
+        self._known.move_to_end(key)
+        if len(self._known) > REFUSED_REMEMBERED_MAX:
+            self._known.popitem(last=False)
+
+    def answer(self, key: Fingerprint, now: float) -> Message | None:
+        """The CALLERROR that came, None if there is none, or if it is time to ask the CSMS again."""
+        known = self._known.get(key)
+        if known is None or now >= known[1]:
+            return None
+        answer, until, times = known
+        if times + 1 >= REFUSED_ASKED_AGAIN:
+            del self._known[key]
+            return None
+        self._known[key] = (answer, until, times + 1)
+        return answer

@@ -21,9 +21,9 @@ from typing import Final
 
 from ocppress_gateway.core.clock import CLOCK_AGE_MAX_S, LinkClock
 from ocppress_gateway.core.conversation import Conversation
-from ocppress_gateway.core.lanes import Outgoing
+from ocppress_gateway.core.ledger_events import FrameShare
 from ocppress_gateway.core.limits import LINK_MESSAGE_BYTES_MAX, PIECE_BYTES
-from ocppress_gateway.core.parts import Ack, Control, Goodbye, Part, RenewedClock, TakeClock, write_parts
+from ocppress_gateway.core.parts import Control, DayReport, Goodbye, Part, RenewedClock, TakeClock, write_parts
 
 __all__ = ["TRANSITIONS", "LinkSession", "SessionEvent", "SessionState"]
 
@@ -38,8 +38,11 @@ UNHEARD_BYTES: Final = 2 * 1024
 """Frames after which a link message ends while the peer hasn't said anything since the greeting. A link message counts only once it has arrived whole,
 and on a link that keeps breaking a backlog in one piece would begin anew each time."""
 
-ACK_PART_BYTES: Final = 4
+RIDING_BYTES_MAX: Final = 42
+"""What rides along for a station: an acknowledgement of 4 bytes, the delivered positions in at most 24, the CSMS's time in at most 14."""
 CLOCK_PARTS_BYTES: Final = 6
+REPORT_PART_BYTES: Final = 56
+"""Kind, length, array and byte string around a `DayReport` of 48 bytes."""
 
 
 class SessionState(enum.StrEnum):
@@ -88,6 +91,10 @@ class LinkSession:
         self._writing = False
         self._send_at: float | None = None
         self._turn = 0
+        self.report: DayReport | None = None
+        """Rides on the next link message that has a frame."""
+        self.shares: list[FrameShare] = []
+        """Whose frames the last link message has."""
 
     def moved(self, event: SessionEvent) -> None:
         """Take a transition; an illegal one is a mistake of the machine."""
@@ -111,7 +118,7 @@ class LinkSession:
     def drained(self, conversations: Iterable[Conversation]) -> bool:
         """Whether all that could be sent is with the kernel."""
         return not self.is_open or not (
-            self._writing or self._controls or any(_has_something(conversation) for conversation in conversations)
+            self._writing or self._controls or any(_due_at(conversation) is not None for conversation in conversations)
         )
 
     def hurry(self, now: float) -> None:
@@ -143,38 +150,45 @@ class LinkSession:
         return None if self._writing or self.closing or not self.is_open else self._send_at
 
     def wake(self, conversations: Iterable[Conversation], now: float) -> None:
-        """Something may wait to be sent: set the time, `linger_s` from the first on, so that neighbours share a packet."""
-        if self._send_at is None and self.is_open and any(_has_something(conversation) for conversation in conversations):
-            self._send_at = now + self._linger_s
+        """Something may wait to be sent: set the time, `linger_s` from when the first is due, so that neighbours share a packet."""
+        if not self.is_open or (self._send_at is not None and self._send_at <= now + self._linger_s):
+            return
+        due = min((due for conversation in conversations if (due := _due_at(conversation)) is not None), default=None)
+        self._send_at = None if due is None else max(due, now) + self._linger_s
 
-    def next_message(self, conversations: list[Conversation], now: float) -> tuple[bytes, list[tuple[Conversation, Outgoing]]]:
-        """The next link message (b"" if it isn't time), and what was dropped because its time was over."""
-        dropped: list[tuple[Conversation, Outgoing]] = []
+    def next_message(self, conversations: list[Conversation], now: float) -> bytes:
+        """The next link message, b"" if it isn't time. What is over time must have been taken out."""
         if self._writing or self.closing or not self.is_open or self._send_at is None or now < self._send_at:
-            return b"", dropped
+            return b""
         parts: list[Part] = []
         size = 0
-        room = LINK_MESSAGE_BYTES_MAX - ACK_PART_BYTES * len(conversations) - CLOCK_PARTS_BYTES
+        room = LINK_MESSAGE_BYTES_MAX - RIDING_BYTES_MAX * len(conversations) - CLOCK_PARTS_BYTES - REPORT_PART_BYTES
         while self._controls:
             control_bytes = len(write_parts([self._controls[0]]))
             if size + control_bytes > room:
                 break
             parts.append(self._controls.popleft())
             size += control_bytes
-        frames = [] if self._controls else self._frames(conversations, now, size, room, dropped)
-        parts += _acknowledgements(conversations, riding=bool(parts or frames))
+        self.shares = []
+        frames = [] if self._controls else self._frames(conversations, now, size, room)
+        for conversation in conversations:
+            parts += conversation.riding(bool(parts or frames), now)
+        if frames and self.report is not None:
+            parts.append(self.report)
+            self.report = None
         parts += frames
         if parts:
             # After the frames, whose deadlines are stamped with the old zero.
             parts += self._clock_parts(now)
-        more = bool(self._controls) or any(_has_something(conversation) for conversation in conversations)
+        # Whatever made this message due, all that waits goes with it and after it.
+        more = bool(self._controls) or any(_due_at(conversation) is not None for conversation in conversations)
         self._send_at = now if more and parts else None
         if not parts:
-            return b"", dropped
+            return b""
         self._writing = True
         message = write_parts(parts)
         assert len(message) <= LINK_MESSAGE_BYTES_MAX, "the parts were counted wrongly"
-        return message, dropped
+        return message
 
     # --- the clock's renewal (see `clock`); the new zero is the moment of hearing, stamps count from it once the peer has been told
 
@@ -205,9 +219,7 @@ class LinkSession:
             self._clock_asked_at = now
         return parts
 
-    def _frames(
-        self, conversations: list[Conversation], now: float, size: int, room: int, dropped: list[tuple[Conversation, Outgoing]]
-    ) -> list[Part]:
+    def _frames(self, conversations: list[Conversation], now: float, size: int, room: int) -> list[Part]:
         assert self.clock is not None, "an open session has a clock"
         frames: list[Part] = []
         waiting = deque(conversations[self._turn :] + conversations[: self._turn])
@@ -218,30 +230,24 @@ class LinkSession:
             if channel is None or not conversation.may_send:
                 continue
             if not channel.has_unsent and channel.window_open:
-                batch, over_time = conversation.lanes.take_batch(now)
-                dropped += [(conversation, outgoing) for outgoing in over_time]
+                batch = conversation.lanes.take_batch()
                 if batch:
                     channel.encode(batch)
             if channel.has_unsent:
+                actions = channel.part_actions
                 part = replace(channel.next_part(self.clock, now), slot=conversation.slot)
+                self.shares.append(FrameShare(conversation.identity, len(part.data), actions))
                 frames.append(part)
                 size += len(part.data) + PART_HEADER_BYTES_MAX
                 waiting.append(conversation)
         return frames
 
 
-def _has_something(conversation: Conversation) -> bool:
+def _due_at(conversation: Conversation) -> float | None:
+    """When something of a station should leave, None if there is nothing that can."""
     channel = conversation.channel
     if channel is None or not conversation.may_send:
-        return False
-    return channel.has_unsent or channel.owes_acknowledgement or (len(conversation.lanes) > 0 and channel.window_open)
-
-
-def _acknowledgements(conversations: list[Conversation], *, riding: bool) -> list[Part]:
-    acks: list[Part] = []
-    for conversation in conversations:
-        if conversation.channel is not None and conversation.may_send:
-            ack = conversation.channel.acknowledgement(riding=riding)
-            if ack is not None:
-                acks.append(Ack(conversation.slot, ack.number))
-    return acks
+        return None
+    if channel.has_unsent or conversation.owes_news:
+        return 0.0
+    return conversation.lanes.due_at() if channel.window_open else None

@@ -13,6 +13,7 @@ from typing import Final
 from ocppress_codecs.registry import offers
 from ocppress_gateway.core.limits import ACK_RIDE_FRAMES
 from ocppress_gateway.core.parts import PROTOCOL_VERSION, Ack, FramePart, Hello, KnownStation, StationWelcome, Welcome, write_parts
+from ocppress_gateway.core.stored import INCARNATION_BYTES
 from ocppress_gateway.cost.deflate import DeflateStream
 from ocppress_gateway.cost.wire import (
     DAY_S,
@@ -29,6 +30,7 @@ from ocppress_gateway.workloads.traces import Direction, TraceRecord
 __all__ = [
     "MONTH_S",
     "deflated_ocpp_ip_bytes",
+    "hello_ip_bytes",
     "link_ip_bytes",
     "link_messages",
     "plain_ocpp_ip_bytes",
@@ -109,14 +111,14 @@ def _probe_count(times_s: Sequence[float], keepalive_s: float, span_s: float) ->
 def _connections(conditions: Conditions, span_s: float) -> ByteCount:
     reconnects = conditions.reconnects_a_day * span_s / DAY_S
     handshakes = handshake_bytes(FULL_HANDSHAKE, conditions) + reconnects * handshake_bytes(conditions.reconnect, conditions)
-    return ByteCount(handshake=handshakes + (1 + reconnects) * _hello_ip_bytes(conditions))
+    return ByteCount(handshake=handshakes + (1 + reconnects) * hello_ip_bytes(conditions))
 
 
-def _hello_ip_bytes(conditions: Conditions) -> float:
+def hello_ip_bytes(conditions: Conditions) -> float:
     """The hello of an edge with one station, and its answer."""
     codecs = [(codec.value, print_) for codec, print_ in offers()]
     known = KnownStation(slot=0, identity="STATION-00000001", attachment=1, epoch=1, intact=True, sent=1000, received=1000)
-    hello = Hello(protocol=PROTOCOL_VERSION, edge="", codecs=codecs, stations=[known])
+    hello = Hello(protocol=PROTOCOL_VERSION, edge="", codecs=codecs, incarnation=bytes(INCARNATION_BYTES), stations=[known])
     welcome = Welcome(codec=codecs[0][0], stations=[StationWelcome(epoch=1, known=True, attached=True, received=1000)])
     exchange = [
         WireMessage(0.0, Direction.UP, 0, len(write_parts([hello]))),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ocppress_gateway.transports.base import Connection, Connector, WireCount
+from ocppress_gateway.core.wire_count import WireCount
+from ocppress_gateway.transports.base import Connection, Connector
 from ocppress_gateway.workloads.traces import Direction
 
 __all__ = ["TappedConnector"]

@@ -8,27 +8,49 @@ import random
 import ssl
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from ocppress_gateway.config import EdgeConfig
+from ocppress_gateway.control.place import EDGE_SOCKET
+from ocppress_gateway.control.protocol import Answer, Request
 from ocppress_gateway.core.edge import EdgeMachine, EdgeSettings
 from ocppress_gateway.core.events import (
     AdmitStation,
     CloseLink,
     CloseStation,
     Effect,
+    Flush,
+    ForgetStored,
     Level,
+    LinkHeard,
+    LoadStored,
     OpenLink,
     PauseStation,
     RefuseStation,
+    RememberStation,
     ResumeStation,
     SendLink,
     SendStation,
+    StoreMessage,
 )
+from ocppress_gateway.core.ledger import Ledger, LedgerSettings
+from ocppress_gateway.core.ledger_events import LinkMessageCounted, Way
 from ocppress_gateway.core.machine import Machine
+from ocppress_gateway.core.plan import Plan, PlanName, PlanSettings
+from ocppress_gateway.core.policy import Overrides
+from ocppress_gateway.core.stored import OutboxEvent
+from ocppress_gateway.core.views import EdgeView
+from ocppress_gateway.edge.operating import EdgeOperator
 from ocppress_gateway.edge.server import StationServer
 from ocppress_gateway.errors import GatewayError
+from ocppress_gateway.ledger.keeper import LedgerKeeper, looks_up
+from ocppress_gateway.ledger.sqlite import SqliteLedgerStore
+from ocppress_gateway.outbox.sqlite import SqliteOutboxStore
+from ocppress_gateway.outbox.store import OutboxStore
+from ocppress_gateway.outbox.worker import OutboxWorker
 from ocppress_gateway.program import Program, run_until_signal
+from ocppress_gateway.storage.opening import Opening
 from ocppress_gateway.transports.base import Connector
 from ocppress_gateway.transports.tls import link_client_context, station_server_context
 from ocppress_gateway.transports.websocket import WebSocketConnector
@@ -52,14 +74,36 @@ class EdgeProgram(Program):
         host: str,
         port: int,
         ssl_context: ssl.SSLContext | None = None,
+        outbox: OutboxStore | None = None,
+        keeper: LedgerKeeper | None = None,
+        view: Callable[[float], EdgeView] | None = None,
+        control: Path | None = None,
         shutdown_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`host`, `port` (0 for any free one) and `ssl_context` are the stations' side, `connector` the way to the cloud."""
-        super().__init__(machine, logger=logging.getLogger("ocppress.edge"), shutdown_s=shutdown_s, clock=clock)
+        """`host`, `port` (0 for any free one) and `ssl_context` are the stations' side, `connector` the way to the cloud.
+
+        `outbox` is needed if the machine's settings say so, `keeper` and the machine's `view` with `control`, the operator's socket.
+        """
+        super().__init__(machine, logger=logging.getLogger("ocppress.edge"), shutdown_s=shutdown_s, control=control, clock=clock)
         self._connector = connector
         self._host = host
         self._scheme = "ws" if ssl_context is None else "wss"
+        self._keeper = keeper
+        self.links.watch = keeper
+        self._opening = Opening()
+        self._outbox = None if outbox is None else OutboxWorker(outbox, self._reported)
+        self._operator: EdgeOperator | None = None
+        if keeper is not None and view is not None:
+            self._operator = EdgeOperator(
+                view,
+                keeper,
+                post=self._driver.post_now,
+                measure=lambda: None if self._outbox is None else self._outbox.measure(),
+                wire=self.links.wire_count,
+                cloud=connector.address,
+                clock=clock,
+            )
         self._stations = StationServer(self._driver, host=host, port=port, ssl_context=ssl_context)
 
     @property
@@ -72,12 +116,19 @@ class EdgeProgram(Program):
         host = "THIS-HOST" if self._host in _ANY_HOST else f"[{self._host}]" if ":" in self._host else self._host
         return f"{self._scheme}://{host}:{self.port}"
 
+    def flush(self, identity: str) -> None:
+        """Let what is stored of a station wait no longer."""
+        self._driver.post_now(Flush(identity))
+
     def _execute(self, effect: Effect) -> None:
         match effect:
             case SendStation():
                 self._stations.send(effect.socket, effect.text)
             case SendLink():
                 self.links.send(effect.link, effect.data)
+                self._account(LinkMessageCounted(effect.link, Way.UP, len(effect.data), effect.frames))
+            case LinkHeard():
+                self._account(LinkMessageCounted(effect.link, Way.DOWN, effect.message_bytes, effect.frames))
             case AdmitStation() | RefuseStation():
                 self._stations.decide(effect)
             case CloseStation():
@@ -91,10 +142,42 @@ class EdgeProgram(Program):
                 self._spawn(self.links.dial(effect.link, self._connector), f"link {effect.link}")
             case CloseLink():
                 self.links.close(effect.link, effect.reason)
+            case StoreMessage() | LoadStored() | ForgetStored() | RememberStation():
+                self._ask_outbox(effect)
             case _:
                 raise TypeError(f"the edge cannot do {type(effect).__name__}")
 
+    def _account(self, event: LinkMessageCounted) -> None:
+        if self._keeper is not None:
+            self._keeper.ledger.message(event)
+
+    def _ask_outbox(self, effect: StoreMessage | LoadStored | ForgetStored | RememberStation) -> None:
+        if self._outbox is None:
+            assert isinstance(effect, RememberStation), "without an outbox nothing is stored"
+            return
+        match effect:
+            case StoreMessage():
+                self._outbox.store(effect.ticket, effect.message)
+            case LoadStored():
+                self._outbox.load(effect.identity, effect.lane, effect.after, effect.text_max)
+            case ForgetStored():
+                self._outbox.forget(effect.identity, effect.lane, effect.position)
+            case RememberStation():
+                self._outbox.remember(effect.identity, effect.accepted, effect.heartbeat_interval_s)
+
+    def _reported(self, event: OutboxEvent) -> None:
+        self._opening.heard()
+        self._driver.post_now(event)
+
+    async def _answer(self, request: Request) -> Answer:
+        assert self._operator is not None, "whoever listens can answer"
+        return await self._operator.answer(request)
+
     async def _open(self) -> None:
+        if self._keeper is not None:
+            await self._keeper.begin()
+        if self._outbox is not None:
+            await self._opening.wait(self._outbox)
         try:
             await self._stations.start()
         except OSError as error:
@@ -107,8 +190,20 @@ class EdgeProgram(Program):
     def _is_busy(self) -> bool:
         return len(self._stations) > 0 or len(self.links) > 0
 
+    def _begin(self) -> None:
+        if self._outbox is not None:
+            self._spawn(self._outbox.ended(), "outbox")
+        if self._keeper is not None:
+            self._spawn(self._keeper.run(), "ledger")
+        if self._operator is not None:
+            self._spawn(self._operator.report_daily(), "daily report")
+
     async def _close(self) -> None:
         await self._stations.close()
+        if self._outbox is not None:
+            await self._outbox.close()
+        if self._keeper is not None:
+            await self._keeper.finish()
 
 
 def edge_settings(config: EdgeConfig) -> EdgeSettings:
@@ -123,6 +218,11 @@ def edge_settings(config: EdgeConfig) -> EdgeSettings:
         link_grace_s=config.timeouts.link_grace_s,
         reconnect_min_s=config.timeouts.reconnect_min_s,
         reconnect_max_s=config.timeouts.reconnect_max_s,
+        outbox=config.plan is not PlanName.TRANSPARENT,
+        overrides=Overrides(frozenset(config.relay), frozenset(config.answer)),
+        serves_offline=config.link.when_lost == "serve",
+        station_grace_s=config.timeouts.station_grace_s,
+        drain_s=config.timeouts.drain_s,
     )
 
 
@@ -130,19 +230,36 @@ def run(config: EdgeConfig) -> int:
     """Run the edge until SIGTERM; returns the exit code. Raises `ConfigError` for TLS files that can't be used, `GatewayError` for a port
     that is taken."""
     link_tls, station_tls = config.link.tls, config.stations.tls
+    settings = edge_settings(config)
+    sim = config.sim
+    plan = Plan(PlanSettings(config.plan, sim.budget_bytes), keepalive_s=config.link.keepalive_s, now=time.monotonic())
+    ledger = Ledger(LedgerSettings(sim.budget_bytes, sim.zone, sim.first_day, sim.rounding_bytes))
+    machine = EdgeMachine(settings, random=random.SystemRandom().random, random_bytes=os.urandom, freshness=plan, wall_s=time.time)
     program = EdgeProgram(
-        EdgeMachine(edge_settings(config), random=random.SystemRandom().random, random_bytes=os.urandom),
+        machine,
         WebSocketConnector(
             config.link.url,
             None
             if link_tls is None
             else link_client_context(ca_file=link_tls.ca_file, certificate_file=link_tls.certificate_file, key_file=link_tls.key_file),
+            keepalive_s=config.link.keepalive_s,
         ),
         host=config.stations.host,
         port=config.stations.port,
         ssl_context=None
         if station_tls is None
         else station_server_context(certificate_file=station_tls.certificate_file, key_file=station_tls.key_file),
+        outbox=SqliteOutboxStore(config.state_folder) if settings.outbox else None,
+        keeper=LedgerKeeper(
+            ledger,
+            plan,
+            SqliteLedgerStore(config.state_folder),
+            interface=sim.interface,
+            looks_up=looks_up(config.link.url),
+            logger=logging.getLogger("ocppress.ledger"),
+        ),
+        view=machine.view,
+        control=config.state_folder / EDGE_SOCKET,
         shutdown_s=config.timeouts.shutdown_s,
     )
     return run_until_signal(program)

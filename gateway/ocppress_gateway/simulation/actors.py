@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
 from ocppress_codecs.rpc import MessageType, OcppVersion, parse, payload_text
@@ -19,6 +20,7 @@ __all__ = ["Csms", "Heard", "Sent", "Station"]
 
 STATION_TIMEOUT_S: Final = 40.0
 RECONNECT_S: Final = 5.0
+HEARTBEAT_S: Final = 300
 
 
 @dataclass(eq=False)
@@ -46,7 +48,8 @@ class Heard:
 class Station:
     """One station and everything it did."""
 
-    def __init__(self, world: World, identity: str, *, pipeline: int = 1) -> None:
+    def __init__(self, world: World, identity: str, *, pipeline: int = 1, boots: bool = False) -> None:
+        """`boots`: it says BootNotification first of all, until that is answered."""
         self.world = world
         self.identity = identity
         self.pipeline = pipeline
@@ -61,6 +64,7 @@ class Station:
         self._given_up: set[str] = set()
         self._ids = 0
         self._paused = False
+        self._boot = Sent("BootNotification", '{"chargePointModel":"simulated"}', True) if boots else None
 
     # --- what a test has it do
 
@@ -85,6 +89,10 @@ class Station:
         return sent
 
     def _next(self) -> None:
+        if self._boot is not None and not self._boot.answers:
+            if self._open and not self._out:
+                self._send(self._boot)
+            return
         while self._open and not self._paused and self._waiting and len(self._out) < self.pipeline:
             self._send(self._waiting.popleft())
 
@@ -105,6 +113,8 @@ class Station:
         self.world.at(STATION_TIMEOUT_S, give_up)
 
     def _again(self, sent: Sent) -> None:
+        if sent is self._boot:
+            return
         if sent.transaction:
             self._waiting.appendleft(sent)
         else:
@@ -219,6 +229,10 @@ class Csms:
 
         def answer() -> None:
             self._unanswered[socket] -= 1
-            self.world.csms_sends(socket, f'[3,"{message_id}",{json.dumps({"echo": payload_text(message)})}]')
+            answer: dict[str, object] = {"echo": payload_text(message)}
+            if message.action == "BootNotification":
+                moment = datetime.fromtimestamp(self.world.now, UTC).isoformat()
+                answer |= {"status": "Accepted", "interval": HEARTBEAT_S, "currentTime": moment}
+            self.world.csms_sends(socket, f'[3,"{message_id}",{json.dumps(answer)}]')
 
         self.world.at(self.world.random.uniform(0.01, self.answer_s_max), answer)

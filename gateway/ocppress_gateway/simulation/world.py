@@ -13,6 +13,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Final, Protocol
 
@@ -20,6 +21,7 @@ from ocppress_gateway.core.cloud import CloudMachine
 from ocppress_gateway.core.edge import EdgeMachine
 from ocppress_gateway.core.events import (
     AdmitStation,
+    Bury,
     CloseCsms,
     CloseLink,
     CloseStation,
@@ -28,22 +30,31 @@ from ocppress_gateway.core.events import (
     CsmsText,
     Effect,
     Event,
+    ForgetStored,
     LinkClosed,
+    LinkHeard,
     LinkMessage,
     LinkOpened,
     LinkSent,
+    LoadPositions,
+    LoadStored,
     Note,
     OpenCsms,
     OpenLink,
     PauseStation,
     RefuseStation,
+    RememberStation,
     ResumeStation,
+    SavePosition,
     SendCsms,
     SendLink,
     SendStation,
+    StoreMessage,
     Tick,
 )
 from ocppress_gateway.core.machine import Machine
+from ocppress_gateway.core.stored import Buried
+from ocppress_gateway.simulation.stores import VirtualOutbox, VirtualPositions
 
 __all__ = ["EDGE_NAME", "CsmsActor", "StationActor", "World"]
 
@@ -104,6 +115,8 @@ class World:
         self.notes: list[tuple[float, str, Note]] = []
         self._make_edge = make_edge
         self._make_cloud = make_cloud
+        self.outbox = VirtualOutbox(self.random)
+        self.positions = VirtualPositions(self.random)
         self.edge: EdgeMachine = make_edge(self.random)
         self.cloud: CloudMachine = make_cloud(self.random)
         self.stations: dict[int, StationActor] = {}
@@ -118,7 +131,7 @@ class World:
         self._connection: _Connection | None = None
         self._links = 0
         self._sockets = 0
-        self._arm(self.edge)
+        self._begin_edge()
 
     # --- time
 
@@ -169,6 +182,8 @@ class World:
         match effect:
             case Note():
                 self.notes.append((self.now, "edge" if machine is self.edge else "cloud", effect))
+            case LinkHeard():
+                pass
             case OpenLink():
                 self._open_link(effect.link)
             case SendLink():
@@ -180,6 +195,17 @@ class World:
                 socket = self._csms_sockets + effect.socket
                 self._csms_newest = max(self._csms_newest, socket)
                 self.at(0.02, lambda: self._open_csms(machine, socket, effect))
+            case StoreMessage() | LoadStored() | ForgetStored() | RememberStation():
+                self.outbox.carry_out(effect, self.now, self.at, partial(self._lives, machine), partial(self.step, machine))
+            case LoadPositions():
+                self.positions.load(effect.identity, self.at, partial(self.step, machine))
+            case SavePosition():
+                position = effect.identity, effect.incarnation, effect.lane, effect.position
+                self.positions.save(*position, self.at, partial(self._lives, machine), partial(self.step, machine))
+            case Bury():
+                self.positions.dead.append(effect.letter)
+                letter = effect.letter
+                self.at(0.01, lambda: self.step(machine, Buried(letter.identity, letter.message_id, len(self.positions.dead))))
             case SendCsms():
                 socket = self._csms_sockets + effect.socket
                 self.at(0.01, lambda: self._csms_text(socket, effect.text))
@@ -259,8 +285,13 @@ class World:
         self._timers.pop(id(self.edge), None)
         died, self.stations = self.stations, {}
         self.edge = self._make_edge(self.random)
+        self._begin_edge()
         for station in {id(station): station for station in died.values()}.values():
             station.edge_died()
+
+    def _begin_edge(self) -> None:
+        if self.edge.settings.outbox:
+            self.step(self.edge, self.outbox.opened())
         self._arm(self.edge)
 
     # --- the link

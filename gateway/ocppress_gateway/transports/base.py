@@ -8,28 +8,11 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from ocppress_gateway.core.limits import LINK_MESSAGE_BYTES_MAX
+from ocppress_gateway.core.wire_count import WireCount
 
-__all__ = ["Connection", "ConnectionHandler", "Connector", "Listener", "WireCount", "check_message"]
-
-
-@dataclass(frozen=True, slots=True)
-class WireCount:
-    """Bytes of one connection as the kernel counted them (TCP_INFO), at this end, both ways.
-
-    `*_segments` count TCP segments, bare ACKs, SYN and retransmissions included; `*_bytes` TCP payload, which for TLS is records and
-    handshake; `sent_bytes` has what was sent again, too.
-    """
-
-    sent_segments: int
-    received_segments: int
-    sent_bytes: int
-    received_bytes: int
-    retransmitted_segments: int
-    header_bytes: int
-    """IP and TCP header of one segment without SYN options: 40 for IPv4, 60 for IPv6, 12 more with TCP timestamps."""
+__all__ = ["Connection", "ConnectionHandler", "Connector", "Listener", "check_message"]
 
 
 def check_message(data: bytes) -> None:

@@ -20,8 +20,9 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
+from ocppress_gateway.core.wire_count import WireCount
 from ocppress_gateway.errors import LinkLost
-from ocppress_gateway.transports.base import Connection, ConnectionHandler, Connector, Listener, WireCount, check_message
+from ocppress_gateway.transports.base import Connection, ConnectionHandler, Connector, Listener, check_message
 
 __all__ = ["FaultPlan", "MemoryConnection", "MemoryConnector", "MemoryListener", "MemoryNetwork"]
 

@@ -7,7 +7,10 @@ struct tcp_info of Linux (include/uapi/linux/tcp.h), the fields read here, offse
 128   u64  bytes_received     payload that arrived, each byte once
 136   u32  segs_out           segments sent: SYN, data, bare ACKs, retransmissions
 140   u32  segs_in            segments received, likewise
-200   u64  bytes_sent         payload sent, retransmissions included (since Linux 4.19)
+152   u32  data_segs_in       segments with payload received
+156   u32  data_segs_out      segments with payload sent, retransmissions included
+200   u64  bytes_sent         payload sent, retransmissions included (since Linux 4.19, as the next)
+208   u64  bytes_retrans      payload sent again
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import socket
 import struct
 from typing import Any, Final
 
-from ocppress_gateway.transports.base import WireCount
+from ocppress_gateway.core.wire_count import WireCount
 
 __all__ = ["KEEPALIVE_IDLE_S", "NOT_SENT_BYTES", "Wiretap", "set_edge_options", "set_link_options"]
 
@@ -36,7 +39,7 @@ NOT_SENT_BYTES: Final = 16 * 1024
 """Bytes that the kernel takes beyond what the network does: one link message. What waits in the kernel can be neither joined nor
 overtaken."""
 
-_TCP_INFO_BYTES: Final = 208
+_TCP_INFO_BYTES: Final = 216
 _OPTION_TIMESTAMPS: Final = 1
 _IPV4_AND_TCP_BYTES: Final = 40
 _IPV6_AND_TCP_BYTES: Final = 60
@@ -49,11 +52,11 @@ def set_link_options(connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT_BYTES)
 
 
-def set_edge_options(connection: socket.socket) -> None:
-    """What the edge's end wants besides: it alone probes, since every probe costs the SIM."""
+def set_edge_options(connection: socket.socket, keepalive_s: int) -> None:
+    """What the edge's end wants besides: it alone probes, after `keepalive_s` of silence, since every probe costs the SIM."""
     set_link_options(connection)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, keepalive_s)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_S * 1000)
 
@@ -92,13 +95,17 @@ def _wire_count(connection: socket.socket) -> WireCount | None:
     (options,) = struct.unpack_from("=B", info, 5)
     (retransmitted_segments,) = struct.unpack_from("=I", info, 100)
     received_bytes, sent_segments, received_segments = struct.unpack_from("=QII", info, 128)
-    (sent_bytes,) = struct.unpack_from("=Q", info, 200)
+    received_data_segments, sent_data_segments = struct.unpack_from("=II", info, 152)
+    sent_bytes, retransmitted_bytes = struct.unpack_from("=QQ", info, 200)
     return WireCount(
         sent_segments=sent_segments,
         received_segments=received_segments,
+        sent_data_segments=sent_data_segments,
+        received_data_segments=received_data_segments,
         sent_bytes=sent_bytes,
         received_bytes=received_bytes,
         retransmitted_segments=retransmitted_segments,
+        retransmitted_bytes=retransmitted_bytes,
         header_bytes=(_IPV6_AND_TCP_BYTES if _is_ipv6(connection) else _IPV4_AND_TCP_BYTES)
         + (_TIMESTAMPS_BYTES if options & _OPTION_TIMESTAMPS else 0),
     )

@@ -23,12 +23,13 @@ from aiohttp import hdrs, web
 from aiohttp.http import WebSocketWriter
 
 from ocppress_gateway.core.limits import LINK_MESSAGE_BYTES_MAX
+from ocppress_gateway.core.wire_count import WireCount
 from ocppress_gateway.errors import LinkLost, LinkRefused
 from ocppress_gateway.http_client import ClientSocket, client_session, unreachable
 from ocppress_gateway.http_listener import HttpListener
 from ocppress_gateway.http_requests import is_upgrade, request_logger
-from ocppress_gateway.transports.base import Connection, ConnectionHandler, Connector, Listener, WireCount, check_message
-from ocppress_gateway.transports.tcp import Wiretap, set_edge_options, set_link_options
+from ocppress_gateway.transports.base import Connection, ConnectionHandler, Connector, Listener, check_message
+from ocppress_gateway.transports.tcp import KEEPALIVE_IDLE_S, Wiretap, set_edge_options, set_link_options
 from ocppress_gateway.transports.tls import peer_name
 
 __all__ = ["WebSocketConnection", "WebSocketConnector", "WebSocketListener"]
@@ -157,17 +158,19 @@ class _LinkSocket(ClientSocket):
 class WebSocketConnector(Connector):
     """The edge's side. `ssl_context` as `transports.tls.link_client_context` makes it, for `wss://`."""
 
-    def __init__(self, url: str, ssl_context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, url: str, ssl_context: ssl.SSLContext | None = None, *, keepalive_s: int = KEEPALIVE_IDLE_S) -> None:
+        """`keepalive_s`: silence after which the edge probes."""
         if (urlsplit(url).scheme == "wss") is (ssl_context is None):
             raise ValueError("a wss:// link needs a TLS context of its own, a ws:// link has none")
         self.address = url
         self._ssl_context = ssl_context
+        self._keepalive_s = keepalive_s
 
     async def connect(self) -> WebSocketConnection:
         session = client_session(
             ssl_context=self._ssl_context,
             socket_class=_LinkSocket,
-            socket_factory=_edge_socket,
+            socket_factory=self._socket,
             skip_headers=(hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING),
         )
         try:
@@ -188,6 +191,13 @@ class WebSocketConnector(Connector):
             if isinstance(error, aiohttp.ClientError | OSError):  # TimeoutError is one
                 raise _connect_error(error) from error
             raise
+
+    def _socket(self, address: Any) -> socket.socket:
+        """A socket for one of the addresses that the cloud's name resolves to."""
+        family, kind, protocol, _, _ = address
+        connection = socket.socket(family, kind, protocol)
+        set_edge_options(connection, self._keepalive_s)
+        return connection
 
 
 class WebSocketListener(Listener):
@@ -287,14 +297,6 @@ async def _nothing() -> None:
 async def _drop_headers(_: web.Request, response: web.StreamResponse) -> None:
     for name in _NOT_NEEDED:
         response.headers.popall(name, None)
-
-
-def _edge_socket(address: Any) -> socket.socket:
-    """A socket for one of the addresses that the cloud's name resolves to."""
-    family, kind, protocol, _, _ = address
-    connection = socket.socket(family, kind, protocol)
-    set_edge_options(connection)
-    return connection
 
 
 def _below_tls(transport: asyncio.Transport) -> asyncio.WriteTransport | None:

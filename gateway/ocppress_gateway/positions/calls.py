@@ -1,0 +1,117 @@
+"""The calls of the positions' store, put to a desk: the same for the thread beside the event loop and for virtual time."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Sequence
+
+from ocppress_gateway.core.stored import (
+    Buried,
+    DeadLetter,
+    Lane,
+    NotBuried,
+    PositionNotSaved,
+    PositionSaved,
+    PositionsEvent,
+    PositionsLoaded,
+    PositionsOpened,
+    PositionsTrouble,
+)
+from ocppress_gateway.positions.base import SLOW_COMMIT_S, Positions, PositionsMeasure, Report
+from ocppress_gateway.positions.store import PositionsStore, size_of_letter
+from ocppress_gateway.storage.calls import Call, Read, Result, Write
+from ocppress_gateway.storage.desk import Desk
+
+__all__ = ["PositionsCalls"]
+
+
+class PositionsCalls(Positions):
+    """Positions whose store is used through a desk, by whoever `_submit` hands the calls to."""
+
+    def __init__(self, store: PositionsStore, report: Report, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._report = report
+        self._trouble: str | None = None
+        self._desk = Desk(
+            store, clock=clock, pause_s=store.limits.commit_pause_s, slow_s=SLOW_COMMIT_S, opened=self._opened, trouble=self._now_in_trouble
+        )
+
+    @abc.abstractmethod
+    def _submit(self, call: Call) -> None:
+        """Hand a call to the desk, and see to it that it is worked off."""
+
+    def load(self, identity: str) -> None:
+        self._submit(Read(lambda: self._event(PositionsLoaded(identity, self._store.load(identity)))))
+
+    def save(self, identity: str, incarnation: bytes, lane: Lane, position: int) -> None:
+        def run() -> Result:
+            self._store.save(identity, incarnation, lane, position)
+            return self._event(PositionSaved(identity, incarnation, lane, position))
+
+        def failed(reason: str) -> Result:
+            return self._event(PositionNotSaved(identity, incarnation, lane, position, reason))
+
+        self._submit(Write(run, failed, keep=True))
+
+    def bury(self, letter: DeadLetter) -> None:
+        self._submit(
+            Write(
+                lambda: self._event(Buried(letter.identity, letter.message_id, self._store.bury(letter))),
+                lambda reason: self._event(NotBuried(letter.identity, letter.message_id, reason)),
+                size_of_letter(letter),
+            )
+        )
+
+    def dead(self, identity: str | None, limit: int, report: Callable[[Sequence[DeadLetter]], None]) -> None:
+        def run() -> Result:
+            letters = self._store.dead(identity, limit)
+            return lambda: report(letters)
+
+        self._submit(Read(run))
+
+    def dead_letter(self, key: int, report: Callable[[DeadLetter | None], None]) -> None:
+        def run() -> Result:
+            letter = self._store.dead_letter(key)
+            return lambda: report(letter)
+
+        self._submit(Read(run))
+
+    def drop(self, key: int, report: Callable[[bool], None]) -> None:
+        def run() -> Result:
+            dropped = self._store.drop(key)
+            return lambda: report(dropped)
+
+        self._submit(Write(run, lambda reason: _nothing, keep=True))
+
+    def measure(self) -> PositionsMeasure:
+        figures = self._store.figures
+        return PositionsMeasure(
+            trouble=self._trouble,
+            pairs=figures.pairs,
+            dead_letters=figures.dead_letters,
+            dead_bytes=figures.dead_bytes,
+            file_bytes=figures.file_bytes,
+            written_bytes=figures.written_bytes,
+            commits=self._desk.commits,
+            last_commit_s=self._desk.last_commit_s,
+            faults=self._desk.faults,
+        )
+
+    def _opened(self) -> Result:
+        return self._event(PositionsOpened(self._store.fault))
+
+    def _now_in_trouble(self, reason: str | None) -> Result:
+        return lambda: self._say_trouble(reason)
+
+    def _say_trouble(self, reason: str | None) -> None:
+        """Report trouble, if it isn't the one that was reported last."""
+        if reason != self._trouble:
+            self._trouble = reason
+            self._report(PositionsTrouble(reason))
+
+    def _event(self, event: PositionsEvent) -> Result:
+        return lambda: self._report(event)
+
+
+def _nothing() -> None:
+    """Whoever drops a letter only waits until it is done."""

@@ -1,0 +1,217 @@
+"""The positions as their one thread sees them: blocking calls, the rules that all kinds of store share, and what they differ in."""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ocppress_gateway.core.stored import DeadLetter, Lane
+from ocppress_gateway.errors import StoreDamaged, StoreFull
+from ocppress_gateway.positions.base import DEAD_TEXT_MAX, INCARNATIONS_MAX, PositionsLimits
+from ocppress_gateway.storage.store import Store
+
+__all__ = ["LETTER_OVERHEAD_BYTES", "Figures", "Pair", "PositionsStore", "size_of_letter"]
+
+LETTER_OVERHEAD_BYTES: Final = 100
+"""What a dead letter counts besides its texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The positions of an identity's outbox incarnation. `saved`: a number that grows with each saving of the identity's positions."""
+
+    incarnation: bytes
+    positions: tuple[int, int]
+    saved: int
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What is in a store after a commit."""
+
+    pairs: int = 0
+    dead_letters: int = 0
+    dead_bytes: int = 0
+    file_bytes: int = 0
+    written_bytes: int | None = None
+
+
+class PositionsStore(Store):
+    """Positions, dead letters and their limits; subclasses keep them."""
+
+    def __init__(self, place: object, limits: PositionsLimits) -> None:
+        self.fault: str | None = None
+        """What was set aside when it was opened."""
+        self.figures = Figures()
+        """As of the last commit; replaced, never changed, so that any thread may look."""
+        self._damage = "found when it was open last"
+        self._place = str(place)
+        self.limits = limits
+        self._pairs = 0
+        self._dead_letters = 0
+        self._dead_bytes = 0
+
+    # --- what the kinds of store differ in
+
+    @abc.abstractmethod
+    def _open(self) -> tuple[int, int, int]:
+        """Open or make it; returns how many pairs, dead letters and bytes of these there are. Raises as `open` does."""
+
+    @abc.abstractmethod
+    def _put_damaged_away(self) -> str | None:
+        """Nothing more is wanted of what was set aside; returns where it is, None if nothing was."""
+
+    @abc.abstractmethod
+    def _transaction(self) -> contextlib.AbstractContextManager[None]:
+        """All or nothing on the disk. Raises `StoreFailed`, `StoreDamaged`."""
+
+    @abc.abstractmethod
+    def _pairs_of(self, identity: str) -> list[Pair]:
+        """All of an identity, in no order."""
+
+    @abc.abstractmethod
+    def _put_pair(self, identity: str, pair: Pair) -> None:
+        """Write a pair, in place of what was."""
+
+    @abc.abstractmethod
+    def _remove_pair(self, identity: str, incarnation: bytes) -> None:
+        """Remove a pair that is there."""
+
+    @abc.abstractmethod
+    def _put_letter(self, letter: DeadLetter) -> int:
+        """Write a letter; returns its key, which no other letter ever had."""
+
+    @abc.abstractmethod
+    def _letters(self, identity: str | None) -> Iterator[DeadLetter]:
+        """The letters of an identity, or all, by key."""
+
+    @abc.abstractmethod
+    def _find_letter(self, identity: str, message_id: str) -> int | None:
+        """The key of a letter; None if there is none."""
+
+    @abc.abstractmethod
+    def _remove_letter(self, key: int) -> None:
+        """Remove a letter that is there."""
+
+    @abc.abstractmethod
+    def _file_sizes(self) -> tuple[int, int | None]:
+        """Bytes of all files, and bytes written since they were opened."""
+
+    @abc.abstractmethod
+    def dead_letter(self, key: int) -> DeadLetter | None:
+        """One letter; None if there is none. Raises `StoreFailed`, `StoreDamaged`."""
+
+    # --- life
+
+    def open(self) -> None:
+        """Open or make it; a damaged one is set aside, and what it had is forgotten."""
+        try:
+            found = self._open()
+        except StoreDamaged as error:
+            self._damage = error.reason
+            self.set_aside()
+            found = self._open()
+        old_file = self._put_damaged_away()
+        if old_file is not None:
+            self.fault = f"damaged ({self._damage}): positions and dead letters are forgotten; the old file is {old_file}"
+        self._pairs, self._dead_letters, self._dead_bytes = found
+        self._measure()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        figures = self._pairs, self._dead_letters, self._dead_bytes
+        try:
+            with self._transaction():
+                yield
+        except BaseException:
+            self._pairs, self._dead_letters, self._dead_bytes = figures
+            raise
+        self._measure()
+
+    def obstacle(self) -> str | None:
+        """None: what is full refuses one call, and concerns no other."""
+        return None
+
+    def obstacle_at(self) -> float | None:
+        return None
+
+    # --- within a transaction
+
+    def save(self, identity: str, incarnation: bytes, lane: Lane, position: int) -> None:
+        """Save a position. Raises `StoreFull`, `StoreFailed`, `StoreDamaged`."""
+        pairs = {pair.incarnation: pair for pair in self._pairs_of(identity)}
+        newest = max((pair.saved for pair in pairs.values()), default=0)
+        pair = pairs.get(incarnation)
+        if pair is None:
+            if len(pairs) < INCARNATIONS_MAX and self._pairs >= self.limits.pairs_max:
+                raise StoreFull(self._place, f"full: {self.limits.pairs_max} outboxes are known")
+            pair = Pair(incarnation, (0, 0), newest + 1)
+            self._pairs += 1
+        elif pair.saved < newest:
+            pair = replace(pair, saved=newest + 1)
+        elif position <= pair.positions[lane]:
+            return
+        express, ordered = pair.positions
+        positions = (max(express, position), ordered) if lane is Lane.EXPRESS else (express, max(ordered, position))
+        self._put_pair(identity, replace(pair, positions=positions))
+        if incarnation not in pairs and len(pairs) >= INCARNATIONS_MAX:
+            self._remove_pair(identity, min(pairs.values(), key=lambda old: old.saved).incarnation)
+            self._pairs -= 1
+
+    def bury(self, letter: DeadLetter) -> int:
+        """Keep a dead letter; returns its key. Raises `StoreFull`, `StoreFailed`, `StoreDamaged`."""
+        earlier = self._find_letter(letter.identity, letter.message_id)
+        if earlier is not None:
+            return earlier
+        size = size_of_letter(letter)
+        limits = self.limits
+        if self._dead_letters >= limits.dead_letters_max or self._dead_bytes + size > limits.dead_bytes_max:
+            raise StoreFull(
+                self._place, f"full: {self._dead_letters} dead letters of {self._dead_bytes // 1024} KiB wait for somebody to look at them"
+            )
+        self._dead_letters += 1
+        self._dead_bytes += size
+        return self._put_letter(letter)
+
+    def drop(self, key: int) -> bool:
+        """Drop a dead letter; returns whether there was one. Raises `StoreFailed`, `StoreDamaged`."""
+        letter = self.dead_letter(key)
+        if letter is None:
+            return False
+        self._remove_letter(key)
+        self._dead_letters -= 1
+        self._dead_bytes -= size_of_letter(letter)
+        return True
+
+    # --- and outside of one
+
+    def load(self, identity: str) -> dict[bytes, tuple[int, int]]:
+        """An identity's positions by incarnation. Raises `StoreFailed`, `StoreDamaged`."""
+        return {pair.incarnation: pair.positions for pair in self._pairs_of(identity)}
+
+    def dead(self, identity: str | None, limit: int) -> tuple[DeadLetter, ...]:
+        """The oldest dead letters. Raises `StoreFailed`, `StoreDamaged`."""
+        found: list[DeadLetter] = []
+        text = 0
+        letters = self._letters(identity)
+        while len(found) < limit:
+            letter = next(letters, None)
+            if letter is None:
+                break
+            text += len(letter.body)
+            if found and text > DEAD_TEXT_MAX:
+                break
+            found.append(letter)
+        return tuple(found)
+
+    def _measure(self) -> None:
+        self.figures = Figures(self._pairs, self._dead_letters, self._dead_bytes, *self._file_sizes())
+
+
+def size_of_letter(letter: DeadLetter) -> int:
+    """Bytes that a letter counts."""
+    texts = (letter.identity, letter.message_id, letter.body, letter.error_code, letter.error_description)
+    return LETTER_OVERHEAD_BYTES + sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)

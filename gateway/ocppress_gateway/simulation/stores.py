@@ -1,0 +1,148 @@
+"""The stores of both ends in virtual time: what is on disk outlives the programs.
+
+Faults of the outbox:
+  fail     for a while it takes nothing
+  lose     a message that was being written when the edge died is on disk, or isn't, at random
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from ocppress_gateway.core.events import Effect, Event, ForgetStored, LoadStored, RememberStation, StoreMessage
+from ocppress_gateway.core.stored import (
+    DeadLetter,
+    Lane,
+    Loaded,
+    NotStored,
+    OutboxOpened,
+    PositionSaved,
+    PositionsLoaded,
+    StationRecord,
+    Stored,
+    StoredMessage,
+)
+
+__all__ = ["VirtualOutbox", "VirtualPositions"]
+
+WRITE_S_MAX = 0.06
+
+Later = Callable[[float, Callable[[], None]], None]
+Tell = Callable[[Event], None]
+Lives = Callable[[], bool]
+"""Whether the machine that asked still does."""
+
+
+class VirtualOutbox:
+    """The edge's disk."""
+
+    def __init__(self, random: Random) -> None:
+        self.incarnation = random.randbytes(8)
+        self.failing = False
+        self.messages: dict[tuple[str, Lane], dict[int, StoredMessage]] = {}
+        self._random = random
+        self._newest: dict[tuple[str, Lane], int] = {}
+        self._delivered: dict[tuple[str, Lane], int] = {}
+        self._accepted: dict[str, tuple[bool, int]] = {}
+        self._known: dict[str, list[bytes]] = {}
+        self._free_at = 0.0
+
+    def opened(self) -> OutboxOpened:
+        """What a program finds that begins."""
+        identities = {identity for identity, _ in self._newest} | set(self._accepted)
+        return OutboxOpened(self.incarnation, tuple(self._record(identity) for identity in sorted(identities)))
+
+    def _record(self, identity: str) -> StationRecord:
+        accepted, interval_s = self._accepted.get(identity, (False, 0))
+        delivered = [self._delivered.get((identity, lane), 0) for lane in Lane]
+        newest = [self._newest.get((identity, lane), 0) for lane in Lane]
+        fingerprints = tuple(self._known.get(identity, [])[-128:])
+        return StationRecord(identity, "1.6", (delivered[0], delivered[1]), (newest[0], newest[1]), accepted, interval_s, fingerprints)
+
+    def carry_out(self, effect: Effect, now: float, later: Later, lives: Lives, tell: Tell) -> None:
+        """Do what the edge's machine asks, each after those before."""
+        self._free_at = max(self._free_at, now + self._random.uniform(0.001, WRITE_S_MAX))
+        failing = self.failing
+        delay_s = self._free_at - now
+        match effect:
+            case StoreMessage():
+                later(delay_s, lambda: self._store(effect, failing, lives, tell))
+            case LoadStored():
+                later(delay_s, lambda: self._load(effect, tell))
+            case ForgetStored():
+                later(delay_s, lambda: self._forget(effect))
+            case RememberStation():
+                self._accepted[effect.identity] = effect.accepted, effect.heartbeat_interval_s
+            case _:
+                raise TypeError(f"an outbox cannot do {type(effect).__name__}")
+
+    def _store(self, effect: StoreMessage, failing: bool, lives: Lives, tell: Tell) -> None:
+        message = effect.message
+        key = message.identity, message.lane
+        if failing:
+            tell(NotStored(effect.ticket, "disk full"))
+            return
+        if not lives() and self._random.random() < 0.5:
+            return
+        position = self._newest.get(key, 0) + 1
+        self._newest[key] = position
+        self.messages.setdefault(key, {})[position] = message
+        if message.fingerprint:
+            self._known.setdefault(message.identity, []).append(message.fingerprint)
+        tell(Stored(effect.ticket, position))
+
+    def _load(self, effect: LoadStored, tell: Tell) -> None:
+        found: list[StoredMessage] = []
+        text = 0
+        stored = self.messages.get((effect.identity, effect.lane), {})
+        for position in sorted(stored):
+            if position > effect.after and (not found or text + len(stored[position].body) <= effect.text_max):
+                message = stored[position]
+                found.append(
+                    StoredMessage(
+                        message.identity,
+                        message.lane,
+                        position,
+                        message.version,
+                        message.body,
+                        message.urgent,
+                        message.fingerprint,
+                        message.stored_at_s,
+                    )
+                )
+                text += len(message.body)
+        tell(Loaded(effect.identity, effect.lane, tuple(found)))
+
+    def _forget(self, effect: ForgetStored) -> None:
+        key = effect.identity, effect.lane
+        self._delivered[key] = max(self._delivered.get(key, 0), effect.position)
+        kept = self.messages.get(key, {})
+        for position in [position for position in kept if position <= effect.position]:
+            del kept[position]
+
+
+class VirtualPositions:
+    """The cloud's disk."""
+
+    def __init__(self, random: Random) -> None:
+        self.positions: dict[str, dict[bytes, tuple[int, int]]] = {}
+        self.dead: list[DeadLetter] = []
+        self._random = random
+
+    def load(self, identity: str, later: Later, tell: Tell) -> None:
+        """`LoadPositions`."""
+        later(self._random.uniform(0.001, WRITE_S_MAX), lambda: tell(PositionsLoaded(identity, dict(self.positions.get(identity, {})))))
+
+    def save(self, identity: str, incarnation: bytes, lane: Lane, position: int, later: Later, lives: Lives, tell: Tell) -> None:
+        """`SavePosition`."""
+
+        def saved() -> None:
+            if not lives() and self._random.random() < 0.5:
+                return
+            known = self.positions.setdefault(identity, {})
+            express, ordered = known.get(incarnation, (0, 0))
+            known[incarnation] = (max(express, position), ordered) if lane is Lane.EXPRESS else (express, max(ordered, position))
+            tell(PositionSaved(identity, incarnation, lane, position))
+
+        later(self._random.uniform(0.001, WRITE_S_MAX), saved)
