@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -36,7 +36,7 @@ from ocppress_gateway.tools.schedule import Batch
 from ocppress_gateway.workloads.generator import WORKLOADS, generate
 from ocppress_gateway.workloads.traces import Direction, TraceRecord
 
-__all__ = ["CHATTY", "SITES", "Passage", "Sizes", "chatty_records", "measured_sizes", "month", "passages"]
+__all__ = ["CHATTY", "SITES", "Month", "Passage", "Sizes", "chatty_records", "measured_sizes", "month", "passages", "records"]
 
 TICK_S: Final = 600.0
 """How often ledger and plan are looked at; in the edge each minute, which changes nothing but how long the simulation takes."""
@@ -188,6 +188,14 @@ class Sizes:
     mean_bytes: dict[float, dict[str, float]]
     error_percent: dict[float, float]
 
+    @classmethod
+    def of(cls, recorded: Mapping[str, Any]) -> Sizes:
+        """From a results file, where numbers that are keys have become text."""
+        means, errors = recorded["mean_bytes"], recorded["error_percent"]
+        return cls(
+            {float(delay_s): sizes for delay_s, sizes in means.items()}, {float(delay_s): error for delay_s, error in errors.items()}
+        )
+
     def frame_bytes(self, kinds: Sequence[Kind], delay_s: float) -> float:
         """Of a frame at a plan's delay."""
         means = self.mean_bytes.get(delay_s, self.mean_bytes[DELAYS_S[PlanName.LIVE]])
@@ -251,7 +259,7 @@ def _means(counted: Sequence[tuple[Sequence[Kind], int]]) -> dict[str, float]:
         strangers = [kind.name for kind in kinds if kind.name not in means]
         rest = size - sum(means.get(kind.name, 0.0) for kind in kinds)
         means.update(dict.fromkeys(strangers, max(1.0, rest / max(1, len(strangers)))))
-    return means
+    return {name: round(mean, 3) for name, mean in means.items()}
 
 
 # --- a month

@@ -26,7 +26,7 @@ from tests.support.raw_peers import RawCsms
 
 V16 = OcppVersion.V16
 
-AT_ONCE_S: Final = 2.0
+AT_ONCE_S: Final = 10.0
 """How long an answer of the edge may take on a busy machine; the CSMS gets the message much later."""
 
 LATER_S: Final = 30.0
@@ -315,7 +315,7 @@ def test_what_is_answered_is_on_the_disk(tmp_path: Path) -> None:
             await _meter_values(station, range(5))
             await gateway.edge.kill()
             with contextlib.closing(sqlite3.connect(gateway.files.edge.parent / "state" / OUTBOX_FILE)) as database:
-                bodies = [json.loads(f"[{body}]") for (body,) in database.execute("SELECT body FROM message ORDER BY key")]
+                bodies = [json.loads(b"[" + body + b"]") for (body,) in database.execute("SELECT body FROM message ORDER BY key")]
             assert bodies == [["MeterValues", _meter(number)] for number in range(5)]
 
     asyncio.run(main())
@@ -365,7 +365,8 @@ def test_a_stepped_clock_neither_loses_nor_hurries_anything(tmp_path: Path) -> N
                 told = datetime.fromisoformat(answer["currentTime"]) - datetime.fromisoformat(CSMS_TIME)
                 assert timedelta(0) <= told < timedelta(seconds=LATER_S), "stations are told the CSMS's time"
             await gateway.edge.kill()
-            steps.write_text("-20d")
+            # Not back: a clock that is behind the certificates lets no TLS connection be.
+            steps.write_text("+20d")
             await gateway.edge.start()
         async with gateway.station() as station:
             await _meter_values(station, range(number, number + 3))

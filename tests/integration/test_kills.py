@@ -124,7 +124,7 @@ def _check(world: _World) -> None:
     for end in (world.edge, world.cloud):
         said = [line for line in end.lines + end.process.lines if " ERROR " in line or "Traceback" in line]
         assert not said, said
-    heard = [item.message_id for items in world.csms.heard.values() for item in items]
+    heard = [(identity, item.message_id) for identity, items in world.csms.heard.items() for item in items]
     print(f"{world.edge.kills} and {world.cloud.kills} kills of edge and cloud, {world.proxy.cuts} cuts, {len(heard)} CALLs at the CSMS,")
     print(f"{world.answered_early} answered early, {len(heard) - len(set(heard))} repeated under their id")
     assert world.answered_early > 10 * len(world.stations), "this is about early answers"

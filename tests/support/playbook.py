@@ -36,16 +36,18 @@ TICKS_MAX = 1000
 
 @dataclass(frozen=True)
 class Carried:
-    """A frame's messages, each as `type:body`; `call` is the number of the last one's CALL."""
+    """A frame's messages, each as `type:body`; `call` is the number of the last one's CALL; `stored` CALLs have no deadline."""
 
     slot: int
     texts: tuple[str, ...]
     call: int | None
+    stored: bool
 
-    def __init__(self, slot: int, *texts: str, call: int | None = None) -> None:
+    def __init__(self, slot: int, *texts: str, call: int | None = None, stored: bool = False) -> None:
         object.__setattr__(self, "slot", slot)
         object.__setattr__(self, "texts", texts)
         object.__setattr__(self, "call", call)
+        object.__setattr__(self, "stored", stored)
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,8 @@ class Play:
             type_text, _, body = text.partition(":")
             kind = MessageType(int(type_text))
             call = carried.call if place == len(carried.texts) - 1 else None
-            asks = kind in (MessageType.CALL, MessageType.SEND)
-            batch.append(Outgoing(Message(kind, action_of(kind, body), body, call), self.now + life_s if asks else None))
+            expires = kind in (MessageType.CALL, MessageType.SEND) and not carried.stored
+            batch.append(Outgoing(Message(kind, action_of(kind, body), body, call), self.now + life_s if expires else None))
         channel.encode(batch)
         parts: list[Part] = []
         while channel.has_unsent:
@@ -127,9 +129,11 @@ class Play:
                 texts = [f"{message.type.value}:{message.body}" for message in batch.messages]
                 last = batch.messages[-1]
                 asks = last.type in (MessageType.CALL, MessageType.SEND)
-                read.append(Carried(part.slot, *texts, call=None if asks else last.call))
+                stored = part.expiry is None and any(message.type is MessageType.CALL for message in batch.messages)
+                read.append(Carried(part.slot, *texts, call=None if asks else last.call, stored=stored))
+            elif isinstance(part, Piece):
+                self._channels[part.slot].take_piece(part.number, part.data)
             else:
-                assert not isinstance(part, Piece), "plays have small messages"
                 read.append(part)
         return read
 

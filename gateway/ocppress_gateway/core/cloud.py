@@ -163,9 +163,9 @@ class CloudMachine:
         self._replaying: list[CloudStation] = []
         """Stations that may have dead letters under way."""
         self._by_identity: dict[str, dict[CloudStation, _Edge]] = {}
-        self._alarms: Alarms[_Edge | _Link] = Alarms()
-        self._touched_edges: list[_Edge] = []
-        self._touched_links: list[_Link] = []
+        self._alarms: Alarms[_Edge | CloudStation | _Link] = Alarms()
+        self._touched_stations: dict[CloudStation, _Edge] = {}
+        self._touched_links: dict[_Link, None] = {}
         self._sockets = 0
         self._ids = 0
         self._id_prefix = ""
@@ -181,12 +181,18 @@ class CloudMachine:
         """Take one event; run the effects in order."""
         out: list[Effect] = []
         for due in self._alarms.take_due(now):
-            self._touch(due)
+            if isinstance(due, _Link):
+                self._touched_links[due] = None
+            elif isinstance(due, _Edge):
+                self._touch(due, *due.slots.values())
+            else:
+                self._touch(self._by_identity[due.identity][due], due)
         self._take(event, now, out)
         self._settle(now, out)
         if self._stopping and not self._shut_down and (now >= self._shut_by or not self._undrained):
             self._shut_all(now, out)
             self._settle(now, out)
+        self._replaying = [station for station in self._replaying if station.end_replays(out)]
         return out
 
     def next_deadline(self) -> float | None:
@@ -209,7 +215,7 @@ class CloudMachine:
             case LinkSent():
                 if event.link in self._links:
                     self._links[event.link].session.kernel_has_it()
-                    self._touch(self._links[event.link])
+                    self._touched_links[self._links[event.link]] = None
             case CsmsOpened():
                 self._csms_opened(event, now, out)
             case CsmsRefused():
@@ -246,60 +252,50 @@ class CloudMachine:
                 pass
             case _:
                 raise TypeError(f"the cloud has no {type(event).__name__}")
-        self._replaying = [station for station in self._replaying if station.end_replays(out)]
 
-    # --- what an event may have changed: only that is looked at after it, for there may be thousands of edges
+    # --- what an event may have changed: only that is looked at after it, for there may be thousands of stations
 
-    def _touch(self, touched: _Edge | _Link) -> None:
-        if isinstance(touched, _Edge):
-            self._touched_edges.append(touched)
-        else:
-            self._touched_links.append(touched)
+    def _touch(self, edge: _Edge, *stations: CloudStation) -> None:
+        self._touched_stations |= dict.fromkeys(stations, edge)
+        if edge.link is not None:
+            self._touched_links[self._links[edge.link]] = None
 
     def _of_socket(self, socket: int) -> tuple[_Edge, CloudStation] | None:
         """Whose CSMS socket this is."""
         known = self._by_socket.get(socket)
         if known is not None:
-            self._touch(known[0])
+            self._touch(*known)
         return known
 
     def _of_identity(self, identity: str) -> list[CloudStation]:
         """The stations of this name: one, unless edges quarrel over it."""
-        for edge in self._by_identity.get(identity, {}).values():
-            self._touch(edge)
-        return list(self._by_identity.get(identity, {}))
+        found = self._by_identity.get(identity, {})
+        for station, edge in found.items():
+            self._touch(edge, station)
+        return list(found)
 
     def _settle(self, now: float, out: list[Effect]) -> None:
         """Expire and send what is due on what was touched, and set its alarms."""
-        for edge in dict.fromkeys(self._touched_edges):
-            self._expire(edge, now, out)
-            self._alarms.set(edge, self._edge_deadline(edge))
-            if edge.link is not None:
-                self._touch(self._links[edge.link])
-        for link in dict.fromkeys(self._touched_links):
+        for station, edge in self._touched_stations.items():
+            self._expire(edge, station, now, out)
+            self._alarms.set(station, self._station_deadline(edge, station))
+        for link in self._touched_links:
             if link.session.state is SessionState.GREETING and not link.session.closing and now >= link.greet_by:
                 self._refuse_link(link, "no hello", out)
             self._flush(link, now, out)
             self._alarms.set(link, _link_deadline(link))
-        self._touched_edges.clear()
-        self._touched_links.clear()
+        self._touched_stations = {}
+        self._touched_links = {}
 
-    def _edge_deadline(self, edge: _Edge) -> float | None:
-        times: list[float] = []
-        if edge.lost_at is not None and any(station.attachment for station in edge.slots.values()):
-            times.append(edge.lost_at + self.settings.link_grace_s)
-        for station in edge.slots.values():
-            if station.lost_at is not None:
-                times.append(station.lost_at + self.settings.link_grace_s)
-            if station.state is CsmsState.WAITING and not self._stopping:
-                times.append(station.retry_at)
-            beat_at = station.heartbeats.due_at
-            if edge.link is not None and station.socket_open and station.delivery is not None and beat_at is not None:
-                times.append(beat_at)
-            deadline = station.next_deadline()
-            if deadline is not None:
-                times.append(deadline)
-        return min(times, default=None)
+    def _station_deadline(self, edge: _Edge, station: CloudStation) -> float | None:
+        times = [station.next_deadline()]
+        if station.lost_at is not None:
+            times.append(station.lost_at + self.settings.link_grace_s)
+        if station.state is CsmsState.WAITING and not self._stopping:
+            times.append(station.retry_at)
+        if edge.link is not None and station.socket_open and station.delivery is not None:
+            times.append(station.heartbeats.due_at)
+        return min((time for time in times if time is not None), default=None)
 
     def view(self, now: float) -> CloudView:
         """For status."""
@@ -326,7 +322,7 @@ class CloudMachine:
         session = LinkSession(event.link, self.settings.linger_s, takes_clock=False)
         session.moved(SessionEvent.OPENED)
         link = self._links[event.link] = _Link(session, event.peer, now + GREETING_TIMEOUT_S)
-        self._touch(link)
+        self._touched_links[link] = None
         if self._stopping:
             self._refuse_link(link, "the cloud is stopping", out)
 
@@ -343,7 +339,8 @@ class CloudMachine:
         if edge is not None and edge.link == event.link:
             edge.link = None
             edge.lost_at = now
-            self._touch(edge)
+            self._alarms.set(edge, now + self.settings.link_grace_s)
+            self._touch(edge, *edge.slots.values())
             for station in edge.slots.values():
                 # The edge has refused these with 503 by now.
                 if station.state is CsmsState.OPENING:
@@ -363,7 +360,7 @@ class CloudMachine:
 
     def _link_message(self, link: _Link, data: bytes, now: float, out: list[Effect]) -> None:
         link.session.heard()
-        self._touch(link)
+        self._touched_links[link] = None
         try:
             for part in read_parts(data):
                 if link.session.closing:
@@ -382,7 +379,6 @@ class CloudMachine:
                 raise PartError(f"{type(part).__name__} before the hello")
             self._hello(link, part, now, out)
             return
-        self._touch(link.edge)
         match part:
             case FramePart() | Piece() | Ack():
                 self._frame_part(link, link.edge, part, now, out)
@@ -420,6 +416,7 @@ class CloudMachine:
         channel = station.channel if station is not None else None
         if station is None or channel is None or link.session.clock is None:
             raise PartError(f"slot {part.slot} has no channel")
+        self._touch(edge, station)
         if isinstance(part, Ack):
             channel.acknowledged(part.number)
         elif isinstance(part, Piece):
@@ -470,15 +467,16 @@ class CloudMachine:
         edge = self._edges.setdefault(name, _Edge(name))
         if edge.link is not None:
             self._close_link(self._links[edge.link], "the same edge has connected again", out)
-        self._touch(edge)
         link.edge = edge
         edge.link = link.session.link
         edge.up_at = now
         edge.lost_at = None
+        self._alarms.set(edge, None)
         edge.slots = {}
         edge.codec = CodecName(codec)
         edge.incarnation = hello.incarnation
         welcomes = [self._known(edge, known, out) for known in hello.stations]
+        self._touch(edge, *edge.slots.values())
         for station in list(edge.stations.values()):
             if station.identity not in identities:
                 if station.state is not CsmsState.CLOSED:
@@ -550,6 +548,7 @@ class CloudMachine:
                 self._shut(old, 1000, "the station has gone", out)
         edge.slots = {slot: other for slot, other in edge.slots.items() if other is not station}
         edge.slots[attach.slot] = station
+        self._touch(edge, station)
         station.attached(attach.slot, attach.attachment, offered, attach.authorization, attach.epoch, attach.sent)
         station.heartbeats.interval_s = attach.heartbeat_s
         if station.delivery is not None and station.delivery.incarnation != edge.incarnation:
@@ -565,6 +564,7 @@ class CloudMachine:
             while len(edge.stations) >= IDENTITIES_MAX:
                 oldest = next(old for old in edge.stations.values() if old.state is CsmsState.CLOSED)
                 del edge.stations[oldest.identity]
+                self._alarms.set(oldest, None)
                 del self._by_identity[oldest.identity][oldest]
                 if not self._by_identity[oldest.identity]:
                     del self._by_identity[oldest.identity]
@@ -625,8 +625,7 @@ class CloudMachine:
             out.append(self._note(Level.ERROR, "the store of positions is in trouble, stored messages wait", reason=event.reason))
 
     def _replay(self, event: Replay, now: float, out: list[Effect]) -> None:
-        stations = [edge.stations[event.letter.identity] for edge in self._edges.values() if event.letter.identity in edge.stations]
-        station = next((station for station in stations if station.socket_open), None)
+        station = next((station for station in self._of_identity(event.letter.identity) if station.socket_open), None)
         if station is None:
             out.append(ReplayEnded(event.letter.key, "the station's CSMS socket isn't open"))
         else:
@@ -712,28 +711,26 @@ class CloudMachine:
 
     # --- time
 
-    def _expire(self, edge: _Edge, now: float, out: list[Effect]) -> None:
-        link_over = edge.lost_at is not None and now >= edge.lost_at + self.settings.link_grace_s
-        for station in edge.slots.values():
-            if station.state is CsmsState.CLOSED:
-                continue
-            if link_over:
-                self._shut(station, 1001, "the link to the station is down", out)
-                continue
-            if station.lost_at is not None and now >= station.lost_at + self.settings.link_grace_s:
-                self._eject(edge, station, 1001, "the CSMS cannot be reached", now, out)
-                continue
-            if station.state is CsmsState.WAITING and now >= station.retry_at and not self._stopping:
-                station.moved(CsmsStep.OPEN)
-                self._open_csms(edge, station, out)
-            if station.socket_open and station.silent_csms(now, self.settings.call_timeout_s, out):
-                self._by_socket.pop(station.socket, None)
-                out.append(CloseCsms(station.socket, 1001, "no answer"))
-                out.append(self._note(Level.WARNING, "silent CSMS, its socket closed", station=station.identity))
-                self._wait(station, now)
-            station.expire(now, out)
-            if edge.link is not None:
-                station.beat(now, out)
+    def _expire(self, edge: _Edge, station: CloudStation, now: float, out: list[Effect]) -> None:
+        if station.state is CsmsState.CLOSED:
+            return
+        if edge.lost_at is not None and now >= edge.lost_at + self.settings.link_grace_s:
+            self._shut(station, 1001, "the link to the station is down", out)
+            return
+        if station.lost_at is not None and now >= station.lost_at + self.settings.link_grace_s:
+            self._eject(edge, station, 1001, "the CSMS cannot be reached", now, out)
+            return
+        if station.state is CsmsState.WAITING and now >= station.retry_at and not self._stopping:
+            station.moved(CsmsStep.OPEN)
+            self._open_csms(edge, station, out)
+        if station.socket_open and station.silent_csms(now, self.settings.call_timeout_s, out):
+            self._by_socket.pop(station.socket, None)
+            out.append(CloseCsms(station.socket, 1001, "no answer"))
+            out.append(self._note(Level.WARNING, "silent CSMS, its socket closed", station=station.identity))
+            self._wait(station, now)
+        station.expire(now, out)
+        if edge.link is not None:
+            station.beat(now, out)
 
     def _stop(self, now: float, out: list[Effect]) -> None:
         """Take no more stations, and send what waits; then `_shut_all`."""
@@ -742,17 +739,17 @@ class CloudMachine:
         for link in self._links.values():
             link.session.hurry(now)
             self._undrained.add(link.session.link)
-            self._touch(link)
+            self._touched_links[link] = None
 
     def _shut_all(self, now: float, out: list[Effect]) -> None:
         self._shut_down = True
         for edge in self._edges.values():
-            self._touch(edge)
+            self._touch(edge, *edge.slots.values())
             for station in edge.slots.values():
                 if station.state is not CsmsState.CLOSED:
                     self._shut(station, 1001, "the gateway is stopping", out)
         for link in self._links.values():
-            self._touch(link)
+            self._touched_links[link] = None
             if link.session.is_open:
                 link.session.control(Goodbye("the cloud is stopping", 1), now)
             elif not link.session.closing:

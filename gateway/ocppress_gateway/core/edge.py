@@ -264,7 +264,7 @@ class EdgeMachine:
             if station.state is StationState.ASKING:
                 times.append(station.decide_by)
             if station.state is StationState.LEAVING:
-                times.append(station.leave_by if station.lanes.waits_stored else station.leave_after)
+                times.append(station.leave_at)
             deadline = station.next_deadline()
             if deadline is not None:
                 times.append(deadline)
@@ -514,7 +514,7 @@ class EdgeMachine:
                 self._leave(station, 1001, "the CSMS did not decide in time", now, out)
             elif grace_over and station.socket_open:
                 self._leave(station, 1001, "the link is down", now, out)
-            elif station.state is StationState.LEAVING and now >= (station.leave_by if station.lanes.waits_stored else station.leave_after):
+            elif station.state is StationState.LEAVING and now >= station.leave_at and not station.begins_to_drain():
                 self._detach(station, now)
             else:
                 station.expire(now, out)

@@ -155,8 +155,9 @@ class EdgeStation(Conversation):
         self.offered: tuple[str, ...] = ()
         self.authorization: str | None = None
         self.decide_by = 0.0
-        self.leave_after = 0.0
-        self.leave_by = 0.0
+        self._leave_after = 0.0
+        self._leave_by = 0.0
+        self._drains = False
         self.accepted = False
         """Rule R2: the last BootNotification was accepted."""
         self.heartbeat_s = 0
@@ -186,13 +187,27 @@ class EdgeStation(Conversation):
         self.decide_by = decide_by
 
     def gone(self, leave_after: float, leave_by: float) -> None:
-        """The socket is gone; the cloud is told after `leave_after`, or when the outbox is empty, no later than `leave_by`."""
+        """The socket is gone; the cloud is told after `leave_after`, once what is stored has been sent, no later than `leave_by`."""
         self.moved(StationEvent.GONE)
-        self.leave_after = leave_after
-        self.leave_by = leave_by
+        self._leave_after = leave_after
+        self._leave_by = leave_by
+        self._drains = False
         attachment = self.attachment
         self._socket_lost()
         self.attachment = attachment
+
+    @property
+    def leave_at(self) -> float:
+        """When there is something to do about a station that is LEAVING."""
+        return self._leave_by if self._drains and self.lanes.waits_stored else self._leave_after
+
+    def begins_to_drain(self) -> bool:
+        """It won't be back in a moment: what is stored is sent now, before the cloud is told. False if that is done, or takes too long."""
+        if self._drains or not self.lanes.waits_stored:
+            return False
+        self._drains = True
+        self.lanes.hurry()
+        return True
 
     def came_back(self, socket: int) -> None:
         """A station that hadn't been missed yet has a socket again."""

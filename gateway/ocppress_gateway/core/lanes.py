@@ -152,7 +152,8 @@ class Lanes:
 
     def due_at(self) -> float | None:
         """When something here should leave, `NOW` for what doesn't wait for company; None if nothing can."""
-        return min((self._due_in(turn) for turn in Turn if self._head(turn) is not None), default=None)
+        able = [turn for turn, entries in self._queues.items() if entries and self._head(turn) is not None]
+        return min(map(self._due_in, able)) if able else None
 
     def _due_in(self, turn: Turn) -> float:
         if turn not in self._due:
@@ -208,7 +209,7 @@ class Lanes:
         return dropped
 
     def _next(self) -> tuple[Turn, Outgoing] | None:
-        return next(((turn, head) for turn in Turn if (head := self._head(turn)) is not None), None)
+        return next(((turn, head) for turn in self._queues if (head := self._head(turn)) is not None), None)
 
     def _head(self, turn: Turn) -> Outgoing | None:
         """The first message of a queue, if it may leave: what the edge answers must be on disk, and not too much unanswered."""

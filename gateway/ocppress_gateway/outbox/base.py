@@ -111,5 +111,10 @@ class Outbox(abc.ABC):
         """The CSMS has answered a BootNotification, with Accepted or not. On disk with one of the next commits."""
 
     @abc.abstractmethod
+    def distrust(self, reason: str) -> None:
+        """The far end knows of positions that this outbox never gave out: it has gone back in time, by a disk that lied or a backup that was
+        put back, and would give them out again. It is set aside like a damaged one, which ends the program, and begins a new incarnation."""
+
+    @abc.abstractmethod
     def measure(self) -> OutboxMeasure:
         """How the outbox stood after its last commit; at once, also while the disk hangs."""
