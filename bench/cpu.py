@@ -131,7 +131,8 @@ def _compiled(*, may_compile: bool) -> Iterator[tuple[list[Path] | None, str]]:
         run = subprocess.run(build, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         wheels = list(Path(folder).glob("*.whl"))
         if run.returncode != 0 or not wheels:
-            yield None, f"no wheel could be built: {(run.stdout.strip().splitlines() or ['pip says nothing'])[-1]}"
+            said = run.stdout.strip().splitlines()
+            yield None, f"building a wheel ended with {run.returncode}{f', {said[-1]}' if said else ''}"
         elif wheels[0].name.endswith("-any.whl"):
             yield None, "the wheel is pure: is there a C compiler, and are Python's headers installed?"
         else:

@@ -15,9 +15,25 @@ from __future__ import annotations
 from typing import Final
 
 from ocppress_codecs.account import UNITS_A_BYTE, Account, Part
-from ocppress_codecs.errors import Malformed, Truncated
+from ocppress_codecs.errors import LimitExceeded, Malformed, Truncated
 
-__all__ = ["ARRAY", "BYTES", "FALSE", "MAP", "NEGATIVE", "NULL", "SIMPLE", "TAG", "TEXT", "TRUE", "UNSIGNED", "Reader", "head", "integer"]
+__all__ = [
+    "ARRAY",
+    "BYTES",
+    "FALSE",
+    "ITEMS_MAX",
+    "MAP",
+    "NEGATIVE",
+    "NULL",
+    "SIMPLE",
+    "TAG",
+    "TEXT",
+    "TRUE",
+    "UNSIGNED",
+    "Reader",
+    "head",
+    "integer",
+]
 
 UNSIGNED: Final = 0
 NEGATIVE: Final = 1
@@ -27,6 +43,9 @@ ARRAY: Final = 4
 MAP: Final = 5
 TAG: Final = 6
 SIMPLE: Final = 7
+
+ITEMS_MAX: Final = 1 << 18
+"""Items of one frame: a quarter of what its text has room for. More come from nobody but an attacker, to whom zstd would give a million for 60 bytes."""
 
 FALSE: Final = 20
 TRUE: Final = 21
@@ -58,6 +77,7 @@ class Reader:
         self.account = account
         self._data = data
         self._position = 0
+        self._items = 0
         self._spent = 0
 
     @property
@@ -86,8 +106,11 @@ class Reader:
         return self._position == len(self._data)
 
     def head(self) -> tuple[int, int]:
-        """Major type and argument of the next item. Raises `Truncated`, `Malformed` for indefinite lengths and floats."""
+        """Major type and argument of the next item. Raises `Truncated`, `LimitExceeded`, `Malformed` for indefinite lengths and floats."""
         data, position = self._data, self._position
+        self._items += 1
+        if self._items > ITEMS_MAX:
+            raise LimitExceeded("items", ITEMS_MAX, self._items)
         if position >= len(data):
             raise Truncated("an item")
         major, argument = data[position] >> 5, data[position] & 31

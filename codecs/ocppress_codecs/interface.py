@@ -65,7 +65,7 @@ class Encoder(abc.ABC):
 
         CALLs get the numbers `calls.count`, `calls.count + 1`, …; their `call` is ignored. The frame has been decoded again and compared
         before this returns. After this you must hand the frame to the far end's decoder before any later one.
-        Raises `EncodeError` (state unchanged) if the batch is empty or exceeds `FRAME_TEXT_BYTES_MAX`.
+        Raises `EncodeError` (state unchanged) if the batch is empty or exceeds `FRAME_TEXT_BYTES_MAX`, or, with thousands of messages, a codec's limit of work.
         """
 
     def saved(self) -> bytes | None:

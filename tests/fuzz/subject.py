@@ -23,9 +23,9 @@ __all__ = ["DECODED", "FRAME_MS_MAX", "Subject", "Tried", "Violation", "forged",
 
 DECODED: Final = "decoded"
 
-FRAME_MS_MAX: Final = 10_000
-"""Processor time that any frame may take, in pure Python on a slow machine. What takes longest is the largest text there is, as a million values: 59 bytes of
-zstd in cbor-zstd, half of this time."""
+FRAME_MS_MAX: Final = 6_000
+"""Processor time that any frame may take, in pure Python on a slow machine. What takes longest is the largest text there is in repeated messages of a hundred
+values each, in cbor-zstd: a third of this time."""
 
 _STATE: Final = {CodecName.VERBATIM: "_progress", CodecName.CBOR_ZSTD: "_state"}
 """Where the codecs that save nothing keep their state, an object that is not changed."""

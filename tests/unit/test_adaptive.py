@@ -13,7 +13,7 @@ from ocppress_codecs.adaptive.coder import WORK_BASE, ZERO_BYTES_MAX
 from ocppress_codecs.adaptive.model import FIELDS_MAX, SHAPES_MAX
 from ocppress_codecs.adaptive.saving import MODEL_BYTES_MAX, TEXT_BYTES_MAX
 from ocppress_codecs.calls import CallLog
-from ocppress_codecs.errors import DecodeError, IntegrityError, LimitExceeded, Malformed, Truncated
+from ocppress_codecs.errors import DecodeError, EncodeError, IntegrityError, LimitExceeded, Malformed, Truncated
 from ocppress_codecs.interface import FRAME_BYTES_MAX, CodecName, Endpoint, Side
 from ocppress_codecs.registry import open_endpoint
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, parse
@@ -53,6 +53,16 @@ def test_what_is_wholly_expected_takes_the_checksum_alone() -> None:
         sizes.append((len(frame), len(answer)))
     assert sizes[-1] == (2, 2)
     assert sizes.count((2, 2)) >= 30
+
+
+@pytest.mark.parametrize("body", ["\x01", '{"a":\x01}', '{"a":\x01\x01}', '{"a":1\x01}', '{"a":[1,\x01,2]}', '{"a":"\x01"}'])
+def test_a_body_with_the_mark_of_a_hole_is_refused_and_nothing_has_changed(body: str) -> None:
+    encoder = pair()[0].encoder
+    before = encoder.saved()
+    for batch in ([result(body)], [result(body), HEARTBEAT], [HEARTBEAT, result(body)]):
+        with pytest.raises(EncodeError):
+            encoder.encode(batch)
+    assert encoder.saved() == before
 
 
 def test_both_ends_have_the_same_state_after_each_frame() -> None:

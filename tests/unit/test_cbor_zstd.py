@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ocppress_codecs import messages
+from ocppress_codecs import cbor, messages, packing
 from ocppress_codecs.dictionary import Dictionary
 from ocppress_codecs.errors import DecodeError, EncodeError, IntegrityError, LimitExceeded, Malformed
 from ocppress_codecs.interface import FRAME_BYTES_MAX, FRAME_TEXT_BYTES_MAX, CodecName, Endpoint, Side
@@ -123,3 +123,19 @@ def test_an_action_or_error_code_cannot_become_a_number(message: Message, change
     with pytest.raises(Malformed, match="not OCPP-J"):
         other.decoder.decode(bytes.fromhex(changes) + b"\0\0")
     other.decoder.decode(end.encoder.encode([message]))
+
+
+def test_a_few_bytes_cannot_ask_for_a_million_items() -> None:
+    items = cbor.ITEMS_MAX
+    plain = b"\x82\x03\xa1\x61a" + cbor.head(cbor.ARRAY, items) + b"\x01" * items
+    decoder = _open().decoder
+    frame = b"\xff" + packing.packed(plain, b"") + bytes(4)
+    assert len(frame) < 100
+    with pytest.raises(LimitExceeded) as caught:
+        decoder.decode(frame)
+    assert caught.value.limit == "items"
+
+
+def test_long_numbers_of_values_come_back() -> None:
+    message = _result(f'{{"a":[{",".join("1" for _ in range(300_000))}]}}')
+    assert _open().decoder.decode(_open().encoder.encode([message, message])) == [message, message]

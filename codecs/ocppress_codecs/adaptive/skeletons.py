@@ -32,8 +32,13 @@ _CALL_OR_SEND: Final = frozenset({2, 6})
 
 
 def split(message_type: int, body: str, values_max: int = 1 << 60) -> tuple[str, list[Scalar]]:
-    """The skeleton and the values of a body that is JSON without white space; no skeleton if there are more than `values_max`."""
+    """The skeleton and the values of a body that is JSON without white space; no skeleton if there are more than `values_max`.
+
+    No skeleton either for a body with the hole's mark in it, which would be taken for a hole: no JSON text has that.
+    """
     values: list[Scalar] = []
+    if HOLE in body:
+        return "", values
     words = names().word_numbers
     key = ""
     key_place = -1
