@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from ocppress_gateway.core.ledger import Ledger
 from ocppress_gateway.core.ledger_day import DayAccount, Layer
 from ocppress_gateway.core.ledger_events import FrameShare, InterfaceCounted, LinkCounted, LinkDialled, LinkEnded, LinkMessageCounted, Way
+from ocppress_gateway.core.ledger_links import LINKS_MAX
 from ocppress_gateway.core.wire_count import WireCount
 from tests.support.ledgers import Books, settings
 from tests.support.wire_counts import wire_count
@@ -49,6 +50,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(looks_up=st.booleans())
     def dial(self, looks_up: bool) -> None:
+        if len(self.counts) >= LINKS_MAX - 1:
+            return  # an edge has one
         self.link += 1
         self.books.tell(LinkDialled(self.link, looks_up))
         self.counts[self.link] = wire_count(header_bytes=52)

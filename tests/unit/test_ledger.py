@@ -354,6 +354,19 @@ def test_a_day_in_the_far_future_costs_one_day_of_the_past() -> None:
     assert len([key for key in books.saved if key.startswith("day/")]) == DAYS_KEPT
 
 
+def test_a_day_before_all_that_are_kept_is_kept_all_the_same() -> None:
+    books = _books()
+    books.others(0)
+    for _ in range(DAYS_KEPT):
+        books.pass_time(DAY_S)
+        books.others(10)
+    books.step_clock(-(DAYS_KEPT + 30) * DAY_S)
+    for _ in range(3):
+        books.pass_time(3600)
+        books.others(10)
+    assert books.ledger.day(books.wall.date()).sim_bytes == 30
+
+
 @pytest.mark.parametrize(
     "spoil",
     [

@@ -158,6 +158,13 @@ def test_a_reading_after_the_end_counts_for_nothing() -> None:
     assert connection.read(sent_bytes=1000).ours_bytes == 0
 
 
+def test_a_connection_that_is_forgotten_is_not_counted_again() -> None:
+    connection = _Connection()
+    for number in range(2, LINKS_MAX + 2):
+        connection.accounts.dialled(LinkDialled(number, looks_up=False), 0.0, connection.book)
+    assert connection.read(sent_bytes=1000).ours_bytes == 0
+
+
 def test_a_reading_that_has_not_grown_counts_for_nothing() -> None:
     assert _Connection().read().ours_bytes == 0
 

@@ -214,6 +214,42 @@ def test_auto_goes_finer_after_a_healthy_day() -> None:
     assert all(later - earlier >= 1 for earlier, later in pairwise(days))
 
 
+def test_a_bucket_that_was_low_for_an_hour_was_not_healthy_for_a_day() -> None:
+    costs = {"day": _costs(12, 12, 12, 0.0)}
+    site = _Site(lambda step: costs["day"](step))
+    while site.plan.view(site.books.now).bucket_days < 1.2 or site.step_names[-1] is not PlanName.SAVER:
+        site.run(1 / 24)
+    site.run(0.5)
+    costs["day"] = _costs(12, 12, 12, 24.0)
+    site.run(1 / 24)
+    assert site.plan.view(site.books.now).bucket_days < 1
+    costs["day"] = _costs(0, 0, 0, 0)
+    low_days = site.days
+    site.run(4)
+    (finer_days, *_) = [days for days, step in site.steps if days > low_days]
+    assert finer_days >= low_days + 2, "two days, for that step has been given up once"
+
+
+def test_a_bucket_that_recovers_asks_for_no_coarser_step() -> None:
+    site = _Site(_costs(30, 0.5, 0.5, 0.5))
+    site.run(0.9)
+    assert site.plan.view(site.books.now).bucket_days < 0.25
+    assert site.step_names == [PlanName.LIVE, PlanName.TWO_MINUTES]
+
+
+def test_a_step_that_lasts_is_forgiven_what_it_once_cost() -> None:
+    costs = {"day": _costs(4, 0.1, 0.1, 0.1)}
+    site = _Site(lambda step: costs["day"](step))
+    site.run(45)
+    costs["day"] = _costs(0.1, 0.1, 0.1, 0.1)
+    site.run(25)
+    assert site.step_names[-1:] == [PlanName.LIVE]
+    costs["day"] = _costs(4, 0.1, 0.1, 0.1)
+    site.run(8)
+    left, again, *_ = [days for days, _ in site.steps if days > 70]
+    assert again - left < FINER_WAIT_DAYS_MAX / 2
+
+
 @pytest.mark.parametrize("saver", [0.2, 0.9])
 @pytest.mark.parametrize("five", [1.1, 1.5, 4.0])
 def test_auto_does_not_flap(saver: float, five: float) -> None:
@@ -319,6 +355,19 @@ def test_an_idle_link_that_uses_the_budget_up_is_told_of_at_once() -> None:
     site = _Site(_costs(0, 0, 0, 0), plan=_plan(budget_bytes=1_000_000, keepalive_s=240.0))
     site.run(1 / 24)
     assert [note.fields["ours_mb"] for _, note in site.notes] == [pytest.approx(30.96 * (360 * 80 + 3 * 1458) / 1e6, abs=0.002)]
+
+
+def test_what_the_finer_steps_have_cost_is_no_reason_to_give_up() -> None:
+    site = _Site(_costs(6, 6, 6, 0.9))
+    site.run(29)
+    assert PlanName.SAVER in site.step_names
+    assert not [words for words in site.words() if "can't be kept" in words]
+
+
+def test_it_is_said_again_in_the_next_month() -> None:
+    site = _Site(_costs(2, 2, 2, 2), plan=_plan(PlanName.LIVE))
+    site.run(40)
+    assert [int(days) for days, note in site.notes if "can't be kept" in note.words] == [1, 31], "after a day, and as April begins"
 
 
 def test_a_fixed_plan_that_uses_the_budget_up_is_told_of() -> None:

@@ -93,9 +93,9 @@ class Ledger:
         self._read_at: float | None = None
         """When; None for a reading of a former process."""
         self._run = DayAccount()
-        """All that this process has booked; what `take_spent` has given out, and where the session began, are points of its total."""
+        """All that this process has booked."""
         self._taken_bytes = 0
-        self._session_began_bytes = 0
+        """How much of its total `take_spent` has given out."""
 
     # --- events
 
@@ -236,12 +236,10 @@ class Ledger:
         booked.add_sim(Way.DOWN, _moved(last.received_bytes if same_life else 0, event.received_bytes, since_s))
 
     def _end_session(self) -> None:
-        """A started unit is billed whole."""
+        """A started unit is billed whole; so all sessions before have come to whole units."""
         unit_bytes = self._settings.rounding_bytes
-        session_bytes = self._run.total_bytes - self._session_began_bytes
         if unit_bytes:
-            self._book(DayAccount(rounding=-session_bytes % unit_bytes))
-        self._session_began_bytes = self._run.total_bytes
+            self._book(DayAccount(rounding=-self._run.total_bytes % unit_bytes))
 
 
 def _moved(before: int, count: int, since_s: float | None) -> int:

@@ -192,8 +192,9 @@ class LinkAccounts:
             return None
         if number not in self._links:
             self._links[number] = _Link()
-            while len(self._links) > LINKS_MAX:
-                self._links.popitem(last=False)
+            if len(self._links) > LINKS_MAX:
+                # Whatever is counted of it from now on would be counted from its begin.
+                self._ended, _ = self._links.popitem(last=False)
         return self._links[number]
 
 

@@ -142,7 +142,7 @@ class _Snapshot(msgspec.Struct, array_like=True, forbid_unknown_fields=True, fro
     changed_s: Seconds
     """How long ago, like the next."""
     healthy_s: Seconds | None
-    impossible: bool
+    impossible_in: date | None
 
 
 class Plan:
@@ -161,7 +161,8 @@ class Plan:
         self._changed_level_days = SAVED_DAYS_MAX
         self._healthy_since: float | None = None
         self._wait_days = [1] * len(STEPS)
-        self._impossible = False
+        self._impossible_in: date | None = None
+        """The month, by its first day, of which it has been said that its budget can't be kept."""
         self._pace_from: tuple[date, int, float] | None = None
         """Since when the step's own pace is watched: the month's first day, our bytes in it then, and the time."""
         self._steered: OrderedDict[str, float] = OrderedDict()
@@ -225,7 +226,7 @@ class Plan:
                 wait_days=self._wait_days,
                 changed_s=now - self._changed_at,
                 healthy_s=None if self._healthy_since is None else now - self._healthy_since,
-                impossible=self._impossible,
+                impossible_in=self._impossible_in,
             )
         )
 
@@ -236,7 +237,7 @@ class Plan:
         if former.version != SNAPSHOT_VERSION:
             raise ValueError(f"a plan of version {former.version}, not {SNAPSHOT_VERSION}")
         self._level_days = former.level_days
-        self._impossible = former.impossible
+        self._impossible_in = former.impossible_in
         if self._auto and former.step in STEPS:
             self._step = former.step
             self._reason = former.reason
@@ -299,10 +300,11 @@ class Plan:
         others_bytes = month.others_projection_bytes or month.others_bytes
         expected_bytes = ours_bytes + others_bytes + month.rounding_bytes
         budget_bytes = self._settings.budget_bytes
-        if self._impossible:
-            self._impossible = expected_bytes >= POSSIBLE_AGAIN * budget_bytes
-        elif expected_bytes > budget_bytes:
-            self._impossible = True
+        first = month.month.first
+        if self._impossible_in == first and expected_bytes < POSSIBLE_AGAIN * budget_bytes:
+            self._impossible_in = None
+        elif self._impossible_in != first and expected_bytes > budget_bytes:
+            self._impossible_in = first
             words = (
                 "the SIM's budget can't be kept: the link needs more, however long messages wait"
                 if ours_bytes > budget_bytes
