@@ -17,6 +17,7 @@ from ocppress_gateway.control.server import ControlServer
 from ocppress_gateway.core.events import Effect, Level, Note, Stop
 from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.driver import Driver
+from ocppress_gateway.errors import GatewayError
 from ocppress_gateway.links import Links
 from ocppress_gateway.log import log_note
 
@@ -130,10 +131,24 @@ class Program(abc.ABC):
                     self._say(Level.WARNING, "not everything could be closed in time", shutdown_s=self._shutdown_s)
                 for task in self._tasks:
                     task.cancel()
+        except ExceptionGroup as failures:
+            known = _for_people(failures)
+            if known is None:
+                raise
+            raise known from failures
         finally:
             if self._control is not None:
                 await self._control.close()
             await self._close()
+
+
+def _for_people(failures: ExceptionGroup) -> GatewayError | None:
+    """The first of the errors that ended the tasks which says in one line what is wrong; None if none does."""
+    for failure in failures.exceptions:
+        known = _for_people(failure) if isinstance(failure, ExceptionGroup) else failure
+        if isinstance(known, GatewayError):
+            return known
+    return None
 
 
 def run_until_signal(program: Program) -> int:

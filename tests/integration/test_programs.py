@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from ocppress_codecs.interface import CodecName
+from ocppress_gateway.core.edge import EdgeMachine, EdgeSettings
+from ocppress_gateway.core.events import DistrustOutbox
+from ocppress_gateway.edge.program import EdgeProgram
+from ocppress_gateway.errors import StoreDamaged
+from ocppress_gateway.outbox.sqlite import SqliteOutboxStore
+from ocppress_gateway.positions.sqlite import SqlitePositionsStore
+from ocppress_gateway.transports.memory import MemoryNetwork
 from tests.support.processes import Process, free_port
 
 EDGE = """
@@ -70,3 +80,52 @@ def test_a_port_that_is_taken_is_said_in_one_line(name: str, text: str, tmp_path
         assert "Traceback" not in "".join(process.lines)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "store"), [("edge", EDGE, SqliteOutboxStore), ("cloud", CLOUD, SqlitePositionsStore)], ids=["edge", "cloud"]
+)
+def test_a_store_that_is_in_use_is_said_in_one_line(
+    name: str, text: str, store: type[SqliteOutboxStore] | type[SqlitePositionsStore], tmp_path: Path
+) -> None:
+    async def main() -> None:
+        port = await free_port()
+        config = f'state_folder = "{tmp_path}/state"\n{text}'
+        with closing(store(tmp_path / "state")) as other:
+            other.open()
+            async with Process.running(name, "--config", _config(name, config, port, tmp_path)) as process:
+                assert await process.ended() == 69
+        assert process.lines[-1].rstrip().endswith(f"in use by another process ({os.getpid()})")
+        assert "Traceback" not in "".join(process.lines)
+
+    asyncio.run(main())
+
+
+def test_an_outbox_that_is_not_trusted_any_more_ends_the_edge_with_its_reason(tmp_path: Path) -> None:
+    settings = EdgeSettings(
+        edge="",
+        codec=CodecName.VERBATIM,
+        linger_s=0.0,
+        station_timeout_s=60.0,
+        command_timeout_s=30.0,
+        upgrade_wait_s=8.0,
+        link_grace_s=60.0,
+        reconnect_min_s=1.0,
+        reconnect_max_s=20.0,
+        outbox=True,
+    )
+
+    async def main() -> None:
+        machine = EdgeMachine(settings, random=lambda: 0.5, random_bytes=os.urandom)
+        store = SqliteOutboxStore(tmp_path)
+        program = EdgeProgram(machine, MemoryNetwork().connector, host="127.0.0.1", port=0, outbox=store, shutdown_s=0.1)
+        async with asyncio.timeout(20), program:
+            program._execute(DistrustOutbox("it went back in time"))
+            await program.ended()
+
+    with pytest.raises(StoreDamaged, match="it went back in time"):
+        asyncio.run(main())
+    with closing(SqliteOutboxStore(tmp_path)) as store:
+        store.open()
+        assert store.opened is not None
+        assert store.opened.fault is not None

@@ -16,6 +16,7 @@ from ocppress_gateway.core.events import (
     AdmitStation,
     CloseLink,
     CloseStation,
+    DistrustOutbox,
     ForgetStored,
     LinkClosed,
     LinkOpened,
@@ -634,6 +635,14 @@ def test_after_a_restart_it_is_sent_from_where_the_cloud_has_it(received: int) -
     play.keep("m", meter(6), 1, 6)
     play.play([("far", Delivered(0, (0, 5))), ("out", [ForgetStored("CP001", Lane.ORDERED, 5)])])
     play.play([("tick", DELAY_S), ("out", [Link(1, up(meter(6)))])])
+
+
+def test_an_outbox_that_has_gone_back_in_time_is_not_used_any_more() -> None:
+    """A backup that was put back, or a disk that lied: its next positions are the cloud's old ones."""
+    play = Edge(replace(RECORD, delivered=(0, 2), newest=(0, 5)))
+    play.arrive(sent=(0, 2), received=(0, 6), heartbeat_s=300)
+    reason = "the cloud has had position 6 of CP001, and 5 is the newest here"
+    play.play([("out", [DistrustOutbox(reason), AdmitStation(7, "ocpp1.6")])])
 
 
 def test_an_epoch_that_was_lost_is_sent_again_and_nothing_twice_at_once() -> None:

@@ -38,6 +38,7 @@ from ocppress_gateway.core.answers import (
 from ocppress_gateway.core.calls import OutgoingCall
 from ocppress_gateway.core.conversation import Conversation, Counters
 from ocppress_gateway.core.events import (
+    DistrustOutbox,
     Effect,
     ForgetStored,
     Level,
@@ -268,6 +269,9 @@ class EdgeStation(Conversation):
             position = received[lane]
             if position > self.newest[lane]:
                 out.append(self._note(Level.ERROR, "the cloud knows messages that this outbox never had", position=position))
+                out.append(
+                    DistrustOutbox(f"the cloud has had position {position} of {self.identity}, and {self.newest[lane]} is the newest here")
+                )
                 position = self.newest[lane]
             self.lanes.begin_at(lane, max(position, self.lanes.delivered[lane]), self.newest[lane])
 

@@ -26,6 +26,7 @@ __all__ = [
     "CsmsOpened",
     "CsmsRefused",
     "CsmsText",
+    "DistrustOutbox",
     "Effect",
     "Event",
     "Flush",
@@ -386,6 +387,13 @@ class RememberStation:
 
 
 @dataclass(frozen=True, slots=True)
+class DistrustOutbox:
+    """The outbox has gone back in time, and would give out positions again that the cloud has had: set it aside, which ends the program."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class LoadPositions:
     """Read how far a station's stored messages have been answered; report `PositionsLoaded`."""
 
@@ -436,6 +444,7 @@ Effect = (
     | LoadStored
     | ForgetStored
     | RememberStation
+    | DistrustOutbox
     | LoadPositions
     | SavePosition
     | Bury

@@ -19,6 +19,7 @@ from ocppress_gateway.core.events import (
     AdmitStation,
     CloseLink,
     CloseStation,
+    DistrustOutbox,
     Effect,
     Flush,
     ForgetStored,
@@ -142,7 +143,7 @@ class EdgeProgram(Program):
                 self._spawn(self.links.dial(effect.link, self._connector), f"link {effect.link}")
             case CloseLink():
                 self.links.close(effect.link, effect.reason)
-            case StoreMessage() | LoadStored() | ForgetStored() | RememberStation():
+            case StoreMessage() | LoadStored() | ForgetStored() | RememberStation() | DistrustOutbox():
                 self._ask_outbox(effect)
             case _:
                 raise TypeError(f"the edge cannot do {type(effect).__name__}")
@@ -151,7 +152,7 @@ class EdgeProgram(Program):
         if self._keeper is not None:
             self._keeper.ledger.message(event)
 
-    def _ask_outbox(self, effect: StoreMessage | LoadStored | ForgetStored | RememberStation) -> None:
+    def _ask_outbox(self, effect: StoreMessage | LoadStored | ForgetStored | RememberStation | DistrustOutbox) -> None:
         if self._outbox is None:
             assert isinstance(effect, RememberStation), "without an outbox nothing is stored"
             return
@@ -164,6 +165,8 @@ class EdgeProgram(Program):
                 self._outbox.forget(effect.identity, effect.lane, effect.position)
             case RememberStation():
                 self._outbox.remember(effect.identity, effect.accepted, effect.heartbeat_interval_s)
+            case DistrustOutbox():
+                self._outbox.distrust(effect.reason)
 
     def _reported(self, event: OutboxEvent) -> None:
         self._opening.heard()
