@@ -26,7 +26,7 @@ from bench.timing import COMPILED, PURE, VALUES, WORKLOAD, ZLIB
 from ocppress_codecs import rpc
 from ocppress_codecs.interface import CodecName
 
-__all__ = ["RESULTS", "SUBJECTS", "main", "table"]
+__all__ = ["RESULTS", "SUBJECTS", "main", "processor", "table"]
 
 RESULTS: Final = Path(__file__).parent / "results" / "cpu.json"
 ROOT: Final = Path(__file__).parents[1]
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     results: dict[str, Any] = {
         "workload": WORKLOAD,
         "python": platform.python_version(),
-        "processor": _processor(),
+        "processor": processor(),
         "messages": chosen.messages,
         "not_compiled": "",
         "timings": [],
@@ -141,7 +141,7 @@ def _compiled(*, may_compile: bool) -> Iterator[tuple[list[Path] | None, str]]:
             yield [Path(folder, "wheel")], ""
 
 
-def _processor() -> str:
+def processor() -> str:
     """The processor's name, or its kind where Linux doesn't tell."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

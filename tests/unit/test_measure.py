@@ -18,7 +18,7 @@ from ocppress_codecs.account import Part
 from ocppress_codecs.errors import Malformed
 from ocppress_codecs.interface import CodecName
 from ocppress_codecs.rpc import OcppVersion
-from ocppress_gateway.tools import commands, measure
+from ocppress_gateway.tools import commands, measure, running
 from ocppress_gateway.tools.breakdown import NO_CALL
 from ocppress_gateway.tools.coding import Opened, opened
 from ocppress_gateway.tools.dictionaries import NOTHING
@@ -102,7 +102,7 @@ def test_the_command_fails_if_something_is_not_exact(
     parser = argparse.ArgumentParser()
     commands.add_parsers(parser.add_subparsers())
     args = parser.parse_args(["measure", str(trace), "--max-delay-s", "0"])
-    assert args.func(args) == commands.NOT_EXACT
+    assert args.func(args) == running.NOT_EXACT
     assert "NOT EXACT" in capsys.readouterr().out
 
 

@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from ocppress_gateway.provisioning.folder import make_authority_folder, make_edge_folder
-
 __all__ = ["add_parser"]
 
 _FOLDER: Final = Path("ocppress-ca")
@@ -50,7 +48,12 @@ def _add_folder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dir", type=Path, default=_FOLDER, metavar="DIR", help="the authority's folder (default: %(default)s)")
 
 
+# What makes certificates is imported when one is made: `edge` and `cloud` need none of it, and on a small board memory is short.
+
+
 def _init(args: argparse.Namespace) -> int:
+    from ocppress_gateway.provisioning.folder import make_authority_folder
+
     make_authority_folder(args.dir, name=args.name, hosts=args.host or _LOOPBACK, csms_url=args.csms_url, now=datetime.now(UTC))
     print(f"{args.dir / 'cloud'}: copy it to the cloud, then: ocppress cloud --config cloud.toml", file=sys.stderr)
     print(f"{args.dir / 'ca.key'}: whoever has it can pose as cloud and edges; keep it off both", file=sys.stderr)
@@ -58,6 +61,8 @@ def _init(args: argparse.Namespace) -> int:
 
 
 def _issue(args: argparse.Namespace) -> int:
+    from ocppress_gateway.provisioning.folder import make_edge_folder
+
     stations = [identity.strip() for identity in args.stations.split(",")]
     entry = make_edge_folder(args.dir, args.edge, stations=stations, cloud_url=args.cloud_url, now=datetime.now(UTC))
     print(entry.strip())

@@ -1,0 +1,323 @@
+"""What an edge takes of its machine: `bench/results/edge.json`, for the table in gateway/README.md.
+
+Run from the project's root: python -m bench.edge
+
+Edge and cloud are real processes with the files of `ocppress ca`, the CSMS and the station are here. The station says a day's messages of a workload as
+fast as the edge takes them, some of them at a time, which is harder on the edge than the day itself; all must reach the CSMS. Memory is the
+edge's VmHWM, the most that it ever had resident, libraries that it shares with nobody included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import platform
+import re
+import sys
+import time
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import aiohttp
+
+from bench.cpu import processor
+from bench.timing import build
+from ocppress_codecs.rpc import OcppVersion, parse
+from ocppress_gateway.core.plan import PlanName
+from ocppress_gateway.demo.csms import Csms
+from ocppress_gateway.demo.deliveries import HEARTBEAT, Deliveries
+from ocppress_gateway.demo.deliveries import Call as Delivery
+from ocppress_gateway.demo.ends import End
+from ocppress_gateway.demo.station import open_station
+from ocppress_gateway.provisioning.folder import make_authority_folder, make_edge_folder
+from ocppress_gateway.tools.conversation import Conversation
+from ocppress_gateway.workloads.generator import WORKLOADS, generate
+from ocppress_gateway.workloads.traces import Direction
+
+__all__ = ["MEMORY_KIB_MAX", "RESULTS", "Measured", "main", "measured", "table"]
+
+RESULTS: Final = Path(__file__).parent / "results" / "edge.json"
+
+MEMORY_KIB_MAX: Final = 64 * 1024
+"""What an edge may take: half of the 128 MiB that a charger's board has to spare."""
+
+SUBJECTS: Final = (("ac22", PlanName.SAVER), ("ac22", PlanName.TRANSPARENT), ("home", PlanName.SAVER))
+
+PIPELINE: Final = 16
+"""CALLs that the station has open. OCPP wants one; then the outbox's pause between two commits would be most of what is measured."""
+
+SEED: Final = 1
+_HOST: Final = "127.0.0.1"
+_STATION: Final = "STATION-1"
+_VERSION: Final = OcppVersion.V201
+_PATIENCE_S: Final = 120.0
+
+_FLUSHING: Final = '[2,"flush","DataTransfer",{"vendorId":"ocppress"}]'
+"""Relayed, so that what waits for company has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One day in the life of an edge, faster."""
+
+    workload: str
+    plan: str
+    messages: int
+    """CALLs of the station."""
+    wall_s: float
+    """From the first to the last that has reached the CSMS."""
+    memory_kib: int
+    idle_memory_kib: int
+    """Before the first station."""
+    startup_s: float
+    """From the start of the process until it listens."""
+    processor_s: float
+    """User and system, its start included."""
+    startup_processor_s: float
+    disk_bytes: int
+    """Written to the disk, as the kernel counts it (`write_bytes`); 0 on a file system without one."""
+
+
+async def measured(workload: str, plan: PlanName, *, days: int = 1) -> Measured:
+    """Give an edge its days. Raises `RuntimeError` if not everything arrived."""
+    with TemporaryDirectory(prefix="ocppress-edge-", dir=Path.cwd()) as folder:
+        async with Csms() as csms:
+            edge_file, cloud_file, station_port = await _files(Path(folder), csms.url, plan)
+            async with _program("cloud", cloud_file, "listening for edges"):
+                begun = time.monotonic()
+                async with _program("edge", edge_file, "link up") as edge:
+                    startup_s = edge.listens_at - begun
+                    idle = _status(edge.pid, "VmRSS"), _processor_s(edge.pid)
+                    async with aiohttp.ClientSession() as session:
+                        url = f"ws://{_HOST}:{station_port}/{_STATION}"
+                        async with open_station(session, url, _VERSION) as station:
+                            begun = time.monotonic()
+                            messages = await _play(workload, days, station, await csms.end(_STATION))
+                            wall_s = time.monotonic() - begun
+                            return Measured(
+                                workload=workload,
+                                plan=plan.value,
+                                messages=messages,
+                                wall_s=round(wall_s, 2),
+                                memory_kib=_status(edge.pid, "VmHWM"),
+                                idle_memory_kib=idle[0],
+                                startup_s=round(startup_s, 2),
+                                processor_s=round(_processor_s(edge.pid), 2),
+                                startup_processor_s=round(idle[1], 2),
+                                disk_bytes=_disk_bytes(edge.pid),
+                            )
+
+
+# --- station and CSMS
+
+
+async def _play(workload: str, days: int, station: End, csms: End) -> int:
+    """Say everything, and wait until the CSMS has it; how many CALLs that was."""
+    deliveries = Deliveries(_VERSION)
+    answers: dict[str, str] = {}
+    calls: dict[str, Delivery] = {}
+    room = asyncio.Semaphore(PIPELINE)
+    changed = asyncio.Event()
+
+    async def hear_station() -> None:
+        while True:
+            message_id, _ = parse(await station.receive())
+            call = calls.pop(message_id)
+            if call.far_id is None and call.message.action == HEARTBEAT:
+                deliveries.answered_at_the_edge(call)
+            room.release()
+            changed.set()
+
+    async def hear_csms() -> None:
+        while True:
+            message_id, message = parse(await csms.receive())
+            deliveries.arrived(message_id, message)
+            changed.set()
+            await csms.send(f'[3,"{message_id}",{answers.get(message.body, "{}")}]')
+
+    async def say(text: str) -> None:
+        message_id, message = parse(text)
+        call = calls[message_id] = Delivery(message, 0.0)
+        deliveries.said(call)
+        await station.send(text)
+
+    async def until_empty(what: Any) -> None:
+        async with asyncio.timeout(_PATIENCE_S):
+            while len(what):
+                changed.clear()
+                await changed.wait()
+
+    said = 0
+    async with asyncio.TaskGroup() as group:
+        hearing = [group.create_task(hear_station(), name="station"), group.create_task(hear_csms(), name="CSMS")]
+        records = list(Conversation(_VERSION).follow(generate(WORKLOADS[workload], days=days, seed=SEED)))
+        bodies = {parse(one.text)[0]: one.message.body for one in records if one.direction is Direction.UP}
+        answers.update({bodies[parse(one.text)[0]]: one.message.body for one in records if one.direction is Direction.DOWN})
+        for one in records:
+            if one.direction is Direction.DOWN:
+                continue
+            await room.acquire()
+            await say(one.text)
+            said += 1
+            if said == 1:
+                await until_empty(calls)  # the BootNotification: before its answer nothing else is said
+        await until_empty(calls)
+        await say(_FLUSHING)
+        await until_empty(deliveries)
+        for task in hearing:
+            task.cancel()
+    return said
+
+
+# --- processes
+
+
+@dataclass(slots=True)
+class _Program:
+    pid: int
+    listens_at: float = 0.0
+
+
+async def _files(folder: Path, csms_url: str, plan: PlanName) -> tuple[Path, Path, int]:
+    """Configurations of edge and cloud, and the port for stations."""
+    authority = folder / "ca"
+    now = datetime.now(UTC)
+    station_port, link_port = await _free_port(), await _free_port()
+    make_authority_folder(authority, name="ocppress bench", hosts=[_HOST], csms_url=csms_url, now=now)
+    cloud_file = authority / "cloud" / "cloud.toml"
+    _change(cloud_file, "#port = 8886", f"port = {link_port}")
+    make_edge_folder(authority, "bench", stations=[_STATION], cloud_url=None, now=now)
+    edge_file = authority / "edges" / "bench" / "edge.toml"
+    _change(edge_file, "#port = 8887", f"port = {station_port}")
+    _change(edge_file, '#host = "0.0.0.0"', f'host = "{_HOST}"')
+    _change(edge_file, '#plan = "auto"', f'plan = "{plan}"')
+    _change(edge_file, "#keepalive_s = 240", "keepalive_s = 1500")
+    return edge_file, cloud_file, station_port
+
+
+def _change(file: Path, before: str, after: str) -> None:
+    text = file.read_text(encoding="utf-8")
+    if text.count(before) != 1:
+        raise RuntimeError(f"{before!r} stands {text.count(before)} times in {file.name}")
+    file.write_text(text.replace(before, after), encoding="utf-8")
+
+
+async def _free_port() -> int:
+    async with await asyncio.start_server(lambda *_: None, _HOST, 0) as server:
+        port: int = server.sockets[0].getsockname()[1]
+    return port
+
+
+@contextlib.asynccontextmanager
+async def _program(name: str, config: Path, ready: str) -> AsyncIterator[_Program]:
+    """Run it, from when it has said `ready` until the block ends."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ocppress_gateway", name, "--config", str(config)),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None, "it was asked for"
+    program = _Program(process.pid)
+    lines: list[str] = []
+    is_ready = asyncio.Event()
+
+    async def listen(stream: asyncio.StreamReader) -> None:
+        async for line in stream:
+            lines.append(line.decode())
+            if "listening for" in lines[-1]:
+                program.listens_at = time.monotonic()
+            if ready in lines[-1]:
+                is_ready.set()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            listening = group.create_task(listen(process.stderr), name=name)
+            async with asyncio.timeout(_PATIENCE_S):
+                await is_ready.wait()
+            yield program
+            listening.cancel()
+    except TimeoutError:
+        raise RuntimeError(f"the {name} said only: {''.join(lines)}") from None
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+def _status(pid: int, name: str) -> int:
+    """A line of /proc/PID/status, in KiB."""
+    found = re.search(rf"^{name}:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(encoding="utf-8"), re.MULTILINE)
+    assert found is not None, "Linux has it"
+    return int(found[1])
+
+
+def _processor_s(pid: int) -> float:
+    """User and system time of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _disk_bytes(pid: int) -> int:
+    found = re.search(r"^write_bytes: (\d+)$", Path(f"/proc/{pid}/io").read_text(encoding="utf-8"), re.MULTILINE)
+    assert found is not None, "Linux has it"
+    return int(found[1])
+
+
+# --- results
+
+
+def table(results: dict[str, Any]) -> str:
+    """The results as a Markdown table with what it says."""
+    head = (
+        f"An edge with one station that says a day's CALLs of a workload as fast as it takes them, {PIPELINE} at a time (Python {results['python']},"
+        f" {results['processor']}, codecs {results['build']}): its resident memory at the most (VmHWM) and before the first station, in MiB; seconds from"
+        " its start until it listens; seconds of processor time in all and for the start; and what it has written to its disk."
+    )
+    rows = ["| workload | plan | CALLs | memory | idle | start | processor | its start | disk |", f"|---|---|{'--:|' * 7}"]
+    for one in results["edges"]:
+        cells = (
+            one["workload"],
+            f"`{one['plan']}`",
+            f"{one['messages']:,}",
+            f"{one['memory_kib'] / 1024:.1f}",
+            f"{one['idle_memory_kib'] / 1024:.1f}",
+            f"{one['startup_s']:.1f}",
+            f"{one['processor_s']:.1f}",
+            f"{one['startup_processor_s']:.1f}",
+            f"{one['disk_bytes'] / 1e6:.1f} MB",
+        )
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join([head, "", *rows])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, write the file, print the table; 1 if an edge took more memory than it may."""
+    parser = argparse.ArgumentParser(prog="python -m bench.edge", description="Memory, start, processor time and disk writes of an edge.")
+    parser.add_argument("--workload", choices=list(WORKLOADS), help="only this workload, and print without writing the file")
+    parser.add_argument(
+        "--plan", type=PlanName, choices=list(PlanName), default=PlanName.SAVER, help="with --workload (default: %(default)s)"
+    )
+    parser.add_argument("--days", type=int, default=1, help="with --workload (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="end with the results as one line of JSON")
+    chosen = parser.parse_args(arguments)
+    subjects = SUBJECTS if chosen.workload is None else ((chosen.workload, chosen.plan),)
+    results: dict[str, Any] = {"python": platform.python_version(), "processor": processor(), "build": build(), "edges": []}
+    for workload, plan in subjects:
+        print(f"{workload}, {plan} …", file=sys.stderr, flush=True)
+        results["edges"].append(asdict(asyncio.run(measured(workload, plan, days=chosen.days))))
+    if chosen.workload is None:
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(results) if chosen.json else table(results))
+    return int(any(one["memory_kib"] > MEMORY_KIB_MAX for one in results["edges"]))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
