@@ -53,7 +53,8 @@ from ocppress_gateway.core.limits import CALLS_OPEN_MAX, STORED_IN_MEMORY_TEXT_M
 from ocppress_gateway.core.policy import MessageClass, Overrides, class_of, is_transaction, is_urgent
 from ocppress_gateway.core.repeats import RefusedMemory, RepeatMemory, fingerprint
 from ocppress_gateway.core.smart_charging import steers
-from ocppress_gateway.core.stored import Lane, Loaded, NotStored, StationRecord, Stored, StoredMessage
+from ocppress_gateway.core.stored import Lane, Loaded, NotStored, StationRecord, Stored, StoredMessage, as_pair
+from ocppress_gateway.core.suppression import Suppression, SuppressionSettings
 
 __all__ = ["TRANSITIONS", "EarlyAnswers", "EdgeStation", "StationEvent", "StationState"]
 
@@ -119,6 +120,7 @@ class EarlyAnswers:
     """Unix seconds, for people."""
     smart_charging: Callable[[str, float], None]
     """Is told when a station accepts a charging profile that steers it."""
+    suppression: SuppressionSettings | None = None
     ready: bool = False
     """Whether there is an outbox."""
     troubled: bool = False
@@ -160,6 +162,9 @@ class EdgeStation(Conversation):
         self.heartbeat_s = 0
         self.newest: dict[Lane, int] = dict.fromkeys(Lane, 0)
         self._early = early
+        self._suppression = None if early.suppression is None else Suppression(early.suppression)
+        self.suppressed = 0
+        """Messages that were dropped because they said nothing new."""
         self._storing: dict[int, Outgoing] = {}
         self._csms_time: tuple[float, float] | None = None
         """What the CSMS's clock said, in Unix seconds, and when that was on ours."""
@@ -245,11 +250,14 @@ class EdgeStation(Conversation):
 
     def record(self) -> StationRecord:
         """What `remembered` needs; the outbox has the rest."""
-        lanes = self.lanes
-        delivered = lanes.delivered[Lane.EXPRESS], lanes.delivered[Lane.ORDERED]
-        newest = self.newest[Lane.EXPRESS], self.newest[Lane.ORDERED]
         return StationRecord(
-            self.identity, self.version.value, delivered, newest, self.accepted, self.heartbeat_s, self._repeats.answered_empty
+            self.identity,
+            self.version.value,
+            as_pair(self.lanes.delivered),
+            as_pair(self.newest),
+            self.accepted,
+            self.heartbeat_s,
+            self._repeats.answered_empty,
         )
 
     @property
@@ -257,14 +265,12 @@ class EdgeStation(Conversation):
         """Whether the outbox has yet to report."""
         return bool(self._storing)
 
-    def begin_at(self, received: tuple[int, int], out: list[Effect]) -> None:
-        """In a new epoch the cloud says what it has of the outbox; the rest is to be sent."""
+    def begin_at(self, delivered: tuple[int, int], out: list[Effect]) -> None:
+        """In a new epoch all is to be sent that the CSMS hasn't answered. Raises `ValueError` for an answer to what never was."""
         for lane in Lane:
-            position = received[lane]
-            if position > self.newest[lane]:
-                out.append(self._note(Level.ERROR, "the cloud knows messages that this outbox never had", position=position))
-                position = self.newest[lane]
-            self.lanes.begin_at(lane, max(position, self.lanes.delivered[lane]), self.newest[lane])
+            if delivered[lane] > self.newest[lane]:
+                raise ValueError(f"position {delivered[lane]} answered, the outbox has {self.newest[lane]}")
+            self.lanes.begin_at(lane, max(delivered[lane], self.lanes.delivered[lane]), self.newest[lane])
 
     def stored(self, event: Stored, now: float, out: list[Effect]) -> None:
         """A message of this station is on disk: its sender may go on."""
@@ -298,11 +304,6 @@ class EdgeStation(Conversation):
             if self.lanes.answered(lane, positions[lane]):
                 out.append(ForgetStored(self.identity, lane, positions[lane]))
 
-    @property
-    def attach_positions(self) -> tuple[int, int]:
-        """The newest position in a frame, by lane."""
-        return self.lanes.sent[Lane.EXPRESS], self.lanes.sent[Lane.ORDERED]
-
     # --- the CSMS's clock
 
     def clock_told(self, unix_s: float, now: float) -> None:
@@ -327,6 +328,8 @@ class EdgeStation(Conversation):
 
     def _take_call(self, relay: Relay, message: Message, now: float, out: list[Effect]) -> bool:
         if is_transaction(message):
+            if self._suppression is not None:
+                self._suppression.forget()
             relay.fingerprint = fingerprint(message)
             answer = self._repeats.answer(relay.fingerprint, now)
             if answer is None and self._early.delay_s(self.identity, now) is not None:
@@ -359,6 +362,11 @@ class EdgeStation(Conversation):
             self.counters.answered_early += 1
             self._answer(relay, heartbeat_answer(unix_s + now - at), out)
             return True
+        if self._is_unchanged(message, now):
+            self.suppressed += 1
+            self.counters.suppressed += 1
+            self._answer(relay, EMPTY_ANSWER, out)
+            return True
         if relay.fingerprint is not None and self._waits_for_the_disk(relay, relay.fingerprint):
             return True
         if not early.ready or early.troubled or now < early.failed_until:
@@ -381,6 +389,15 @@ class EdgeStation(Conversation):
                 outgoing.relay = relay
                 return True
         return False
+
+    def _is_unchanged(self, message: Message, now: float) -> bool:
+        """Whether this end may drop a message by the operator's leave (rule R9)."""
+        if self._suppression is None or message.action != "MeterValues" or is_transaction(message):
+            return False
+        if self._is_triggered(now):
+            self._suppression.forget()
+            return False
+        return self._suppression.is_unchanged(message, now)
 
     def _is_triggered(self, now: float) -> bool:
         return now < self._triggered_until
