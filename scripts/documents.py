@@ -20,10 +20,11 @@ from ocppress_codecs.interface import CodecName
 from ocppress_gateway.config import CloudConfig, EdgeConfig
 from ocppress_gateway.config_text import commented_toml, reference
 from ocppress_gateway.provisioning.folder import cloud_toml, edge_toml
+from scripts.policy_table import policy_table
 
 __all__ = ["DOCUMENTS", "EXAMPLES", "PARTS", "with_parts"]
 
-DOCUMENTS: Final = ("README.md", "codecs/README.md")
+DOCUMENTS: Final = ("README.md", "codecs/README.md", "gateway/README.md")
 """Those with generated parts."""
 
 _MEASURE: Final = """\
@@ -39,6 +40,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "parts": lambda: "\n\n".join(
         f"`{codec.value}`:\n\n{measure.parts_table(_results(), codec)}" for codec in (CodecName.ADAPTIVE, CodecName.CBOR_ZSTD)
     ),
+    "policy": policy_table,
     "cpu": lambda: cpu.table(json.loads(cpu.RESULTS.read_text(encoding="utf-8"))),
 }
 """Names of generated parts to what makes them."""

@@ -215,7 +215,6 @@ def _saved() -> dict[str, Any]:
         "successors of shapes": _digest(part(128 * 8)),
         "successors of words": _digest(part(256 * 8)),
         "numbers": part(7 * 8).hex(),
-        "clocks": part(4 * 4).hex(),
         "fields": part(21 + model_bytes - at).hex(),
         "text": part(4 + int.from_bytes(data[at : at + 4], "big")).hex(),
         "rest": data[at:-16].hex(),

@@ -18,12 +18,14 @@ DEPTH_MAX: Final = 64
 
 _TOKEN = re.compile(
     r"[ \t\n\r]*("
-    r'"[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*"'
+    r'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+"'
     r"|[{}\[\],:]"
     r"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
     r"|true|false|null"
     r")"
 )
+"""Quantifiers are possessive (`*+`): a string of a million escapes leaves no million places to come back to."""
+
 _SPACE: Final = " \t\n\r"
 
 

@@ -34,6 +34,7 @@ __all__ = [
     "is_word",
     "predicted",
     "split",
+    "taken_apart",
 ]
 
 SHAPES_MAX: Final = 256
@@ -52,9 +53,10 @@ STRINGS_MAX: Final = 128
 """Strings that can be referred to, the one unused longest forgotten first."""
 
 _STRING_CHARACTERS: Final = range(6, 67)
-"""Length, quotes included, of the strings remembered: shorter ones are as short by themselves; UUIDs and tokens fit."""
+"""Length, quotes included, of the strings remembered: shorter ones are as short by themselves; UUIDs and tokens fit. So do all timestamps."""
 
-_SCALAR: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"(:?)|-?[0-9][0-9.eE+-]*')
+_SCALAR: Final = re.compile(r'("[^"\\]*+(?:\\.[^"\\]*+)*+":?|-?[0-9][0-9.eE+-]*)')
+"""Splits a text at its strings and numbers; a member's name has its colon with it."""
 
 _Item = TypeVar("_Item")
 
@@ -81,18 +83,26 @@ def is_word(token: str) -> bool:
 
 def split(message_type: MessageType, body: str) -> tuple[Shape, list[Scalar]]:
     """The shape and the values of a message whose body is JSON without white space."""
+    shape, tokens = taken_apart(message_type, body)
+    return shape, [scalar_of(token) for token in tokens]
+
+
+def taken_apart(message_type: MessageType, body: str) -> tuple[Shape, list[str]]:
+    """`split` with the values as JSON tokens."""
     segments = [str(message_type.value)]
-    values: list[Scalar] = []
-    end = 0
-    for match in _SCALAR.finditer(body):
-        token = match[0]
-        if match[1] or is_word(token):
+    tokens: list[str] = []
+    words = names().word_numbers
+    pieces = _SCALAR.split(body)
+    begin = 0
+    for place in range(1, len(pieces), 2):
+        token = pieces[place]
+        if token[-1] == ":" or (token[0] == '"' and token[1:-1] in words):
             continue
-        segments.append(body[end : match.start()])
-        values.append(scalar_of(token))
-        end = match.end()
-    segments.append(body[end:])
-    return tuple(segments), values
+        segments.append("".join(pieces[begin:place]))
+        tokens.append(token)
+        begin = place + 1
+    segments.append("".join(pieces[begin:]))
+    return tuple(segments), tokens
 
 
 def filled(shape: Shape, values: list[Scalar]) -> str:
@@ -152,6 +162,27 @@ class Context:
         """The reverse of `string_at`."""
         return _rank(reversed(self.strings), token) if token in self.strings else None
 
+    def learn_tokens(self, shape: Shape, tokens: list[str]) -> None:
+        """Move on by one message that was carried whole. What is too heavy to be remembered is soon learned, however much it is."""
+        if _weight(shape) <= SHAPE_WEIGHT_MAX:
+            self.learn(shape, [scalar_of(token) for token in tokens])
+            return
+        # Only the last timestamp and the last strings leave a trace.
+        clock: int | None = None
+        strings: dict[str, None] = {}
+        for token in reversed(tokens):
+            if token[0] == '"' and len(token) in _STRING_CHARACTERS:
+                value = scalar_of(token)
+                if isinstance(value, Time):
+                    clock = clock_after(value, 0) if clock is None else clock
+                elif isinstance(value, Text) and len(strings) < STRINGS_MAX:
+                    strings[token] = None
+                if clock is not None and len(strings) == STRINGS_MAX:
+                    break
+        self.clock = self.clock if clock is None else clock
+        for token in reversed(strings):
+            self._remember(token)
+
     def learn(self, shape: Shape, values: list[Scalar]) -> None:
         """Move on by one message, whichever way it was carried."""
         holes = self.shapes.pop(shape, None)
@@ -160,10 +191,7 @@ class Context:
             learned.append(_first(value, self.clock) if holes is None else _next(holes[place], value, self.clock))
             self.clock = clock_after(value, self.clock)
             if isinstance(value, Text) and value.token[0] == '"' and len(value.token) in _STRING_CHARACTERS:
-                self.strings.pop(value.token, None)
-                self.strings[value.token] = None
-                if len(self.strings) > STRINGS_MAX:
-                    del self.strings[next(iter(self.strings))]
+                self._remember(value.token)
         if holes is None:
             weight = _weight(shape)
             if weight > SHAPE_WEIGHT_MAX:
@@ -175,11 +203,20 @@ class Context:
             del self.shapes[oldest]
             self._weight -= _weight(oldest)
 
+    def _remember(self, token: str) -> None:
+        self.strings.pop(token, None)
+        self.strings[token] = None
+        if len(self.strings) > STRINGS_MAX:
+            del self.strings[next(iter(self.strings))]
+
 
 def predicted(hole: Hole, clock: int) -> int:
     """The number or timestamp expected in `hole`, whose value is not a text: that of the candidate with the least cost."""
-    candidates = _candidates(hole, clock)
+    value = hole.value
     costs = hole.costs
+    if isinstance(value, Number):
+        return value.mantissa + hole.difference if costs[1] < costs[0] else value.mantissa
+    candidates = _candidates(hole, clock)
     best = 0
     for place in range(1, len(candidates)):
         if costs[place] < costs[best]:
@@ -189,11 +226,9 @@ def predicted(hole: Hole, clock: int) -> int:
 
 def _candidates(hole: Hole, clock: int) -> tuple[int, ...]:
     value = hole.value
-    if isinstance(value, Time):
-        clock = in_units(clock, value.digits)
-        return value.value + hole.difference, clock, clock + hole.lead, value.value
-    assert isinstance(value, Number), "a text is not predicted by numbers"
-    return value.mantissa, value.mantissa + hole.difference
+    assert isinstance(value, Time), "a text is not predicted by numbers"
+    clock = in_units(clock, value.digits)
+    return value.value + hole.difference, clock, clock + hole.lead, value.value
 
 
 def _weight(shape: Shape) -> int:
@@ -210,13 +245,17 @@ def _next(hole: Hole, value: Scalar, clock: int) -> Hole:
         return hole if last == value else Hole(value)
     if isinstance(last, Text) or not alike(last, value):
         return _first(value, clock)
-    amount = amount_of(value)
-    costs = tuple(
-        cost - (cost >> 2) + 16 * abs(amount - candidate).bit_length()
-        for cost, candidate in zip(hole.costs, _candidates(hole, clock), strict=False)
-    )
-    lead = value.value - in_units(clock, value.digits) if isinstance(value, Time) else 0
-    return Hole(value, amount - amount_of(last), lead, costs)
+    if isinstance(value, Number):
+        difference = value.mantissa - amount_of(last)
+        return Hole(value, difference, 0, (_cost(hole.costs[0], difference), _cost(hole.costs[1], difference - hole.difference)))
+    amount = value.value
+    candidates = _candidates(hole, clock)
+    costs = tuple(_cost(hole.costs[place], amount - candidate) for place, candidate in enumerate(candidates))
+    return Hole(value, amount - amount_of(last), amount - in_units(clock, value.digits), costs)
+
+
+def _cost(cost: int, error: int) -> int:
+    return cost - (cost >> 2) + 16 * abs(error).bit_length()
 
 
 def _nth(items: Iterator[_Item], rank: int) -> _Item | None:

@@ -9,20 +9,23 @@ import argparse
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
 from ocppress_gateway import __version__
 from ocppress_gateway.config import CloudConfig, EdgeConfig, effective_json, load_cloud, load_edge
+from ocppress_gateway.control import commands as control_commands
 from ocppress_gateway.demo import command as demo_command
-from ocppress_gateway.errors import ConfigError, GatewayError, UsageError
+from ocppress_gateway.errors import ConfigError, GatewayError, RequestRefused, UsageError
 from ocppress_gateway.log import set_up
 from ocppress_gateway.provisioning import command as ca_command
 from ocppress_gateway.tools import commands as tools_commands
 
-__all__ = ["CONFIG", "INTERNAL", "INTERRUPTED", "OK", "UNAVAILABLE", "USAGE", "build_parser", "main"]
+__all__ = ["CONFIG", "INTERNAL", "INTERRUPTED", "OK", "REFUSED", "UNAVAILABLE", "USAGE", "build_parser", "main"]
 
 OK: Final = 0
+REFUSED: Final = 1
 USAGE: Final = 2
 UNAVAILABLE: Final = 69
 INTERNAL: Final = 70
@@ -56,8 +59,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ocppress {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     demo_command.add_parser(commands)
-    _add_program(commands, "edge", "the end at the stations", _edge)
+    control_commands.add_drain_parser(_add_program(commands, "edge", "the end at the stations", _edge))
     _add_program(commands, "cloud", "the end at the CSMS", _cloud)
+    control_commands.add_parsers(commands)
     tools_commands.add_parsers(commands)
     ca_command.add_parser(commands)
     return parser
@@ -65,11 +69,19 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_program(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, what: str, func: Callable[[argparse.Namespace], int]
-) -> None:
+) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=f"run {what}", description=f"Run {what} of the link until SIGTERM or Ctrl-C.")
-    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help=f"the configuration, {name}.toml")
+    parser.add_argument("--config", type=Path, metavar="FILE", help=f"the configuration, {name}.toml; needed")
     parser.add_argument("--check", action="store_true", help="only read the configuration and show the whole of it, defaults included")
-    parser.set_defaults(func=func)
+    parser.set_defaults(func=partial(_configured, parser, func))
+    return parser
+
+
+def _configured(parser: argparse.ArgumentParser, func: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
+    """Not `required`, for a command of the edge's may have it behind its own name."""
+    if args.config is None:
+        parser.error("the following arguments are required: --config")
+    return func(args)
 
 
 def _edge(args: argparse.Namespace) -> int:
@@ -116,5 +128,7 @@ def _exit_code(error: GatewayError) -> int:
             return CONFIG
         case UsageError():
             return USAGE
+        case RequestRefused():
+            return REFUSED
         case _:
             return UNAVAILABLE

@@ -44,6 +44,7 @@ __all__ = [
     "cloud_from",
     "edge_from",
     "effective_json",
+    "load",
     "load_cloud",
     "load_edge",
 ]
@@ -325,6 +326,12 @@ def load_edge(path: Path) -> EdgeConfig:
 def load_cloud(path: Path) -> CloudConfig:
     """Read `cloud.toml`; raises `ConfigError`. Files that it names exist and can be read."""
     return cloud_from(_toml(path), path)
+
+
+def load(path: Path) -> EdgeConfig | CloudConfig:
+    """Read whichever of the two it is: only `cloud.toml` has the table `csms`. Raises `ConfigError`."""
+    values = _toml(path)
+    return cloud_from(values, path) if "csms" in values else edge_from(values, path)
 
 
 def edge_from(values: Mapping[str, Any], path: Path) -> EdgeConfig:

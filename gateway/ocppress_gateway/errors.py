@@ -3,6 +3,7 @@
 GatewayError
 ├── ConfigError       a file that cannot be used: its path, the place in it, the reason; exit code 78
 ├── UsageError        a command line or input file that cannot be used; exit code 2
+├── RequestRefused    a running program won't do what it was asked; exit code 1
 ├── LinkError         retry says whether trying again can help
 │   ├── LinkLost      the connection is gone: reconnect with back-off
 │   └── LinkRefused   TLS or HTTP refused it: the same until someone changes the configuration
@@ -24,6 +25,7 @@ __all__ = [
     "LinkError",
     "LinkLost",
     "LinkRefused",
+    "RequestRefused",
     "StoreDamaged",
     "StoreError",
     "StoreFailed",
@@ -50,6 +52,10 @@ class ConfigError(GatewayError):
 
 class UsageError(GatewayError):
     """An argument or input file that cannot be used."""
+
+
+class RequestRefused(GatewayError):
+    """A running program was asked for something, and says why not."""
 
 
 class LinkError(GatewayError):

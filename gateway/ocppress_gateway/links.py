@@ -65,6 +65,11 @@ class Links:
         connections = [link.connection for link in self._links.values() if link.connection is not None]
         return [*self._counts, *(count for connection in connections if (count := connection.wire_count()) is not None)]
 
+    def wire_count(self) -> WireCount | None:
+        """What the newest connection has cost so far; None without one."""
+        connection = next((link.connection for link in reversed(self._links.values()) if link.connection is not None), None)
+        return None if connection is None else connection.wire_count()
+
     def begin(self, number: int) -> None:
         """From now on there is this connection; after this you must run `dial` for it."""
         self._links[number] = _Link()

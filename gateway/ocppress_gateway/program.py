@@ -8,9 +8,12 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from ocppress_gateway.control.protocol import Answer, Request
+from ocppress_gateway.control.server import ControlServer
 from ocppress_gateway.core.events import Effect, Level, Note, Stop
 from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.driver import Driver
@@ -23,8 +26,16 @@ __all__ = ["Program", "run_until_signal"]
 class Program(abc.ABC):
     """An asynchronous context: inside it, the program runs. Leaving it, it stops in an orderly way and raises what went wrong in it."""
 
-    def __init__(self, machine: Machine, *, logger: logging.Logger, shutdown_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """`shutdown_s`: how long stopping may take to send what waits and to close what is open."""
+    def __init__(
+        self,
+        machine: Machine,
+        *,
+        logger: logging.Logger,
+        shutdown_s: float,
+        control: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`shutdown_s`: how long stopping may take to send what waits and to close what is open. `control`: where the operator asks."""
         self._logger = logger
         self._shutdown_s = shutdown_s
         self._driver = Driver(machine, self._execute, logger=logger, clock=clock)
@@ -32,11 +43,14 @@ class Program(abc.ABC):
         self._group = asyncio.TaskGroup()
         self._stop_wanted = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
+        self._control = None if control is None else ControlServer(control, self._answer, logger=logger)
         self.links = Links(self._driver)
 
     async def __aenter__(self) -> Self:
         try:
             await self._open()
+            if self._control is not None:
+                await self._control.start()
         except BaseException:
             await self._close()
             raise
@@ -70,6 +84,10 @@ class Program(abc.ABC):
     @abc.abstractmethod
     def _begin(self) -> None:
         """Spawn what runs beside the driver for as long as the program does."""
+
+    @abc.abstractmethod
+    async def _answer(self, request: Request) -> Answer:
+        """What came of an operator's request."""
 
     @abc.abstractmethod
     async def _stop_listening(self) -> None:
@@ -113,6 +131,8 @@ class Program(abc.ABC):
                 for task in self._tasks:
                     task.cancel()
         finally:
+            if self._control is not None:
+                await self._control.close()
             await self._close()
 
 

@@ -100,7 +100,7 @@ def _carry(end: End, step: dict[str, Any], packed: bool) -> None:
 
 
 def test_there_are_vectors_for_each_codec_and_nothing_else() -> None:
-    assert sorted(file.stem for file in VECTORS_FOLDER.iterdir()) == sorted([*CODECS, PARTS, TRACE])
+    assert sorted(file.stem for file in VECTORS_FOLDER.glob("*.json")) == sorted([*CODECS, PARTS, TRACE])
 
 
 def test_vectors_stay_small() -> None:

@@ -2,8 +2,9 @@
 
     python -m tests.fuzz.mutate --count 10_000_000 --seed 1 --jobs 2 --codec adaptive
 
-Ends with a summary, and with 1 if a promise was broken: any error but a `DecodeError`, a frame that takes too long, a state changed by a refusal, a session
-that can't go on, memory that grows. Each finding becomes a file in the folder that `--out` names; `tests/fuzz/corpus` is where it belongs once it is mended.
+Ends with a summary, also where a signal stops it early, and with 1 if a promise was broken: any error but a `DecodeError`, a frame that takes too long, a
+state changed by a refusal, a session that can't go on, memory that grows. Each finding becomes a file in the folder that `--out` names; `tests/fuzz/corpus` is
+where it belongs once it is mended.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import argparse
 import json
 import multiprocessing
 import resource
+import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -72,12 +75,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("found"), help="folder for what breaks a codec (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print the summary as one line of JSON, too")
     options = parser.parse_args(arguments)
+    stopped = threading.Event()
+    handlers = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        return _run_all(options, stopped)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _run_all(options: argparse.Namespace, stopped: threading.Event) -> int:
     summaries = []
     failed = False
     print(f"codec from {Path(ocppress_codecs.adaptive.coder.__file__).name}", file=sys.stderr)
     for codec in map(CodecName, options.codec or list(CodecName)):
         begun = time.monotonic()
-        reports = run(codec, NAMES, options.count, options.seed, options.jobs)
+        reports = run(codec, options.count, options.seed, options.jobs, stopped)
         summary = summary_of(codec, reports, time.monotonic() - begun)
         print(summary_text(summary))
         summaries.append(summary)
@@ -88,17 +101,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if summary["memory_growth_mib"] > MEMORY_GROWTH_BYTES_MAX >> 20:
             failed = True
             print("memory grows", file=sys.stderr)
+        if stopped.is_set():
+            break
     if options.json:
         print(json.dumps(summaries))
-    return 1 if failed else 0
+    return 1 if failed else 130 if stopped.is_set() else 0
 
 
-def run(codec: CodecName, names: tuple[str, ...], count: int, seed: str, jobs: int) -> list[Report]:
-    """The reports of all workers, at least `count` frames between them."""
+def run(codec: CodecName, count: int, seed: str, jobs: int, stopped: threading.Event) -> list[Report]:
+    """The reports of all workers, at least `count` frames between them, or as far as they are when `stopped` is set."""
     context = multiprocessing.get_context("spawn")
-    workers = [_Worker(context, codec, names, -(-count // jobs), f"{seed} {job}") for job in range(jobs)]
+    workers = [_Worker(context, codec, NAMES, -(-count // jobs), f"{seed} {job}") for job in range(jobs)]
     begun = printed = time.monotonic()
-    while any(worker.runs for worker in workers):
+    while any(worker.runs for worker in workers) and not stopped.is_set():
         ready = wait([worker.pipe for worker in workers if worker.runs], timeout=REPORT_EVERY_S)
         for worker in workers:
             if worker.runs:
@@ -108,6 +123,8 @@ def run(codec: CodecName, names: tuple[str, ...], count: int, seed: str, jobs: i
             frames = sum(worker.report.tally.frames for worker in workers)
             found = sum(len(worker.report.found) for worker in workers)
             print(f"{codec}: {frames:,} of {count:,} frames, {frames / (printed - begun):,.0f} a second, {found} found", file=sys.stderr)
+    for worker in workers:
+        worker.end()
     return [worker.report for worker in workers]
 
 
@@ -122,7 +139,6 @@ class _Worker:
         # The frame that is being decoded, for when the worker says no more.
         self._frame = RawArray("c", MUTATED_BYTES_MAX + 1024)
         self._size = RawValue("q", 0)
-        self._where = RawArray("c", 200)
         self.pipe, theirs = context.Pipe(duplex=False)
         arguments = (theirs, codec, names, count, seed, self._frame, self._size)
         self._process: BaseProcess = context.Process(target=_work, args=arguments, daemon=True)
@@ -144,13 +160,17 @@ class _Worker:
         elif time.monotonic() - self._heard > HANG_S:
             self._ended(f"no end after {HANG_S} s")
 
+    def end(self) -> None:
+        """The process is to end, whatever it does; what it has said counts."""
+        self._process.kill()
+        self._process.join()
+
     def _exit_code(self) -> int | None:
         self._process.join(10)
         return self._process.exitcode
 
     def _ended(self, problem: str) -> None:
-        self._process.kill()
-        self._process.join()
+        self.end()
         self.runs = False
         size = self._size.value
         frame = bytes(memoryview(self._frame)[:size]).hex()
@@ -158,6 +178,7 @@ class _Worker:
 
 
 def _work(pipe: Connection, codec: CodecName, names: tuple[str, ...], count: int, seed: str, frame: Any, size: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that began it ends it
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES_MAX, ADDRESS_SPACE_BYTES_MAX))
     view = memoryview(frame).cast("B")
 

@@ -13,15 +13,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
 
 from ocppress_codecs.interface import CodecName
 from tests.fuzz.sessions import session
 from tests.fuzz.subject import DECODED, Subject, Violation
 
-__all__ = ["CORPUS", "Reproducer", "load", "replay", "save"]
-
-CORPUS: Final = Path(__file__).parent / "corpus"
+__all__ = ["Reproducer", "load", "replay", "save", "smallest"]
 
 
 @dataclass(frozen=True, slots=True)

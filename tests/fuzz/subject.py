@@ -19,15 +19,13 @@ from ocppress_codecs.rpc import Message, MessageType, OcppVersion, parse, render
 from ocppress_gateway.workloads.traces import Direction
 from tests.fuzz.sessions import Session, Step
 
-__all__ = ["DECODED", "Subject", "Tried", "Violation", "frame_ms_max", "outcome_of"]
+__all__ = ["DECODED", "FRAME_MS_MAX", "Subject", "Tried", "Violation", "forged", "outcome_of"]
 
 DECODED: Final = "decoded"
 
-SMALL_FRAME_MS_MAX: Final = 2500
-"""Processor time that any frame may take, in pure Python on a slow machine: `WORK_MAX` decisions are a second's work on a fast one."""
-
-BYTE_MS_MAX: Final = 0.02
-"""What each byte of a frame may add to that: text and items are read several times."""
+FRAME_MS_MAX: Final = 10_000
+"""Processor time that any frame may take, in pure Python on a slow machine. What takes longest is the largest text there is, as a million values: 59 bytes of
+zstd in cbor-zstd, half of this time."""
 
 _STATE: Final = {CodecName.VERBATIM: "_progress", CodecName.CBOR_ZSTD: "_state"}
 """Where the codecs that save nothing keep their state, an object that is not changed."""
@@ -44,11 +42,6 @@ class Tried:
     outcome: str
     spent_ms: float
     error: DecodeError | None = None
-
-
-def frame_ms_max(size: int) -> float:
-    """Milliseconds of processor time within which a frame of `size` bytes must be decoded or refused."""
-    return SMALL_FRAME_MS_MAX + BYTE_MS_MAX * size
 
 
 def outcome_of(error: DecodeError) -> str:
@@ -97,7 +90,7 @@ class Subject:
             spent_ms = (time.thread_time() - begun) * 1000
             result = Tried(DECODED, spent_ms)
             _check_messages(messages, count)
-        if spent_ms > frame_ms_max(len(frame)):
+        if spent_ms > FRAME_MS_MAX:
             raise Violation(f"{spent_ms:.0f} ms for {len(frame)} bytes")
         return result
 

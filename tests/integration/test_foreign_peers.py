@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from unittest.mock import ANY
 
@@ -18,11 +20,18 @@ from ocppress_codecs.rpc import OcppVersion
 from tests.support.foreign.interface import PEER_WAIT_S, Answer, NotAdmitted, Package, Refusal, compare_ends
 from tests.support.foreign.ocpp_package import OCPP_PACKAGE
 from tests.support.foreign.ocpp_rpc import OCPP_RPC
-from tests.support.foreign.paths import PATHS, Path
-from tests.support.foreign.scenarios import SESSIONS, play, scripts
+from tests.support.foreign.paths import PATHS, Path, through_ocppress
+from tests.support.foreign.scenarios import SESSIONS, is_early, play, scripts
+from tests.support.texts import content
 
 PASSWORD = "correct horse battery"  # 21 characters; OCPP 2.x asks for 16 to 40
 WRONG_PASSWORD = "wrong horse battery"
+
+DELAY_S = 0.5
+"""How long the edge lets wait what it has answered: long enough that it goes together, and not that a test waits for it."""
+
+TRANSACTIONAL = ("StartTransaction", "MeterValues", "StopTransaction", "TransactionEvent")
+"""The lane that keeps its order."""
 
 
 @pytest.fixture(params=PATHS)
@@ -82,6 +91,36 @@ def test_sessions_at_the_same_time(version: OcppVersion, path: Path, csms_packag
                 await compare_ends(station.wire, csms.wire(identity))
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("version", OcppVersion)
+def test_session_with_early_answers(version: OcppVersion, station_package: Package, csms_package: Package) -> None:
+    """The station gets empty answers at once; the CSMS gets the same messages, in order within each lane, and its packages mind nothing."""
+
+    async def run() -> None:
+        steps = SESSIONS[version]
+        of_station, of_csms = scripts(steps)
+        async with (
+            csms_package.open_csms(version, {"CS-1": PASSWORD}, of_csms) as csms,
+            through_ocppress(csms.url, delay_s=DELAY_S) as url,
+            station_package.open_station(url, "CS-1", version, PASSWORD, of_station) as station,
+        ):
+            await play(station, csms, "CS-1", steps, early=True)
+            wire = csms.wire("CS-1")
+            async with asyncio.timeout(PEER_WAIT_S):
+                await wire.reach(received=len(station.wire.sent))
+            for transactional in (True, False):
+                sent, received = (_calls(texts, transactional=transactional) for texts in (station.wire.sent, wire.received))
+                assert received == sent
+            assert sum(map(is_early, steps)) >= 4
+
+    asyncio.run(run())
+
+
+def _calls(texts: Sequence[str], *, transactional: bool) -> list[str]:
+    """The texts, ids apart, of the CALLs of one lane."""
+    calls = [content(text) for text in texts if json.loads(text)[0] == 2]
+    return [text for text in calls if (json.loads(text)[1] in TRANSACTIONAL) is transactional]
 
 
 def _refusal(

@@ -14,70 +14,10 @@ from ocppress_codecs.errors import DecodeError
 from ocppress_codecs.interface import CodecName, Endpoint, Side
 from ocppress_codecs.jsontext import JsonError, minified, tokens
 from ocppress_codecs.registry import open_endpoint
-from ocppress_codecs.rpc import Message, MessageType, OcppVersion, parse
+from ocppress_codecs.rpc import Message, MessageType, OcppVersion
 from ocppress_codecs.scalars import scalar_of, token_of
 from ocppress_codecs.shapes import filled, split
-
-WORDS = st.sampled_from(["status", "Accepted", "timestamp", "value", "transactionId", "Wh", "x", "true"])
-NUMBERS = st.one_of(
-    st.integers().map(str),
-    st.decimals(allow_nan=False, allow_infinity=False).map(str),
-    st.from_regex(r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?", fullmatch=True),
-).filter(lambda text: _is_json(text))
-TIMES = st.datetimes().map(lambda time: time.isoformat(timespec="milliseconds") + "Z")
-PLAIN = st.one_of(
-    WORDS,
-    NUMBERS,
-    TIMES,
-    st.text(max_size=12),
-    st.uuids().map(str),
-    st.binary(max_size=30).map(bytes.hex),
-    st.text("ABab01+/=", max_size=40),
-)
-STRINGS = st.one_of(
-    PLAIN.map(json.dumps),
-    PLAIN.filter(lambda text: not any("\ud800" <= character <= "\udfff" for character in text)).map(
-        lambda text: json.dumps(text, ensure_ascii=False)
-    ),
-    st.from_regex(r'"(\\u[0-9a-fA-F]{4}|\\/|\\n|[ -!#-\[\]-~]){0,6}"', fullmatch=True),
-)
-SCALARS = st.one_of(STRINGS, NUMBERS, st.sampled_from(["true", "false", "null"]))
-
-
-def _is_json(text: str) -> bool:
-    try:
-        return minified(text) == text
-    except JsonError:
-        return False
-
-
-def _object(members: list[tuple[str, str]]) -> str:
-    return "{" + ",".join(f"{key}:{value}" for key, value in members) + "}"
-
-
-def _values(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    arrays = st.lists(inner, max_size=4).map(lambda items: "[" + ",".join(items) + "]")
-    return st.one_of(arrays, st.lists(st.tuples(STRINGS, inner), max_size=4).map(_object))
-
-
-JSON = st.recursive(SCALARS, _values, max_leaves=12)
-OBJECTS = st.lists(st.tuples(STRINGS, JSON), max_size=5).map(_object)
-CALLS = st.one_of(st.none(), st.integers(0, 12), st.integers(0, 2**32 - 1))
-ACTIONS = st.one_of(st.sampled_from(["Heartbeat", "StatusNotification", "Vendor.Own"]), st.text(max_size=5))
-
-
-@st.composite
-def messages(draw: st.DrawFn) -> Message:
-    kind = draw(st.sampled_from(MessageType))
-    if kind in (MessageType.CALL, MessageType.SEND):
-        body = f"{json.dumps(draw(ACTIONS))},{draw(OBJECTS)}"
-    elif kind is MessageType.CALLRESULT:
-        body = draw(OBJECTS)
-    else:
-        body = ",".join([draw(STRINGS), draw(STRINGS), draw(JSON)][: draw(st.integers(1, 3))])
-    message = parse(f'[{kind.value},"",{body}]')[1]
-    return Message(kind, message.action, message.body, None if kind is MessageType.SEND else draw(CALLS))
-
+from tests.support.strategies import JSON, NUMBERS, SCALARS, STRINGS, messages
 
 STEPS = st.lists(st.tuples(st.booleans(), st.lists(messages(), min_size=1, max_size=4)), min_size=1, max_size=6)
 

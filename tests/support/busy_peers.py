@@ -1,6 +1,7 @@
 """Stations and a CSMS on real WebSockets that talk all the time, and record everything: traffic for a link that is cut.
 
-They speak OCPP 1.6 as far as the gateway looks at it. A station has one CALL out at a time (or several, if it pipelines), repeats a
+They speak OCPP 1.6 as far as the gateway looks at it. A station that `boots` says BootNotification first, once in its life, and may then be
+answered by the edge. A station has one CALL out at a time (or several, if it pipelines), repeats a
 transaction message under a new id when its short patience is over, gives other messages up, and reconnects when its socket is lost. The
 CSMS answers each CALL with what it heard, as the station answers commands, so that an answer shows which CALL it belongs to.
 """
@@ -37,6 +38,9 @@ FILL_BYTES = (0, 0, 0, 0, 50, 2500)
 
 RECONNECT_S = 0.02
 
+BOOT = '"BootNotification",{"chargePointModel":"busy","chargePointVendor":"ocppress"}'
+BOOT_ANSWER = '{"status":"Accepted","interval":300,"currentTime":"2026-03-01T08:00:00Z"}'
+
 
 @dataclass(eq=False)
 class Sent:
@@ -60,6 +64,7 @@ class Heard:
     action: str
     payload: str
     socket: int
+    message_id: str
 
 
 def _now() -> float:
@@ -91,7 +96,10 @@ def _parsed(text: str) -> tuple[int, str, str, str]:
 class BusyStation:
     """One station and all it did. `run` it in a task, call `finish` when it has said enough."""
 
-    def __init__(self, url: str, identity: str, random: Random, *, patience_s: float, pipeline: int = 1) -> None:
+    def __init__(
+        self, url: str, identity: str, random: Random, *, patience_s: float, pipeline: int = 1, boots: bool = False, gap_s: float = GAP_S[1]
+    ) -> None:
+        """`gap_s`: the longest pause before it thinks of something new."""
         self.identity = identity
         self.made: list[Sent] = []
         self.heard: list[Heard] = []
@@ -101,6 +109,8 @@ class BusyStation:
         self._random = random
         self._patience_s = patience_s
         self._pipeline = pipeline
+        self._booted = not boots
+        self._gap_s = gap_s
         self._waiting: deque[Sent] = deque()
         self._out: dict[str, tuple[Sent, float]] = {}
         self._given_up: set[str] = set()
@@ -132,14 +142,25 @@ class BusyStation:
 
     async def _think(self) -> None:
         while self._thinking:
-            await asyncio.sleep(self._random.uniform(*GAP_S))
+            await asyncio.sleep(self._random.uniform(0, self._gap_s))
             if len(self._waiting) < 3:
                 action = self._random.choice(self._random.choice((TRANSACTION, OTHER)))
                 self.made.append(_make(self._random, len(self.made), action))
                 self._waiting.append(self.made[-1])
                 self._changed.set()
 
+    async def _boot(self, socket: ClientConnection) -> None:
+        while not self._booted:
+            self._ids += 1
+            await socket.send(f'[2,"{self._ids}",{BOOT}]')
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._patience_s):
+                    while not self._booted:
+                        text = await socket.recv(decode=True)
+                        self._booted = text == f'[3,"{self._ids}",{BOOT_ANSWER}]'
+
     async def _talk(self, socket: ClientConnection) -> None:
+        await self._boot(socket)
         async with asyncio.TaskGroup() as group:
             writer = group.create_task(self._say(socket), name=f"{self.identity} writer")
             async for text in _texts(socket):
@@ -176,7 +197,7 @@ class BusyStation:
     def _hear(self, text: str, socket: ClientConnection, group: asyncio.TaskGroup) -> None:
         kind, message_id, action, payload = _parsed(text)
         if kind == 2:
-            self.heard.append(Heard(_now(), action, payload, self.connections))
+            self.heard.append(Heard(_now(), action, payload, self.connections, message_id))
             group.create_task(_answer(socket, message_id, payload, self._random.uniform(*ANSWER_S)), name=f"{self.identity} answers")
         elif message_id in self._out:
             self._out.pop(message_id)[0].answers.append(text)
@@ -200,6 +221,8 @@ class BusyCsms:
         self._ids = 0
         self._connections = 0
         self._raw = RawCsms(talk=self._talk)
+        self.crash = self._raw.crash
+        self.come_back = self._raw.come_back
 
     @property
     def url(self) -> str:
@@ -214,8 +237,9 @@ class BusyCsms:
         """Send commands to this station, until cancelled. The next one goes when the last is answered, or the patience with it is over."""
         while True:
             await asyncio.sleep(self._random.uniform(*GAP_S))
-            await self._raw.until(lambda: identity in self._raw.sockets)
-            socket = self._raw.sockets[identity]
+            socket = self._raw.sockets.get(identity)
+            if socket is None:
+                continue
             self._ids += 1
             sent = _make(self._random, self._ids, "RemoteStartTransaction")
             sent.tries.append(_now())
@@ -241,9 +265,11 @@ class BusyCsms:
         async with asyncio.TaskGroup() as group:
             async for text in _texts(socket):
                 kind, message_id, action, payload = _parsed(text)
-                if kind == 2:
+                if kind == 2 and action in ("BootNotification", "Heartbeat"):
+                    await _send(socket, f'[3,"{message_id}",{BOOT_ANSWER}]')
+                elif kind == 2:
                     self.ids_heard.append(message_id)
-                    self.heard.setdefault(identity, []).append(Heard(_now(), action, payload, number))
+                    self.heard.setdefault(identity, []).append(Heard(_now(), action, payload, number, message_id))
                     unanswered += 1
                     self.calls_at_once_max = max(self.calls_at_once_max, unanswered)
                     group.create_task(answer(message_id, payload), name="the CSMS answers")

@@ -53,7 +53,11 @@ class CuttingProxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One accepted connection, until both its sides are gone."""
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+        try:
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+        except ConnectionRefusedError:
+            _reset(writer)
+            return
         pipe = _Pipe(self, (reader, writer), (far_reader, far_writer))
         self._open.add(pipe)
         try:

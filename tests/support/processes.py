@@ -7,14 +7,16 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Self
 
+from ocppress_gateway import cli
 from tests.support.background import background
 
-__all__ = ["Gateway", "Process", "free_port", "ocppress", "open_gateway", "until"]
+__all__ = ["Files", "Gateway", "Lives", "Process", "change", "free_port", "make_files", "ocppress", "open_gateway", "until"]
 
 WAIT_S = 30.0
 """How long to wait for anything; reached only when something is broken."""
@@ -33,12 +35,12 @@ class Process:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def running(cls, *arguments: str | Path) -> AsyncIterator[Self]:
+    async def running(cls, *arguments: str | Path, environment: Mapping[str, str] | None = None) -> AsyncIterator[Self]:
         """Start it; killed when the block ends if it hasn't ended by then."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "ocppress_gateway", *map(str, arguments)),
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONASYNCIODEBUG": ""},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONASYNCIODEBUG": "", **(environment or {})},
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -73,6 +75,10 @@ class Process:
     @property
     def is_running(self) -> bool:
         return self._process.returncode is None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def memory_mb(self) -> float:
@@ -112,31 +118,86 @@ class Gateway:
     cloud_port: int
 
 
-async def ocppress(*arguments: str | Path) -> None:
-    """Run a command that must succeed."""
-    async with Process.running(*arguments) as process:
-        assert await process.ended() == 0, process.lines
+def ocppress(*arguments: str | Path) -> None:
+    """Run a command that must succeed; in this process, for that is over sooner."""
+    assert cli.main([str(argument) for argument in arguments]) == cli.OK
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Configurations of an edge and its cloud."""
+
+    edge: Path
+    cloud: Path
+    edge_port: int
+    cloud_port: int
+
+    @property
+    def url(self) -> str:
+        """For stations, without the identity."""
+        return f"ws://127.0.0.1:{self.edge_port}"
+
+
+async def make_files(
+    folder: Path, csms_url: str, *, log_level: str = "info", edge_changes: Sequence[Change] = (), cloud_changes: Sequence[Change] = ()
+) -> Files:
+    """What the README's commands make in `folder`, but for ports, log level and these changes."""
+    authority = folder / "ocppress-ca"
+    edge_port, cloud_port = await free_port(), await free_port()
+    level = ('#level = "info"', f'level = "{log_level}"')
+    ocppress("ca", "init", "--dir", authority, "--host", "127.0.0.1", "--csms-url", csms_url)
+    cloud_file = change(authority / "cloud" / "cloud.toml", ("#port = 8886", f"port = {cloud_port}"), level, *cloud_changes)
+    ocppress("ca", "issue", "site-1", "--dir", authority, "--stations", "*")
+    edge_file = authority / "edges" / "site-1" / "edge.toml"
+    change(edge_file, ("#port = 8887", f"port = {edge_port}"), ('#host = "0.0.0.0"', 'host = "127.0.0.1"'), level, *edge_changes)
+    return Files(edge_file, cloud_file, edge_port, cloud_port)
 
 
 @contextlib.asynccontextmanager
 async def open_gateway(
     folder: Path, csms_url: str, *, log_level: str = "info", edge_changes: Sequence[Change] = (), cloud_changes: Sequence[Change] = ()
 ) -> AsyncIterator[Gateway]:
-    """Edge and cloud on the files that the README's commands make in `folder`, but for ports, log level and these changes."""
-    authority = folder / "ocppress-ca"
-    edge_port, cloud_port = await free_port(), await free_port()
-    level = ('#level = "info"', f'level = "{log_level}"')
-    await ocppress("ca", "init", "--dir", authority, "--host", "127.0.0.1", "--csms-url", csms_url)
-    cloud_file = _changed(authority / "cloud" / "cloud.toml", ("#port = 8886", f"port = {cloud_port}"), level, *cloud_changes)
-    await ocppress("ca", "issue", "site-1", "--dir", authority, "--stations", "*")
-    edge_file = authority / "edges" / "site-1" / "edge.toml"
-    _changed(edge_file, ("#port = 8887", f"port = {edge_port}"), ('#host = "0.0.0.0"', 'host = "127.0.0.1"'), level, *edge_changes)
-    async with Process.running("cloud", "--config", cloud_file) as cloud:
+    """Edge and cloud on `make_files`."""
+    files = await make_files(folder, csms_url, log_level=log_level, edge_changes=edge_changes, cloud_changes=cloud_changes)
+    async with Process.running("cloud", "--config", files.cloud) as cloud:
         await cloud.said("listening for edges")
-        async with Process.running("edge", "--config", edge_file) as edge:
+        async with Process.running("edge", "--config", files.edge) as edge:
             await edge.said("link up")
             listening = await edge.said("listening for stations url=")
-            yield Gateway(edge, cloud, listening.partition("url=")[2].partition("/IDENTITY")[0], edge_port, cloud_port)
+            url = listening.partition("url=")[2].partition("/IDENTITY")[0]
+            yield Gateway(edge, cloud, url, files.edge_port, files.cloud_port)
+
+
+class Lives:
+    """A program that is killed and started again; an asynchronous context in which it has been started once. `lines` is what its past lives said."""
+
+    def __init__(self, *arguments: str | Path, ready: str, environment: Mapping[str, str] | None = None) -> None:
+        """`ready`: the words by which it says that it has begun."""
+        self._arguments = arguments
+        self._ready = ready
+        self._environment = environment or {}
+        self._stack = contextlib.AsyncExitStack()
+        self.lines: list[str] = []
+        self.kills = 0
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._stack.aclose()
+        self.lines += self.process.lines
+
+    async def start(self) -> None:
+        self.process = await self._stack.enter_async_context(Process.running(*self._arguments, environment=self._environment))
+        await self.process.said(self._ready)
+
+    async def kill(self) -> None:
+        """As `kill -9` does; returns when it is gone."""
+        self.kills += 1
+        await self.process.end(signal.SIGKILL)
+        await self._stack.aclose()
+        self.lines += self.process.lines
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -153,7 +214,8 @@ async def free_port() -> int:
     return port
 
 
-def _changed(file: Path, *changes: Change) -> Path:
+def change(file: Path, *changes: Change) -> Path:
+    """Change a configuration."""
     text = file.read_text()
     for before, after in changes:
         assert text.count(before) == 1, f"{before!r} in {file}"

@@ -55,6 +55,7 @@ class RawCsms:
         self._talk = talk or self._record
         self._changed = asyncio.Condition()
         self._server: Server | None = None
+        self._port = 0
         self.texts: defaultdict[str, list[str]] = defaultdict(list)
         self.authorizations: defaultdict[str, list[str | None]] = defaultdict(list)
         self.sockets: dict[str, ServerConnection] = {}
@@ -62,27 +63,44 @@ class RawCsms:
         self.close_codes: defaultdict[str, list[int | None]] = defaultdict(list)
 
     async def __aenter__(self) -> Self:
+        await self._listen()
+        return self
+
+    async def _listen(self) -> None:
         self._server = await serve(
             self._serve,
             "127.0.0.1",
-            0,
+            self._port,
             ssl=self._ssl_context,
             process_request=self._process_request,
             select_subprotocol=self._select,
             max_size=None,
         )
-        return self
+        self._port = next(iter(self._server.sockets)).getsockname()[1]
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        assert self._server is not None
+        if self._server is None:
+            return
         self._server.close()
         await self._server.wait_closed()
 
+    async def crash(self) -> None:
+        """Go as a killed process goes: its sockets break, what it was about to say is never said. `come_back` on the same port."""
+        assert self._server is not None, "it is running"
+        server, self._server = self._server, None
+        for connection in server.connections:
+            connection.transport.abort()
+        server.close()
+        await server.wait_closed()
+
+    async def come_back(self) -> None:
+        await self._listen()
+
     @property
     def url(self) -> str:
-        assert self._server is not None, "only inside the context"
+        assert self._port, "only inside the context"
         scheme = "ws" if self._ssl_context is None else "wss"
-        return f"{scheme}://127.0.0.1:{next(iter(self._server.sockets)).getsockname()[1]}/ocpp/{{identity}}"
+        return f"{scheme}://127.0.0.1:{self._port}/ocpp/{{identity}}"
 
     async def send(self, identity: str, text: str) -> None:
         await self.sockets[identity].send(text)

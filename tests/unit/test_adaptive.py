@@ -9,7 +9,7 @@ from types import FunctionType
 import pytest
 
 from ocppress_codecs.adaptive import message
-from ocppress_codecs.adaptive.coder import WORK_MAX, ZERO_BYTES_MAX
+from ocppress_codecs.adaptive.coder import WORK_BASE, ZERO_BYTES_MAX
 from ocppress_codecs.adaptive.model import FIELDS_MAX, SHAPES_MAX
 from ocppress_codecs.adaptive.saving import MODEL_BYTES_MAX, TEXT_BYTES_MAX
 from ocppress_codecs.calls import CallLog
@@ -280,7 +280,7 @@ def test_a_few_bytes_cannot_ask_for_a_long_text() -> None:
         except DecodeError:
             continue
     assert "work" in {error.limit for error in exceeded}
-    assert max(error.maximum for error in exceeded if error.limit == "work") < WORK_MAX // 10
+    assert max(error.maximum for error in exceeded if error.limit == "work") < 2 * WORK_BASE
 
 
 @pytest.mark.skipif(not isinstance(message.code_message, FunctionType), reason="compiled code can't be patched")

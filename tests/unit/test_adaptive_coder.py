@@ -90,6 +90,36 @@ def test_raw_bits_take_their_number() -> None:
     assert (reader.raw(62, 0), reader.raw(0, 0), reader.raw(16, 0)) == ((1 << 62) - 2, 0, 0xABCD)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_raw_bytes_are_what_single_ones_are(seed: int) -> None:
+    source = random.Random(seed)
+    pieces = [source.choice([b"\xff", b"\0", source.randbytes(1)]) * source.randrange(60) for _ in range(40)]
+    whole, single = BitWriter(*fresh()), BitWriter(*fresh())
+    for piece in pieces:
+        assert whole.raw_bytes(piece, len(piece)) == piece
+        for byte in piece:
+            single.uniform(8, byte)
+        for writer in (whole, single):
+            writer.code(40000, 1)
+    frame = whole.finish()
+    assert frame == single.finish()
+    whole_reader, single_reader = BitReader(*fresh(), frame), BitReader(*fresh(), frame)
+    for piece in pieces:
+        assert whole_reader.raw_bytes(b"", len(piece)) == piece
+        assert bytes(single_reader.uniform(8, 0) for _ in piece) == piece
+        for reader in (whole_reader, single_reader):
+            assert reader.code(40000, 0) == 1
+
+
+def test_raw_bytes_end_where_a_reader_does() -> None:
+    assert BitReader(*fresh(), b"abcd").raw_bytes(b"", 40) != b""
+    with pytest.raises(LimitExceeded) as caught:
+        BitReader(*fresh(), b"abcd").raw_bytes(b"", 10**9)
+    assert caught.value.limit == "zero_bytes"
+    with pytest.raises(Malformed):
+        BitReader(*fresh(), b"\xff\xff\xff\xfe" + b"\xff" * 40).raw_bytes(b"", 40)
+
+
 def test_zeros_past_the_end_are_counted() -> None:
     reader = BitReader(*fresh(), b"")
     with pytest.raises(LimitExceeded) as caught:

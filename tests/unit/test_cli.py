@@ -11,7 +11,7 @@ import pytest
 
 from ocppress_gateway import __version__, cli
 from ocppress_gateway.config import EdgeConfig
-from ocppress_gateway.errors import GatewayError, LinkLost, LinkRefused, UsageError
+from ocppress_gateway.errors import GatewayError, LinkLost, LinkRefused, RequestRefused, UsageError
 
 EDGE = '[link]\nurl = "ws://h/"\nedge = "e"\n'
 
@@ -64,6 +64,7 @@ def test_check_shows_the_first_error(edge_file: Path, capsys: pytest.CaptureFixt
     ("error", "code"),
     [
         (UsageError("a"), cli.USAGE),
+        (RequestRefused("e"), cli.REFUSED),
         (LinkLost("b"), cli.UNAVAILABLE),
         (LinkRefused("c"), cli.UNAVAILABLE),
         (GatewayError("d"), cli.UNAVAILABLE),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import pytest
 
@@ -84,3 +85,15 @@ def test_an_unclosed_string_is_refused_in_linear_time() -> None:
 def test_minified_text_means_the_same() -> None:
     text = '{ "a": [1, 2.50, {"b": "c d"}], "e": null }'
     assert json.loads(minified(text)) == json.loads(text)
+
+
+@pytest.mark.parametrize("piece", ["\\n", "\\ud83d", "x", "\\\\x"])
+def test_a_long_string_takes_little_more_memory_than_it_has(piece: str) -> None:
+    text = '"' + piece * 200_000 + '"'
+    tracemalloc.start()
+    try:
+        assert tokens(text) == [text]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * len(text) + 100_000

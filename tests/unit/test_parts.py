@@ -173,7 +173,7 @@ def as_control(kind: int, value: object) -> bytes:
         (bytes.fromhex("4000"), "2 bytes announced"),
         (bytes.fromhex("42 0001"), "unknown part 0x42"),
         (bytes.fromhex("00"), "unknown part 0x00"),
-        (bytes.fromhex("0c 01 80"), "unknown part 0x0c"),
+        (bytes.fromhex("0f 01 80"), "unknown part 0x0f"),
         (control(5, b"\x80" * (CONTROL_BYTES_MAX + 1)), f"over {CONTROL_BYTES_MAX}"),
         (control(5, b""), "Detach"),
         (control(5, bytes.fromhex("820307 00")), "followed by something"),

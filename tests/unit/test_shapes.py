@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from ocppress_codecs.rpc import MessageType
 from ocppress_codecs.scalars import Number, Text, Time, scalar_of
-from ocppress_codecs.shapes import SHAPE_WEIGHT_MAX, SHAPES_MAX, SHAPES_WEIGHT_MAX, STRINGS_MAX, Context, filled, predicted, split
+from ocppress_codecs.shapes import (
+    SHAPE_WEIGHT_MAX,
+    SHAPES_MAX,
+    SHAPES_WEIGHT_MAX,
+    STRINGS_MAX,
+    Context,
+    filled,
+    predicted,
+    split,
+    taken_apart,
+)
 
 CALL = MessageType.CALL
 RESULT = MessageType.CALLRESULT
@@ -119,3 +131,27 @@ def test_a_copy_is_independent() -> None:
     _learned(other, '{"y":"another"}')
     assert len(context.shapes) == len(context.strings) == 1
     assert len(other.shapes) == len(other.strings) == 2
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_is_too_heavy_leaves_the_same_trace_either_way(seed: int) -> None:
+    source = Random(seed)
+    one, other = Context(), Context()
+    for _ in range(12):
+        values = [
+            source.choice(
+                [
+                    str(source.randrange(1000)),
+                    f'"text {source.randrange(200)}"',
+                    f'"2026-01-{source.randrange(1, 28):02}T01:02:03Z"' if seed % 2 else '"short"',
+                    '"Accepted"',
+                    '"' + "x" * source.randrange(80) + '"',
+                ]
+            )
+            for _ in range(source.randrange(1, 700))
+        ]
+        body = f'{{"a":[{",".join(values)}]}}'
+        one.learn(*split(RESULT, body))
+        other.learn_tokens(*taken_apart(RESULT, body))
+        assert (one.clock, list(one.strings), list(one.shapes)) == (other.clock, list(other.strings), list(other.shapes))
+    assert len(one.strings) == STRINGS_MAX

@@ -30,7 +30,7 @@ ACCOUNT = _account()
 MONTH = MonthView(
     month=BillingMonth(date(2026, 3, 1), date(2026, 4, 1)),
     now=datetime(2026, 3, 11, 12, tzinfo=UTC),
-    account=ACCOUNT,
+    days=(ACCOUNT,),
     undated=DayAccount(),
     budget_bytes=25_000_000,
     counted_bytes=ACCOUNT.counted_bytes,
@@ -90,7 +90,7 @@ def test_many_stations_are_cut_and_fit_in_80_columns() -> None:
     names = [f"STATION-{number:040}" for number in range(60)]
     for number, name in enumerate(names):
         account.add_payload(Way.UP, name, f"Action{number}", 10**12)
-    lines = sim_lines(replace(MONTH, account=account, budget_bytes=10**15), replace(PLAN, steered=tuple(names[:1] * 20)))
+    lines = sim_lines(replace(MONTH, days=(account,), budget_bytes=10**15), replace(PLAN, steered=tuple(names[:1] * 20)))
     assert all(len(line) <= 80 for line in lines if "steered" not in line)
     assert sum("  52 more" in line for line in lines) == 2
     assert next(line for line in lines if "steered" in line).endswith("and 12 more")

@@ -37,8 +37,9 @@ __all__ = ["RATES", "WORK_A_BYTE", "WORK_BASE", "WORK_MAX", "ZERO_BYTES_MAX", "B
 ZERO_BYTES_MAX: Final = 64
 """Bytes of zeros that a reader takes past the end of a frame; a writer leaves out no more. It bounds what a frame of nothing can stand for."""
 
-WORK_MAX: Final = 1 << 20
-"""Changes in the table by one frame: about half a million decisions, a second of work here. What needs more goes as text, by zstd."""
+WORK_MAX: Final = 1 << 19
+"""Changes in the table by one frame: most of a second's work in pure Python. What needs more goes as text, by zstd; no frame of the recordings needs a
+twentieth of it, and it lets a batch of 4,000 messages go as text, one by one."""
 
 WORK_BASE: Final = 1 << 16
 WORK_A_BYTE: Final = 64
@@ -153,6 +154,13 @@ class Coder:
             result = result << _RAW_BITS | self.uniform(_RAW_BITS, value >> count & (1 << _RAW_BITS) - 1)
         return result << count | self.uniform(count, value & (1 << count) - 1)
 
+    def raw_bytes(self, data: bytes, size: int) -> bytes:
+        """`size` bytes of even odds, each as by `uniform`; a reader ignores `data`. A large literal has a million, so they aren't coded by a call each."""
+        found = bytearray()
+        for place in range(size):
+            found.append(self.uniform(8, data[place] if self.writing else 0))
+        return bytes(found)
+
     def uniform(self, count: i64, value: i64) -> i64:
         """Up to 16 bits of even odds at once."""
         raise NotImplementedError
@@ -189,6 +197,23 @@ class BitWriter(Coder):
         self._low += value * extent
         self._shift(extent)
         return value
+
+    def raw_bytes(self, data: bytes, size: int) -> bytes:
+        low = self._low
+        extent = self._range
+        out = self._out
+        for byte in data:
+            extent >>= 8
+            low += byte * extent
+            if low > _ALL:
+                self._carry()
+                low &= _ALL
+            out.append(low >> 24)
+            low = (low & 0xFFFFFF) << 8
+            extent <<= 8
+        self._low = low
+        self._range = extent
+        return data
 
     def _shift(self, extent: i64) -> None:
         """Let bytes leave until the range is large enough again."""
@@ -277,6 +302,24 @@ class BitReader(Coder):
         self._value -= value * extent
         self._shift(extent)
         return value
+
+    def raw_bytes(self, data: bytes, size: int) -> bytes:
+        found = bytearray()
+        value = self._value
+        extent = self._range
+        ahead = self._data[self._position : self._position + size]
+        for byte in ahead:
+            extent >>= 8
+            number = value // extent
+            if number > 255:
+                raise Malformed("bits that no writer wrote")
+            found.append(number)
+            value = value - number * extent << 8 | byte
+            extent <<= 8
+        self._position += len(ahead)
+        self._value = value
+        self._range = extent
+        return bytes(found) + super().raw_bytes(data, size - len(ahead))
 
     def _shift(self, extent: i64) -> None:
         while extent < _TOP:

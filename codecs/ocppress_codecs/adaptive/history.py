@@ -22,20 +22,31 @@ _KEPT_BYTES: Final = HISTORY_BYTES_MAX // 2
 _INDEX_SIZE: Final = 4096
 PRIOR_INDEX_SIZE: Final = 32768
 _REACH: Final = 4
-
-
-def _slot(text: bytes, end: i64, size: i64) -> i64:
-    first: i64 = text[end - 4]
-    four = first << 24 | text[end - 3] << 16 | text[end - 2] << 8 | text[end - 1]
-    return (four * 0x1E35A7BD >> 20) % size
+_FACTOR: Final = 0x1E35A7BD
+_PLACE_BITS: Final = 16
+_PLACE_MASK: Final = 0xFFFF
 
 
 def index_of(text: bytes, size: int) -> array[int]:
     """For each hash of four bytes the place behind their last occurrence, 0 where there is none. A place takes two bytes: `text` has less than 64 KiB."""
     index = array("H", bytes(2 * size))
-    for end in range(_REACH, len(text) + 1):
-        index[_slot(text, end, size)] = end
+    _note(index, text, 0, None)
     return index
+
+
+def _note(index: array[int], text: bytes, begin: int, journal: list[int] | None) -> None:
+    """Note the places behind `begin`; the journal gets what stood there before."""
+    size: i64 = len(index)
+    start = max(begin, _REACH - 1)
+    four: i64 = int.from_bytes(text[start - _REACH + 1 : start], "big")
+    end = start
+    for byte in text[start:]:
+        four = (four << 8 | byte) & 0xFFFFFFFF
+        end += 1
+        slot = (four * _FACTOR >> 20) % size
+        if journal is not None:
+            journal.append(slot << _PLACE_BITS | index[slot])
+        index[slot] = end
 
 
 @final
@@ -50,7 +61,8 @@ class Source:
 
     def find(self, tail: bytes) -> int:
         """The place behind the last occurrence of these four bytes, 0 if the index doesn't know."""
-        end = self.index[_slot(tail, 4, len(self.index))]
+        four: i64 = int.from_bytes(tail, "big")
+        end = self.index[(four * _FACTOR >> 20) % len(self.index)]
         return end if end and self.text[end - 4 : end] == tail else 0
 
 
@@ -78,14 +90,7 @@ class History:
             own.index = index_of(own.text, _INDEX_SIZE)
         begin = len(own.text)
         own.text += data
-        index = own.index
-        text = own.text
-        for end in range(max(_REACH, begin + 1), len(text) + 1):
-            slot = _slot(text, end, _INDEX_SIZE)
-            if self._kept_index is None:
-                self._journal.append(slot)
-                self._journal.append(index[slot])
-            index[slot] = end
+        _note(own.index, own.text, begin, self._journal if self._kept_index is None else None)
 
     def restore(self, text: bytes) -> None:
         """Begin anew with this text."""
@@ -108,7 +113,7 @@ class History:
             self._unwind()
 
     def _unwind(self) -> None:
-        journal = self._journal
-        while journal:
-            old = journal.pop()
-            self.own.index[journal.pop()] = old
+        index = self.own.index
+        for entry in reversed(self._journal):
+            index[entry >> _PLACE_BITS] = entry & _PLACE_MASK
+        self._journal.clear()

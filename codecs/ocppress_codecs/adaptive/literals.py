@@ -147,10 +147,7 @@ def _code_hex(coder: Coder, model: Model, token: str, upper: bool, context: int,
         count = code_gamma(coder, mixed(context, 29), len(data))
         if count > _IDENTIFIER_BYTES_MAX:
             raise Malformed("a long identifier")
-        digits = bytearray()
-        for place in range(count):
-            digits.append(coder.raw(8, data[place] if coder.writing else 0))
-        result = bytes(digits)
+        result = coder.raw_bytes(data, count)
     text = result.hex()
     return f'"{text.upper() if upper else text}"'
 
@@ -190,10 +187,8 @@ def code_packed(coder: Coder, model: Model, data: bytes, limit: int) -> bytes:
     size = code_gamma(coder, mixed(33, 0), len(packed))
     if size > limit + 1024:
         raise LimitExceeded("packed_bytes", limit + 1024, size)
-    content = bytearray()
-    for place in range(size):
-        content.append(coder.raw(8, packed[place] if coder.writing else 0))
-    return data if coder.writing else packing.expanded(bytes(content), dictionary, limit)
+    content = coder.raw_bytes(packed, size)
+    return data if coder.writing else packing.expanded(content, dictionary, limit)
 
 
 def _utf8(data: bytes) -> str:

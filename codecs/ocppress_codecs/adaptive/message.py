@@ -12,7 +12,7 @@ from ocppress_codecs.adaptive.forecasts import Readings
 from ocppress_codecs.adaptive.literals import ZSTD_BYTES_MIN, code_text
 from ocppress_codecs.adaptive.model import SHAPE_BYTES_MAX, Model, Shape, run_context
 from ocppress_codecs.adaptive.numerals import code_choice, code_gamma
-from ocppress_codecs.adaptive.skeletons import HOLE, filled, fitted, split
+from ocppress_codecs.adaptive.skeletons import filled, fitted, split
 from ocppress_codecs.adaptive.slots import Slots
 from ocppress_codecs.adaptive.successors import candidates
 from ocppress_codecs.adaptive.values import code_value
@@ -126,8 +126,8 @@ def _looked_into(model: Model, given: Message, near: int, far: int) -> tuple[int
         if found is not None:
             break
     if found is None:
-        skeleton, found = split(kind, given.body)
-        wanted = shapes.find(skeleton)
+        skeleton, found = split(kind, given.body, VALUES_MAX)
+        wanted = shapes.find(skeleton) if skeleton else -1
     if _novel_bytes(model, found) > NOVEL_BYTES_MAX:
         return -1, "", found
     return wanted, skeleton, found
@@ -169,7 +169,7 @@ def _code_shape(coder: Coder, model: Model, wanted: int, skeleton: str, near: in
         if coder.account is not None:
             coder.account.close(Part.CHOICES, "a known shape")
     else:
-        plain = 1 if 0 < len(skeleton) <= PLAIN_BYTES_MAX and skeleton.count(HOLE) <= VALUES_MAX else 0
+        plain = 1 if 0 < len(skeleton) <= PLAIN_BYTES_MAX else 0
         plain = coder.bit(114, plain)
         if coder.account is not None:
             coder.account.close(Part.CHOICES, "no known shape")

@@ -52,7 +52,7 @@ _PHASES: Final = {
 _ATTRIBUTES: Final = ('"measurand"', '"phase"', '"location"', '"unit"')
 _READINGS: Final = frozenset({'"meterValue"', '"transactionData"'})
 
-_TOKEN: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:\x01]|[^"{}\[\],:\x01]+')
+_TOKEN: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],:\x01]|[^"{}\[\],:\x01]+')
 
 
 @final

@@ -24,15 +24,15 @@ MANTISSA_MAX: Final = (1 << 48) - 1
 
 SCOPE_KEYS: Final = frozenset({'"connectorId"', '"evseId"', '"id"'})
 
-_SCALAR: Final = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*":?|-?[0-9][0-9.eE+-]*)')
+_SCALAR: Final = re.compile(r'("[^"\\]*+(?:\\.[^"\\]*+)*+":?|-?[0-9][0-9.eE+-]*)')
 """Splits a text at its strings and numbers; a member's name has its colon with it."""
 
-_LEXEME: Final = re.compile(r'([{}\[\],:]*)("[^"\\]*(?:\\.[^"\\]*)*"|\x01|[^"{}\[\],:\x01]+|)')
+_LEXEME: Final = re.compile(r'([{}\[\],:]*)("[^"\\]*+(?:\\.[^"\\]*+)*+"|\x01|[^"{}\[\],:\x01]+|)')
 _CALL_OR_SEND: Final = frozenset({2, 6})
 
 
-def split(message_type: int, body: str) -> tuple[str, list[Scalar]]:
-    """The skeleton and the values of a body that is JSON without white space."""
+def split(message_type: int, body: str, values_max: int = 1 << 60) -> tuple[str, list[Scalar]]:
+    """The skeleton and the values of a body that is JSON without white space; no skeleton if there are more than `values_max`."""
     values: list[Scalar] = []
     words = names().word_numbers
     key = ""
@@ -57,6 +57,8 @@ def split(message_type: int, body: str) -> tuple[str, list[Scalar]]:
         if not usable(value, key):
             value = Text(token)
         values.append(value)
+        if len(values) > values_max:
+            return "", values
         pieces[place] = HOLE
     return str(message_type) + "".join(pieces), values
 

@@ -10,9 +10,13 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from ocppress_gateway.cloud.csms import CsmsClient
+from ocppress_gateway.cloud.operating import CloudOperator
 from ocppress_gateway.config import CloudConfig
+from ocppress_gateway.control.place import CLOUD_SOCKET
+from ocppress_gateway.control.protocol import Answer, Request
 from ocppress_gateway.core.cloud import CloudMachine, CloudSettings
 from ocppress_gateway.core.events import (
     Bury,
@@ -22,12 +26,14 @@ from ocppress_gateway.core.events import (
     Level,
     LoadPositions,
     OpenCsms,
+    ReplayEnded,
     SavePosition,
     SendCsms,
     SendLink,
 )
 from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.core.stored import PositionsEvent
+from ocppress_gateway.core.views import CloudView
 from ocppress_gateway.errors import GatewayError
 from ocppress_gateway.positions.sqlite import SqlitePositionsStore
 from ocppress_gateway.positions.store import PositionsStore
@@ -53,19 +59,25 @@ class CloudProgram(Program):
         csms_ssl_context: ssl.SSLContext | None = None,
         connect_timeout_s: float = 7.0,
         positions: PositionsStore | None = None,
+        view: Callable[[float], CloudView] | None = None,
+        control: Path | None = None,
         shutdown_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`listener` is the edges' side; `positions` is needed if an edge has an outbox.
 
-        `csms_url` has one `{identity}`, `csms_ssl_context` None means the system's certificates.
+        `csms_url` has one `{identity}`, `csms_ssl_context` None means the system's certificates. `positions` and the machine's `view` are
+        needed with `control`, the operator's socket.
         """
-        super().__init__(machine, logger=logging.getLogger("ocppress.cloud"), shutdown_s=shutdown_s, clock=clock)
+        super().__init__(machine, logger=logging.getLogger("ocppress.cloud"), shutdown_s=shutdown_s, control=control, clock=clock)
         self._listener = listener
         self._numbers = itertools.count(1)
         self._csms_url = csms_url
         self._opening = Opening()
         self._positions = None if positions is None else PositionsWorker(positions, self._reported)
+        self._operator: CloudOperator | None = None
+        if self._positions is not None and view is not None:
+            self._operator = CloudOperator(view, self._positions, post=self._driver.post_now, csms=csms_url, say=self._say, clock=clock)
         self._csms = CsmsClient(self._driver, self._spawn, url=csms_url, connect_timeout_s=connect_timeout_s, ssl_context=csms_ssl_context)
 
     def _execute(self, effect: Effect) -> None:
@@ -82,6 +94,9 @@ class CloudProgram(Program):
                 self.links.close(effect.link, effect.reason)
             case LoadPositions() | SavePosition() | Bury():
                 self._ask_positions(effect)
+            case ReplayEnded():
+                assert self._operator is not None, "replays are an operator's"
+                self._operator.replay_ended(effect)
             case _:
                 raise TypeError(f"the cloud cannot do {type(effect).__name__}")
 
@@ -98,6 +113,10 @@ class CloudProgram(Program):
     def _reported(self, event: PositionsEvent) -> None:
         self._opening.heard()
         self._driver.post_now(event)
+
+    async def _answer(self, request: Request) -> Answer:
+        assert self._operator is not None, "whoever listens can answer"
+        return await self._operator.answer(request)
 
     async def _open(self) -> None:
         if self._positions is not None:
@@ -149,8 +168,9 @@ def run(config: CloudConfig) -> int:
     """Run the cloud until SIGTERM; returns the exit code. Raises `ConfigError` for TLS files that can't be used, `GatewayError` for a port
     that is taken."""
     tls = config.link.tls
+    machine = CloudMachine(cloud_settings(config), random=random.SystemRandom().random, random_bytes=os.urandom)
     program = CloudProgram(
-        CloudMachine(cloud_settings(config), random=random.SystemRandom().random, random_bytes=os.urandom),
+        machine,
         WebSocketListener(
             host=config.link.host,
             port=config.link.port,
@@ -162,6 +182,8 @@ def run(config: CloudConfig) -> int:
         csms_ssl_context=None if config.csms.ca_file is None else csms_client_context(ca_file=config.csms.ca_file),
         connect_timeout_s=config.csms.connect_timeout_s,
         positions=SqlitePositionsStore(config.state_folder),
+        view=machine.view,
+        control=config.state_folder / CLOUD_SOCKET,
         shutdown_s=config.timeouts.shutdown_s,
     )
     return run_until_signal(program)

@@ -15,7 +15,7 @@ from ocppress_codecs.rpc import Message, MessageType
 from ocppress_gateway.core.lanes import Relay
 from ocppress_gateway.core.limits import WAITING_TEXT_MAX
 from ocppress_gateway.core.policy import Turn
-from ocppress_gateway.core.stored import Lane
+from ocppress_gateway.core.stored import DeadLetter, Lane
 
 __all__ = ["ANSWERED_KEPT", "IncomingCalls", "OutgoingCall", "OutgoingCalls", "StoredCall"]
 
@@ -121,6 +121,8 @@ class OutgoingCall:
     turn: Turn
     fingerprint: bytes | None = None
     stored: StoredCall | None = None
+    letter: DeadLetter | None = None
+    """Where it was given up before, and the operator tries again: it keeps its id."""
 
 
 @dataclass(slots=True, eq=False)
@@ -175,7 +177,10 @@ class OutgoingCalls:
         if queue is None or (self._current is not None and queue[0].message.type is MessageType.CALL):
             return None
         call = queue.popleft()
-        if call.stored is None:
+        if call.letter is not None:
+            message_id = call.letter.message_id
+            self._late.pop(message_id, None)
+        elif call.stored is None:
             message_id = self._make_id()
         else:
             call.stored.attempts += 1
@@ -216,6 +221,21 @@ class OutgoingCalls:
             self._queues[call.turn].remove(call)
         if call.stored is not None:
             self._late.pop(call.stored.message_id, None)
+
+    def holds(self, call: OutgoingCall) -> bool:
+        """Whether a CALL waits for its turn or for its answer."""
+        return call in self._queues[call.turn] or (self._current is not None and self._current[1] is call)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a CALL is outstanding."""
+        return self._current is not None
+
+    @property
+    def stored_undelivered(self) -> int:
+        """Stored CALLs that wait here or are outstanding."""
+        current = [] if self._current is None else [self._current[1]]
+        return sum(call.stored is not None for queue in (current, *self._queues.values()) for call in queue)
 
     @property
     def has_stored_transactions(self) -> bool:

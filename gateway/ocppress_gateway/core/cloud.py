@@ -40,6 +40,8 @@ from ocppress_gateway.core.events import (
     LoadPositions,
     Note,
     OpenCsms,
+    Replay,
+    ReplayEnded,
     SendLink,
     Stop,
     Tick,
@@ -49,6 +51,7 @@ from ocppress_gateway.core.parts import (
     PROTOCOL_VERSION,
     Ack,
     Attach,
+    DayReport,
     Detach,
     Eject,
     EjectCode,
@@ -62,11 +65,13 @@ from ocppress_gateway.core.parts import (
     RenewedClock,
     StationWelcome,
     TakeClock,
+    TellDelivered,
     Verdict,
     Welcome,
     for_people,
     read_parts,
 )
+from ocppress_gateway.core.report import Report, read_report, report_fields
 from ocppress_gateway.core.session import LinkSession, SessionEvent, SessionState
 from ocppress_gateway.core.stored import (
     Buried,
@@ -77,6 +82,7 @@ from ocppress_gateway.core.stored import (
     PositionsOpened,
     PositionsTrouble,
 )
+from ocppress_gateway.core.views import CloudEdgeView, CloudView
 
 __all__ = ["ANY_STATION", "CloudMachine", "CloudSettings"]
 
@@ -125,6 +131,9 @@ class _Edge:
     incarnation: bytes = b""
     """Of its outbox; empty where it has none."""
     link: int | None = None
+    up_at: float = 0.0
+    report: Report | None = None
+    """What it has told of itself last."""
     lost_at: float | None = None
 
 
@@ -151,6 +160,8 @@ class CloudMachine:
         self._links: dict[int, _Link] = {}
         self._edges: dict[str, _Edge] = {}
         self._by_socket: dict[int, tuple[_Edge, CloudStation]] = {}
+        self._replaying: list[CloudStation] = []
+        """Stations that may have dead letters under way."""
         self._by_identity: dict[str, dict[CloudStation, _Edge]] = {}
         self._alarms: Alarms[_Edge | CloudStation | _Link] = Alarms()
         self._touched_stations: dict[CloudStation, _Edge] = {}
@@ -181,6 +192,7 @@ class CloudMachine:
         if self._stopping and not self._shut_down and (now >= self._shut_by or not self._undrained):
             self._shut_all(now, out)
             self._settle(now, out)
+        self._replaying = [station for station in self._replaying if station.end_replays(out)]
         return out
 
     def next_deadline(self) -> float | None:
@@ -232,6 +244,8 @@ class CloudMachine:
                     out.append(self._note(Level.ERROR, "what the CSMS has answered is forgotten, some is sent again", reason=event.fault))
             case PositionsTrouble():
                 self._trouble(event, out)
+            case Replay():
+                self._replay(event, now, out)
             case Stop():
                 self._stop(now, out)
             case Tick():
@@ -282,6 +296,25 @@ class CloudMachine:
         if edge.link is not None and station.socket_open and station.delivery is not None:
             times.append(station.heartbeats.due_at)
         return min((time for time in times if time is not None), default=None)
+
+    def view(self, now: float) -> CloudView:
+        """For status."""
+        return CloudView(
+            edges=tuple(
+                CloudEdgeView(
+                    name=edge.name,
+                    up_s=None if edge.link is None else now - edge.up_at,
+                    down_s=None if edge.lost_at is None else now - edge.lost_at,
+                    codec=edge.codec.value,
+                    report=edge.report,
+                    stations=sum(station.state is not CsmsState.CLOSED for station in edge.stations.values()),
+                )
+                for edge in self._edges.values()
+            ),
+            never_seen=tuple(name for name in self.settings.edges if name not in self._edges),
+            stations=tuple(station.view(edge.name, now) for edge in self._edges.values() for station in edge.stations.values()),
+            counters=self.counters.view(),
+        )
 
     # --- links
 
@@ -355,12 +388,28 @@ class CloudMachine:
                 station = link.edge.slots.get(part.slot)
                 if station is not None and station.attachment == part.attachment and station.state is not CsmsState.CLOSED:
                     self._shut(station, 1000, "the station has gone", out)
+            case TellDelivered():
+                station = link.edge.slots.get(part.slot)
+                if station is not None and station.delivery is not None:
+                    station.delivery.await_all()
+            case DayReport():
+                self._reported(link.edge, part, out)
             case TakeClock():
                 link.session.clock_taken(now)
             case RenewedClock():
                 link.session.clock_renewed(now)
             case _:
                 raise PartError(f"{type(part).__name__} from an edge")
+
+    def _reported(self, edge: _Edge, part: DayReport, out: list[Effect]) -> None:
+        try:
+            report = read_report(part.report)
+        except ValueError as error:
+            out.append(self._note(Level.WARNING, "an edge's report makes no sense", edge=edge.name, reason=str(error)))
+            return
+        if edge.report is None or edge.report.day != report.day:
+            out.append(self._note(Level.INFO, "an edge reports", edge=edge.name, **report_fields(report)))
+        edge.report = report
 
     def _frame_part(self, link: _Link, edge: _Edge, part: FramePart | Piece | Ack, now: float, out: list[Effect]) -> None:
         station = edge.slots.get(part.slot)
@@ -420,6 +469,7 @@ class CloudMachine:
             self._close_link(self._links[edge.link], "the same edge has connected again", out)
         link.edge = edge
         edge.link = link.session.link
+        edge.up_at = now
         edge.lost_at = None
         self._alarms.set(edge, None)
         edge.slots = {}
@@ -572,6 +622,14 @@ class CloudMachine:
             out.append(self._note(Level.INFO, "the store of positions works again"))
         else:
             out.append(self._note(Level.ERROR, "the store of positions is in trouble, stored messages wait", reason=event.reason))
+
+    def _replay(self, event: Replay, now: float, out: list[Effect]) -> None:
+        station = next((station for station in self._of_identity(event.letter.identity) if station.socket_open), None)
+        if station is None:
+            out.append(ReplayEnded(event.letter.key, "the station's CSMS socket isn't open"))
+        else:
+            station.replay(event.letter, now, out)
+            self._replaying.append(station)
 
     # --- CSMS sockets
 

@@ -20,18 +20,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from ocppress_codecs.rpc import Message, MessageType, OcppVersion
+from ocppress_codecs.rpc import Message, MessageType, OcppVersion, action_of
 from ocppress_gateway.core.answers import FINAL_ERRORS, boot_answer, content_of, csms_time_s, error_of, with_messages_in_queue
 from ocppress_gateway.core.calls import IncomingCalls, OutgoingCall, StoredCall
 from ocppress_gateway.core.conversation import Conversation, Counters
 from ocppress_gateway.core.delivery import Delivery
-from ocppress_gateway.core.events import Bury, Effect, Level, SavePosition, SendCsms
+from ocppress_gateway.core.events import Bury, Effect, Level, ReplayEnded, SavePosition, SendCsms
 from ocppress_gateway.core.heartbeats import HEARTBEAT, Heartbeats
 from ocppress_gateway.core.lanes import TURN_OF, Outgoing, Relay
 from ocppress_gateway.core.parts import Attach, CsmsTime, Delivered, Part
 from ocppress_gateway.core.policy import Turn, is_transaction
 from ocppress_gateway.core.repeats import RepeatMemory, fingerprint
 from ocppress_gateway.core.stored import DeadLetter, Lane, PositionSaved
+from ocppress_gateway.core.views import CloudStationView, ContentView
 
 __all__ = ["TRANSITIONS", "CloudStation", "CsmsState", "CsmsStep"]
 
@@ -101,7 +102,10 @@ class CloudStation(Conversation):
         self._saving: SavePosition | None = None
         self.heartbeats = Heartbeats()
         self._burying: dict[str, OutgoingCall] = {}
-        self._contents: set[str] = set()
+        self._contents: dict[tuple[str, str], int] = {}
+        """How many answers had content, by action and member."""
+        self._replays: dict[int, OutgoingCall] = {}
+        """Dead letters that wait for their turn or their answer, by key."""
 
     def moved(self, step: CsmsStep) -> None:
         """Take a transition; an illegal one is a mistake of the machine."""
@@ -202,7 +206,7 @@ class CloudStation(Conversation):
         if answer is None and under_way is None:
             self._under_way[key] = call
             return True
-        self.counters.repeats += 1
+        self._count_repeat()
         out.append(self._note(Level.INFO, "repeat not sent twice", action=call.message.action, answered=answer is not None))
         if answer is not None:
             self.lanes.add(Outgoing(replace(answer, call=call.number)), Turn.PROMPT)
@@ -217,6 +221,12 @@ class CloudStation(Conversation):
         return answer
 
     def _answer_taken(self, call: OutgoingCall, answer: Message, now: float, out: list[Effect]) -> None:
+        if call.letter is not None:
+            self._replays.pop(call.letter.key, None)
+            code = "" if answer.type is MessageType.CALLRESULT else error_of(answer)[0] or "an error without a code"
+            out.append(self._note(Level.INFO, "a dead letter was answered", action=call.message.action, key=call.letter.key, error=code))
+            out.append(ReplayEnded(call.letter.key, f"the CSMS refused it again: {code}" if code else None))
+            return
         if call.stored is not None:
             self.outgoing.settle(call)
             self._burying.pop(call.stored.message_id, None)
@@ -236,7 +246,8 @@ class CloudStation(Conversation):
             self._repeats.answered(call.fingerprint, answer, now)
 
     def _answer_to_carry(self, call: OutgoingCall, answer: Message) -> Message | None:
-        return None if call.stored is not None or call.message is HEARTBEAT else answer
+        ours = call.stored is not None or call.letter is not None or call.message is HEARTBEAT
+        return None if ours else answer
 
     def _call_dropped(self, call: OutgoingCall) -> None:
         if call.fingerprint is not None and self._under_way.get(call.fingerprint) is call:
@@ -256,7 +267,7 @@ class CloudStation(Conversation):
             answer = self._repeats.answer(call.fingerprint, now)
             if answer is not None:
                 # The station sent it a second time, since an edge that died couldn't answer.
-                self.counters.repeats += 1
+                self._count_repeat()
                 self.outgoing.answer(message_id)
                 self._done(call, call.stored, out)
                 return
@@ -341,10 +352,59 @@ class CloudStation(Conversation):
     def _tell_content(self, call: OutgoingCall, answer: Message, out: list[Effect]) -> None:
         """Rule R7: what the CSMS answers to a message that was answered early reaches nobody; say so, once for each kind of content."""
         for name in content_of(answer):
-            if name not in self._contents:
-                self._contents.add(name)
+            key = call.message.action, name
+            self._contents[key] = self._contents.get(key, 0) + 1
+            if self._contents[key] == 1:
                 words = "the CSMS's answer has content that no longer reaches the station; relay its action if that matters"
                 out.append(self._note(Level.WARNING, words, action=call.message.action, member=name))
+
+    # --- dead letters that the operator wants to try again
+
+    def replay(self, letter: DeadLetter, now: float, out: list[Effect]) -> None:
+        """Put a dead letter to the CSMS as an ordinary CALL of the ordered lane; `ReplayEnded` follows."""
+        reason = None
+        if not self.socket_open:
+            reason = "the station's CSMS socket isn't open"
+        elif letter.version != self.version.value:
+            reason = f"the station now speaks OCPP {self.version.value}, the letter {letter.version}"
+        elif letter.key in self._replays:
+            reason = "it is being put to the CSMS already"
+        message = Message(MessageType.CALL, action_of(MessageType.CALL, letter.body), letter.body)
+        call = OutgoingCall(None, message, now + self._call_timeout_s, Turn.ORDERED, letter=letter)
+        if reason is None and not self.outgoing.add(call):
+            reason = "too many CALLs wait for this CSMS socket"
+        if reason is not None:
+            out.append(ReplayEnded(letter.key, reason))
+            return
+        self._replays[letter.key] = call
+        out.append(self._note(Level.INFO, "a dead letter is put to the CSMS again", action=message.action, key=letter.key))
+        self.put_calls(now, out)
+
+    def end_replays(self, out: list[Effect]) -> bool:
+        """Say which dead letters got no answer (one that comes late still counts); whether others are under way."""
+        for key, call in list(self._replays.items()):
+            if not self.outgoing.holds(call):
+                del self._replays[key]
+                out.append(ReplayEnded(key, "the CSMS didn't answer it in time"))
+        return bool(self._replays)
+
+    def view(self, edge: str, now: float) -> CloudStationView:
+        """For status."""
+        channel = self.channel
+        return CloudStationView(
+            identity=self.identity,
+            edge=edge,
+            state=self.state.value,
+            ocpp=self.version.value,
+            retry_in_s=max(0.0, self.retry_at - now) if self.state is CsmsState.WAITING else None,
+            waiting=len(self.outgoing) + self.outgoing.is_busy,
+            undelivered=self.outgoing.stored_undelivered,
+            repeats=self.repeats,
+            contents=tuple(ContentView(action=action, member=member, count=count) for (action, member), count in self._contents.items()),
+            epoch=0 if channel is None else channel.epoch,
+            frames_sent=0 if channel is None else channel.sent,
+            frames_received=0 if channel is None else channel.received,
+        )
 
     # --- news for the edge
 

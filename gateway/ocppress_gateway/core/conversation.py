@@ -14,7 +14,7 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from ocppress_codecs.errors import NotOcppJ
@@ -26,6 +26,7 @@ from ocppress_gateway.core.lanes import Lanes, Outgoing, Relay
 from ocppress_gateway.core.parts import Ack, Part
 from ocppress_gateway.core.policy import Turn, turn_of
 from ocppress_gateway.core.refusals import refusal
+from ocppress_gateway.core.views import CountersView
 
 __all__ = ["Conversation", "Counters"]
 
@@ -52,6 +53,10 @@ class Counters:
     not_ocppj: int = 0
     sends: int = 0
 
+    def view(self) -> CountersView:
+        """For status."""
+        return CountersView(**asdict(self))
+
 
 class Conversation(abc.ABC):
     """The state of one station at one end of the link."""
@@ -70,6 +75,8 @@ class Conversation(abc.ABC):
         self.incoming = IncomingCalls()
         self.outgoing = OutgoingCalls(make_id, answer_timeout_s)
         self.counters = counters
+        self.repeats = 0
+        """Those of this station among `counters.repeats`."""
         self._make_id = make_id
         self._call_life_s = call_life_s
 
@@ -163,7 +170,7 @@ class Conversation(abc.ABC):
 
     def _call_from_socket(self, message_id: str, message: Message, now: float, out: list[Effect]) -> None:
         if self.incoming.is_open(message_id):
-            self.counters.repeats += 1
+            self._count_repeat()
             out.append(self._note(Level.INFO, "repeated while unanswered", action=message.action))
             return
         self.counters.calls_taken += 1
@@ -270,6 +277,10 @@ class Conversation(abc.ABC):
         self.lanes.keep_stored()
         self.incoming = IncomingCalls()
         self.outgoing.clear()
+
+    def _count_repeat(self) -> None:
+        self.repeats += 1
+        self.counters.repeats += 1
 
     def _over_time(self, message: Message, out: list[Effect]) -> None:
         self.counters.calls_over_time += 1

@@ -29,6 +29,7 @@ class Delivery:
         """Characters received and not answered."""
         self._text = 0
         """Characters answered since the edge was told."""
+        self._awaited = False
 
     def receive(self, lane: Lane, text: int) -> int:
         """The position of the next message that comes in this lane, of `text` characters. Raises `ValueError` if the edge sends more than it may."""
@@ -61,11 +62,18 @@ class Delivery:
         self._told = dict(self.delivered)
         self._may_not_know = False
         self._text = 0
+        self._awaited = self._awaited and self.delivered != self.received
         return as_pair(self._told)
+
+    def await_all(self) -> None:
+        """Somebody waits for the answer to all that was received: the edge is told of it by itself."""
+        self._awaited = True
 
     @property
     def owes_news(self) -> bool:
         """Whether the edge should be told by itself."""
+        if self._awaited and self.delivered == self.received and self._told != self.delivered:
+            return True
         return self._text >= DELIVERED_TEXT or any(self.delivered[lane] - self._told[lane] >= DELIVERED_MESSAGES for lane in Lane)
 
     def news(self, riding: bool) -> tuple[int, int] | None:

@@ -20,13 +20,22 @@ from ocppress_codecs.rpc import OcppVersion
 from ocppress_gateway.core.channel import Channel, actions_of
 from ocppress_gateway.core.clock import LinkClock
 from ocppress_gateway.core.conversation import Conversation, Counters
-from ocppress_gateway.core.edge_station import STORE_PAUSE_S, EarlyAnswers, EdgeStation, StationEvent, StationState
+from ocppress_gateway.core.edge_station import (
+    STORE_PAUSE_S,
+    URGENT_DELAY_S,
+    EarlyAnswers,
+    EdgeStation,
+    StationEvent,
+    StationState,
+    absent_view,
+)
 from ocppress_gateway.core.events import (
     AdmitStation,
     CloseLink,
     CloseStation,
     Effect,
     Event,
+    Flush,
     Level,
     LinkClosed,
     LinkHeard,
@@ -42,6 +51,7 @@ from ocppress_gateway.core.events import (
     StationText,
     Stop,
     StoreMessage,
+    TellReport,
     Tick,
 )
 from ocppress_gateway.core.ledger_events import FrameShare
@@ -51,6 +61,7 @@ from ocppress_gateway.core.parts import (
     Ack,
     Attach,
     CsmsTime,
+    DayReport,
     Delivered,
     Detach,
     Eject,
@@ -62,6 +73,7 @@ from ocppress_gateway.core.parts import (
     PartError,
     Piece,
     RenewedClock,
+    TellDelivered,
     Verdict,
     Welcome,
     read_parts,
@@ -70,6 +82,7 @@ from ocppress_gateway.core.policy import NO_OVERRIDES, Overrides
 from ocppress_gateway.core.session import LinkSession, SessionEvent, SessionState
 from ocppress_gateway.core.stored import Loaded, NotStored, OutboxOpened, OutboxTrouble, StationRecord, Stored, as_pair
 from ocppress_gateway.core.suppression import SuppressionSettings
+from ocppress_gateway.core.views import EdgeView, LinkView
 
 __all__ = ["EdgeMachine", "EdgeSettings"]
 
@@ -98,6 +111,8 @@ class EdgeSettings:
     reconnect_max_s: float
     outbox: bool = False
     """Whether there will be an outbox: then nothing begins before it is open."""
+    urgent_s: float = URGENT_DELAY_S
+    """How long what is urgent waits for company (rule R5)."""
     overrides: Overrides = NO_OVERRIDES
     suppression: SuppressionSettings | None = None
     """What is dropped of unchanged meter values outside transactions; None for nothing."""
@@ -158,6 +173,8 @@ class EdgeMachine:
     _attempts: int = 0
     _dial_at: float = 0.0
     _lost_at: float | None = None
+    _up_at: float = 0.0
+    _report: DayReport | None = None
     _attachments: int = 0
     _ids: int = 0
     _id_prefix: str = ""
@@ -167,7 +184,12 @@ class EdgeMachine:
 
     def __post_init__(self) -> None:
         self._early = EarlyAnswers(
-            self.settings.overrides, self.freshness.delay_s, self.wall_s, self.freshness.smart_charging, self.settings.suppression
+            self.settings.overrides,
+            self.freshness.delay_s,
+            self.wall_s,
+            self.freshness.smart_charging,
+            self.settings.urgent_s,
+            self.settings.suppression,
         )
         self._outbox_open = not self.settings.outbox
 
@@ -212,6 +234,10 @@ class EdgeMachine:
                     out.append(self._note(Level.INFO, "the outbox works again"))
                 else:
                     out.append(self._note(Level.ERROR, "the outbox is in trouble, stations keep what is new", reason=event.reason))
+            case Flush():
+                self._hurry(event.identity, now)
+            case TellReport():
+                self._report = DayReport(event.report)
             case Stop():
                 self._stop(now, out)
             case Tick():
@@ -251,6 +277,27 @@ class EdgeMachine:
             if deadline is not None:
                 times.append(deadline)
         return min(times, default=None)
+
+    def view(self, now: float) -> EdgeView:
+        """For status."""
+        session = self._session
+        is_open = session is not None and session.is_open
+        waits = session is None and self._outbox_open and not self._stopping
+        return EdgeView(
+            link=LinkView(
+                state="down" if session is None else session.state.value,
+                up_s=now - self._up_at if is_open else None,
+                down_s=None if self._lost_at is None else now - self._lost_at,
+                retry_in_s=max(0.0, self._dial_at - now) if waits else None,
+                codec=self._codec.value if is_open else "",
+                connections=self._links,
+            ),
+            stations=(
+                *(station.view(now) for station in self._stations.values()),
+                *(absent_view(record) for record in self._records.values() if record.newest != record.delivered),
+            ),
+            counters=self.counters.view(),
+        )
 
     # --- stations
 
@@ -381,6 +428,14 @@ class EdgeMachine:
 
     # --- the outbox
 
+    def _hurry(self, identity: str, now: float) -> None:
+        """Somebody waits until nothing of a station, or of all, is left: send it, and ask what the CSMS has answered of it."""
+        for station in self._stations.values():
+            if identity in ("", station.identity):
+                station.lanes.hurry()
+                if self._session is not None and self._session.is_open and station.channel is not None and station.lanes.undelivered:
+                    self._session.control(TellDelivered(station.slot), now)
+
     def _outbox_opened(self, event: OutboxOpened, out: list[Effect]) -> None:
         if event.fault is not None:
             out.append(self._note(Level.ERROR, "the outbox was damaged, a new one begins", reason=event.fault))
@@ -412,6 +467,7 @@ class EdgeMachine:
             return
         words = "link not made" if not self._session.is_open else "link closed" if self._session.goodbye_said else "link lost"
         self._session.moved(SessionEvent.LOST)
+        self._report = self._report or self._session.report
         self._session = None
         self._lost_at = now if self._lost_at is None else self._lost_at
         delay_s = min(self.settings.reconnect_max_s, self.settings.reconnect_min_s * 2.0 ** min(self._attempts, 16)) * (0.5 + self.random())
@@ -482,6 +538,8 @@ class EdgeMachine:
             return
         conversations: list[Conversation] = list(self._stations.values())
         self._session.wake(conversations, now)
+        if self._report is not None and self._session.is_open:
+            self._session.report, self._report = self._report, None
         message = self._session.next_message(conversations, now)
         if message:
             out.append(SendLink(self._session.link, message, tuple(self._session.shares)))
@@ -581,6 +639,7 @@ class EdgeMachine:
         self._codec = CodecName(welcome.codec)
         self._attempts = 0
         self._lost_at = None
+        self._up_at = now
         resumed = 0
         for (station, known), answer in zip(self._greeted, welcome.stations, strict=True):
             channel = station.channel

@@ -55,8 +55,9 @@ from ocppress_gateway.core.repeats import RefusedMemory, RepeatMemory, fingerpri
 from ocppress_gateway.core.smart_charging import steers
 from ocppress_gateway.core.stored import Lane, Loaded, NotStored, StationRecord, Stored, StoredMessage, as_pair
 from ocppress_gateway.core.suppression import Suppression, SuppressionSettings
+from ocppress_gateway.core.views import EdgeStationView
 
-__all__ = ["TRANSITIONS", "EarlyAnswers", "EdgeStation", "StationEvent", "StationState"]
+__all__ = ["TRANSITIONS", "URGENT_DELAY_S", "EarlyAnswers", "EdgeStation", "StationEvent", "StationState", "absent_view"]
 
 URGENT_DELAY_S: Final = 2.0
 """Rule R5: how long a status change or an alarm waits for company."""
@@ -120,7 +121,10 @@ class EarlyAnswers:
     """Unix seconds, for people."""
     smart_charging: Callable[[str, float], None]
     """Is told when a station accepts a charging profile that steers it."""
+    urgent_s: float
+    """How long what is urgent waits at most."""
     suppression: SuppressionSettings | None = None
+    """What may be dropped; None for nothing."""
     ready: bool = False
     """Whether there is an outbox."""
     troubled: bool = False
@@ -161,6 +165,8 @@ class EdgeStation(Conversation):
         """Rule R2: the last BootNotification was accepted."""
         self.heartbeat_s = 0
         self.newest: dict[Lane, int] = dict.fromkeys(Lane, 0)
+        self.answered_early = 0
+        """Those of this station among `counters.answered_early`."""
         self._early = early
         self._suppression = None if early.suppression is None else Suppression(early.suppression)
         self.suppressed = 0
@@ -284,7 +290,7 @@ class EdgeStation(Conversation):
         if relay.fingerprint is not None:
             self._repeats.answered(relay.fingerprint, EMPTY_ANSWER, now)
         if relay.socket == self.socket and self.socket_open and self.incoming.finish(relay):
-            self.counters.answered_early += 1
+            self._count_early()
             out.append(self._send(render(relay.message_id, EMPTY_ANSWER)))
 
     def not_stored(self, event: NotStored) -> None:
@@ -309,6 +315,25 @@ class EdgeStation(Conversation):
     def clock_told(self, unix_s: float, now: float) -> None:
         """What the CSMS's clock says."""
         self._csms_time = unix_s, now
+
+    def view(self, now: float) -> EdgeStationView:
+        """For status."""
+        channel, told = self.channel, self._csms_time
+        return EdgeStationView(
+            identity=self.identity,
+            state=self.state.value,
+            ocpp=self.version.value,
+            accepted=self.accepted,
+            clock_offset_s=None if told is None else round(self._early.wall_s() - (told[0] + now - told[1]), 1),
+            waiting=self.lanes.waiting,
+            undelivered=self.lanes.undelivered,
+            answered_early=self.answered_early,
+            suppressed=self.suppressed,
+            repeats=self.repeats,
+            epoch=0 if channel is None else channel.epoch,
+            frames_sent=0 if channel is None else channel.sent,
+            frames_received=0 if channel is None else channel.received,
+        )
 
     # --- hooks of Conversation
 
@@ -335,7 +360,7 @@ class EdgeStation(Conversation):
             if answer is None and self._early.delay_s(self.identity, now) is not None:
                 answer = self._refused.answer(relay.fingerprint, now)
             if answer is not None:
-                self.counters.repeats += 1
+                self._count_repeat()
                 level = Level.INFO if answer.type is MessageType.CALLRESULT else Level.WARNING
                 out.append(self._note(level, "repeat answered from memory", action=message.action, answer=answer.type.name))
                 self._answer(relay, answer, out)
@@ -343,7 +368,7 @@ class EdgeStation(Conversation):
             # Under way already: it goes again, the cloud ties it to the first, and the station waits for this id only.
             for earlier in self.incoming.with_fingerprint(relay.fingerprint):
                 if earlier is not relay:
-                    self.counters.repeats += 1
+                    self._count_repeat()
                     self.incoming.abandon(earlier)
         return not self._answers_early(relay, message, now, out)
 
@@ -359,7 +384,7 @@ class EdgeStation(Conversation):
             if self._csms_time is None or not self.heartbeat_s or self._is_triggered(now):
                 return False
             unix_s, at = self._csms_time
-            self.counters.answered_early += 1
+            self._count_early()
             self._answer(relay, heartbeat_answer(unix_s + now - at), out)
             return True
         if self._is_unchanged(message, now):
@@ -373,7 +398,7 @@ class EdgeStation(Conversation):
             return False
         urgent = is_urgent(message)
         lane = Lane.ORDERED if is_transaction(message) else Lane.EXPRESS
-        due_at = now if self._is_triggered(now) else now + (min(URGENT_DELAY_S, delay_s) if urgent else delay_s)
+        due_at = now if self._is_triggered(now) else now + (min(early.urgent_s, delay_s) if urgent else delay_s)
         outgoing = Outgoing(message, relay=relay, stored=Storing(lane, due_at))
         ticket = early.new_ticket()
         self._storing[ticket] = outgoing
@@ -381,6 +406,10 @@ class EdgeStation(Conversation):
         version, known = self.version.value, relay.fingerprint or b""
         out.append(StoreMessage(ticket, StoredMessage(self.identity, lane, 0, version, message.body, urgent, known, early.wall_s())))
         return True
+
+    def _count_early(self) -> None:
+        self.answered_early += 1
+        self.counters.answered_early += 1
 
     def _waits_for_the_disk(self, relay: Relay, known: bytes) -> bool:
         """A repeat of what is being stored: the answer is for the newest."""
@@ -465,3 +494,23 @@ class EdgeStation(Conversation):
         elif self._paused and load <= 0.5:
             self._paused = False
             out.append(ResumeStation(self.socket))
+
+
+def absent_view(record: StationRecord) -> EdgeStationView:
+    """For status: a station that hasn't been here since the program began, and of which the outbox has something."""
+    undelivered = sum(record.newest) - sum(record.delivered)
+    return EdgeStationView(
+        identity=record.identity,
+        state=StationState.ABSENT.value,
+        ocpp=record.version,
+        accepted=record.accepted,
+        clock_offset_s=None,
+        waiting=undelivered,
+        undelivered=undelivered,
+        answered_early=0,
+        suppressed=0,
+        repeats=0,
+        epoch=0,
+        frames_sent=0,
+        frames_received=0,
+    )

@@ -28,6 +28,7 @@ __all__ = [
     "CsmsText",
     "Effect",
     "Event",
+    "Flush",
     "ForgetStored",
     "Level",
     "LinkClosed",
@@ -43,6 +44,8 @@ __all__ = [
     "PauseStation",
     "RefuseStation",
     "RememberStation",
+    "Replay",
+    "ReplayEnded",
     "ResumeStation",
     "SavePosition",
     "SendCsms",
@@ -53,6 +56,7 @@ __all__ = [
     "StationText",
     "Stop",
     "StoreMessage",
+    "TellReport",
     "Tick",
 ]
 
@@ -114,6 +118,13 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Flush:
+    """What is stored of this station waits no longer, and the cloud says by itself what the CSMS has answered of it."""
+
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
 class StationArrived:
     """A station asks for its WebSocket upgrade. `subprotocols` in its order; `authorization` is the header's value, if any."""
 
@@ -137,6 +148,13 @@ class StationGone:
 
     socket: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TellReport:
+    """The cloud is to have this, as `report` writes it, with the next frames that go."""
+
+    report: bytes
 
 
 # --- events of the cloud
@@ -175,6 +193,13 @@ class CsmsClosed:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The operator wants a dead letter put to the CSMS again; `ReplayEnded` says what came of it."""
+
+    letter: DeadLetter
+
+
 CsmsEvent = CsmsOpened | CsmsRefused | CsmsText | CsmsClosed
 Event = (
     OutboxEvent
@@ -188,6 +213,9 @@ Event = (
     | StationArrived
     | StationText
     | StationGone
+    | Flush
+    | TellReport
+    | Replay
     | CsmsEvent
 )
 
@@ -381,6 +409,14 @@ class Bury:
     letter: DeadLetter
 
 
+@dataclass(frozen=True, slots=True)
+class ReplayEnded:
+    """The dead letter `key` was answered with CALLRESULT and may be dropped (`reason` None), or is still one, and why."""
+
+    key: int
+    reason: str | None
+
+
 Effect = (
     SendLink
     | LinkHeard
@@ -403,4 +439,5 @@ Effect = (
     | LoadPositions
     | SavePosition
     | Bury
+    | ReplayEnded
 )

@@ -357,6 +357,11 @@ class Lanes:
         """Stored messages that the CSMS hasn't answered, as far as this end knows."""
         return sum(self.sent[lane] - self.delivered[lane] + self.stored_waiting(lane) for lane in Lane)
 
+    @property
+    def waiting(self) -> int:
+        """Messages that haven't been sent, stored or not."""
+        return self._relayed + sum(map(self.stored_waiting, Lane))
+
     # --- losses
 
     def drop(self, outgoing: Outgoing) -> None:

@@ -7,7 +7,7 @@ interface was named late is still whole.
 from __future__ import annotations
 
 import calendar
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Final
@@ -62,10 +62,10 @@ class MonthView:
     month: BillingMonth
     now: datetime
     """Local time, the likeliest one."""
-    account: DayAccount
-    """All lines and layers, summed."""
+    days: tuple[DayAccount, ...]
+    """Those that have a date, in no order."""
     undated: DayAccount
-    """What is held until the clock is believed; it isn't in `account`, but is in the figures below, for where else should it be."""
+    """What is held until the clock is believed; it is in the figures below, for where else should it be."""
     budget_bytes: int
     counted_bytes: int
     estimated_bytes: int
@@ -78,6 +78,11 @@ class MonthView:
     others_projection_bytes: int | None
     interface_known: bool
     """Whether any of the month's days has a reading of the SIM's interface; without, *others* are unknown, not none."""
+
+    @property
+    def account(self) -> DayAccount:
+        """All lines and layers of `days`."""
+        return DayAccount.sum(self.days)
 
     @property
     def ours_bytes(self) -> int:
@@ -111,36 +116,57 @@ def view_month(
     """The billing month that has `now` (local). `began`: since when there are accounts; None while there is no clock to say it."""
     today = now.date()
     month = BillingMonth.of(today, first_day)
-    dated = [account for day, account in days.items() if month.first <= day < month.end]
-    all_of_it = [*dated, undated]
-    total_bytes = sum(account.total_bytes for account in all_of_it)
-    ours_bytes = sum(account.ours_bytes for account in all_of_it)
-    others_bytes = sum(account.others_bytes for account in all_of_it)
-    recent = [*(account for day, account in days.items() if today - RATE_DAYS * _DAY <= day <= today), undated]
+    dated = tuple(account for day, account in days.items() if month.first <= day < month.end)
+    so_far = _Lines.of([*dated, undated])
+    recent = _Lines.of([*(account for day, account in days.items() if today - RATE_DAYS * _DAY <= day <= today), undated])
     span = timedelta() if began is None else min(now - began, RATE_DAYS * _DAY + now - _midnight(now))
-    days_left = (month.end - today) / _DAY - _of_day(now)
+    days_left = max(0.0, (month.end - today) / _DAY - _of_day(now))
 
-    def projected(so_far: int, recent_bytes: int) -> int | None:
+    def projected(so_far_bytes: int, recent_bytes: int) -> int | None:
         if span / _DAY < RATE_DAYS_MIN:
             return None
-        return so_far + int(recent_bytes / (span / _DAY) * max(0.0, days_left))
+        return so_far_bytes + int(recent_bytes / (span / _DAY) * days_left)
 
     return MonthView(
         month=month,
         now=now,
-        account=DayAccount.sum(dated),
+        days=dated,
         undated=undated,
         budget_bytes=budget_bytes,
-        counted_bytes=sum(account.counted_bytes for account in all_of_it),
-        estimated_bytes=sum(account.estimated_bytes for account in all_of_it),
-        others_bytes=others_bytes,
-        rounding_bytes=sum(account.rounding for account in all_of_it),
-        total_bytes=total_bytes,
-        projection_bytes=projected(total_bytes, sum(account.total_bytes for account in recent)),
-        ours_projection_bytes=projected(ours_bytes, sum(account.ours_bytes for account in recent)),
-        others_projection_bytes=projected(others_bytes, sum(account.others_bytes for account in recent)),
-        interface_known=any(account.sim_bytes for account in all_of_it),
+        counted_bytes=so_far.counted,
+        estimated_bytes=so_far.estimated,
+        others_bytes=so_far.others,
+        rounding_bytes=so_far.rounding,
+        total_bytes=so_far.total,
+        projection_bytes=projected(so_far.total, recent.total),
+        ours_projection_bytes=projected(so_far.counted + so_far.estimated, recent.counted + recent.estimated),
+        others_projection_bytes=projected(so_far.others, recent.others),
+        interface_known=so_far.has_sim,
     )
+
+
+@dataclass(slots=True)
+class _Lines:
+    """Sums over days."""
+
+    counted: int = 0
+    estimated: int = 0
+    others: int = 0
+    rounding: int = 0
+    total: int = 0
+    has_sim: bool = False
+
+    @classmethod
+    def of(cls, accounts: Iterable[DayAccount]) -> _Lines:
+        lines = cls()
+        for account in accounts:
+            lines.counted += account.counted_bytes
+            lines.estimated += account.estimated_bytes
+            lines.others += account.others_bytes
+            lines.rounding += account.rounding
+            lines.total += account.total_bytes
+            lines.has_sim |= account.sim_bytes > 0
+        return lines
 
 
 def _midnight(now: datetime) -> datetime:

@@ -24,6 +24,7 @@ import msgspec
 from ocppress_codecs.interface import FRAME_BYTES_MAX
 from ocppress_gateway.core.identity import IDENTITY_PATTERN
 from ocppress_gateway.core.limits import LINK_MESSAGE_BYTES_MAX, STATIONS_PER_EDGE_MAX
+from ocppress_gateway.core.report import REPORT_BYTES_MAX
 from ocppress_gateway.core.stored import INCARNATION_BYTES
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Attach",
     "Control",
     "CsmsTime",
+    "DayReport",
     "Delivered",
     "Detach",
     "Eject",
@@ -47,6 +49,7 @@ __all__ = [
     "RenewedClock",
     "StationWelcome",
     "TakeClock",
+    "TellDelivered",
     "Verdict",
     "Welcome",
     "for_people",
@@ -248,7 +251,33 @@ class CsmsTime(_Control, frozen=True):
     unix_ms: Annotated[int, msgspec.Meta(ge=0, lt=2**48)]
 
 
-Control = Hello | Welcome | Attach | Verdict | Detach | Eject | Goodbye | TakeClock | RenewedClock | Delivered | CsmsTime
+class TellDelivered(_Control, frozen=True):
+    """Edge to cloud: somebody waits for `Delivered`; send it by itself once the CSMS has answered all that was received."""
+
+    slot: Slot
+
+
+class DayReport(_Control, frozen=True):
+    """Edge to cloud, once a day, riding on something else: how the edge is, as `report` writes it. A cloud that can't read it drops it."""
+
+    report: Annotated[bytes, msgspec.Meta(max_length=REPORT_BYTES_MAX)]
+
+
+Control = (
+    Hello
+    | Welcome
+    | Attach
+    | Verdict
+    | Detach
+    | Eject
+    | Goodbye
+    | TakeClock
+    | RenewedClock
+    | Delivered
+    | CsmsTime
+    | TellDelivered
+    | DayReport
+)
 Part = FramePart | Piece | Ack | Control
 
 _KINDS: Final[dict[int, type[_Control]]] = {
@@ -263,6 +292,8 @@ _KINDS: Final[dict[int, type[_Control]]] = {
     9: RenewedClock,
     10: Delivered,
     11: CsmsTime,
+    12: TellDelivered,
+    13: DayReport,
 }
 _KIND_OF: Final = {control: kind for kind, control in _KINDS.items()}
 

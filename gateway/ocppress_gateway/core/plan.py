@@ -62,10 +62,13 @@ DEBT_DAYS_MAX: Final = 1.0
 the month's account remembers it all."""
 
 LOW_DAYS: Final = 0.25
-"""Shares left when the plan gets coarser: a quarter of a day, enough for the coarser step to show."""
+"""Shares left when the plan gets coarser: a quarter of a day, so that twice the share can be spent for another six hours."""
 
-COARSER_WAIT_S: Final = 3600.0
+COARSER_WAIT_S: Final = 6 * 3600.0
 """Between two coarser steps: first see what the last one saves."""
+
+OVERDRAWN_WAIT_S: Final = 3600.0
+"""The same when the bucket is empty, or the month's account has come to the reserve."""
 
 HEALTHY_DAYS: Final = 1.0
 """Shares from which the bucket is healthy, four times `LOW_DAYS`."""
@@ -74,8 +77,8 @@ FINER_WAIT_S: Final = DAY_S
 """How long the bucket has to be healthy before a finer step."""
 
 FINER_WAIT_DAYS_MAX: Final = 8
-"""A finer step that couldn't be kept up for as long as it was waited for doubles the wait for it, up to this: so a step that the budget
-isn't enough for is tried every eight days rather than every other."""
+"""Each time that the bucket couldn't keep a step up, the wait for that step is doubled, up to this: a step that the budget isn't enough for is
+tried every eight days rather than every other. After as many healthy days in it all is forgotten."""
 
 STEERED_S: Final = 3600.0
 """How long after a SetChargingProfile a station counts as steered: load managements repeat theirs within minutes."""
@@ -137,9 +140,8 @@ class _Snapshot(msgspec.Struct, array_like=True, forbid_unknown_fields=True, fro
     wait_days: Annotated[list[Annotated[int, msgspec.Meta(ge=1, le=FINER_WAIT_DAYS_MAX)]], msgspec.Meta(min_length=4, max_length=4)]
     """By step: how long the bucket has to be healthy before that one is tried."""
     changed_s: Seconds
-    """How long ago, like the next two."""
+    """How long ago, like the next."""
     healthy_s: Seconds | None
-    tried_s: Seconds | None
     impossible: bool
 
 
@@ -159,8 +161,6 @@ class Plan:
         self._changed_level_days = SAVED_DAYS_MAX
         self._healthy_since: float | None = None
         self._wait_days = [1] * len(STEPS)
-        self._tried_at: float | None = None
-        """When the step was made finer, until that has proved itself or was taken back."""
         self._impossible = False
         self._pace_from: tuple[date, int, float] | None = None
         """Since when the step's own pace is watched: the month's first day, our bytes in it then, and the time."""
@@ -225,7 +225,6 @@ class Plan:
                 wait_days=self._wait_days,
                 changed_s=now - self._changed_at,
                 healthy_s=None if self._healthy_since is None else now - self._healthy_since,
-                tried_s=None if self._tried_at is None else now - self._tried_at,
                 impossible=self._impossible,
             )
         )
@@ -245,7 +244,6 @@ class Plan:
             self._changed_at = now - former.changed_s
             self._changed_level_days = former.changed_level_days
             self._healthy_since = None if former.healthy_s is None else now - former.healthy_s
-            self._tried_at = None if former.tried_s is None else now - former.tried_s
 
     # --- deciding
 
@@ -260,23 +258,23 @@ class Plan:
             self._healthy_since = None
         elif self._healthy_since is None:
             self._healthy_since = now
-        if self._tried_at is not None and now - self._tried_at >= self._wait_days[index] * FINER_WAIT_S:
-            self._tried_at = None
-            self._wait_days[index] = 1
+        healthy_s = 0.0 if self._healthy_since is None else now - self._healthy_since
         # Low but rising is low because of what was before: the present step will do.
-        low = in_reserve or self._level_days < min(LOW_DAYS, self._changed_level_days)
-        if low and index + 1 < len(STEPS) and now - self._changed_at >= COARSER_WAIT_S:
-            if self._tried_at is not None:
+        low = in_reserve or (self._level_days < LOW_DAYS and self._level_days <= self._changed_level_days)
+        wait_s = OVERDRAWN_WAIT_S if in_reserve or self._level_days <= 0 else COARSER_WAIT_S
+        if low and index + 1 < len(STEPS) and now - self._changed_at >= wait_s:
+            if in_reserve:
+                reason = f"{month.percent:.0f} % of the month's budget are used"
+            else:
+                reason = self._bucket_words()
                 self._wait_days[index] = min(2 * self._wait_days[index], FINER_WAIT_DAYS_MAX)
-                self._tried_at = None
-            reason = f"{month.percent:.0f} % of the month's budget are used" if in_reserve else self._bucket_words()
             self._change(STEPS[index + 1], reason, now, notes)
-        elif index > 0 and self._healthy_since is not None:
+        elif index > 0 and healthy_s >= self._wait_days[index - 1] * FINER_WAIT_S:
             wait_days = self._wait_days[index - 1]
-            if now - self._healthy_since >= wait_days * FINER_WAIT_S:
-                days = "a day" if wait_days == 1 else f"{wait_days} days"
-                self._change(STEPS[index - 1], f"the bucket has had a day's share or more for {days}", now, notes)
-                self._tried_at = now
+            days = "a day" if wait_days == 1 else f"{wait_days} days"
+            self._change(STEPS[index - 1], f"the bucket has had a day's share or more for {days}", now, notes)
+        elif healthy_s >= FINER_WAIT_DAYS_MAX * DAY_S:
+            self._wait_days[index] = 1
 
     def _bucket_words(self) -> str:
         share = f"{abs(self._level_days):.2f} of a day's share"
@@ -295,6 +293,9 @@ class Plan:
     def _foresee(self, now: float, month: MonthView, notes: list[Note]) -> None:
         """Whether the budget can be kept at all: with what the others are going to use, and the least that we do."""
         ours_bytes = month.ours_bytes + int(self._least_day_bytes(now, month) * month.days_left)
+        if not self._coarser_can_be and self._level_days <= -DEBT_DAYS_MAX:
+            # No need to wait for a whole day: the coarsest step has spent more than a day's share on top of its share.
+            ours_bytes = max(ours_bytes, month.ours_projection_bytes or 0)
         others_bytes = month.others_projection_bytes or month.others_bytes
         expected_bytes = ours_bytes + others_bytes + month.rounding_bytes
         budget_bytes = self._settings.budget_bytes
@@ -310,6 +311,10 @@ class Plan:
             figures = {"others_mb": others_bytes, "ours_mb": ours_bytes, "expected_mb": expected_bytes, "budget_mb": budget_bytes}
             notes.append(Note(Level.WARNING, words, {name: round(count / 1e6, 3) for name, count in figures.items()}))
 
+    @property
+    def _coarser_can_be(self) -> bool:
+        return self._auto and self._step is not STEPS[-1]
+
     def _least_day_bytes(self, now: float, month: MonthView) -> float:
         """What ours comes to a day at the least: the present pace where there is no coarser step to go to, once it is known; else what an idle
         link costs."""
@@ -317,8 +322,7 @@ class Plan:
         if self._pace_from is None or self._pace_from[0] != first:
             self._pace_from = (first, month.ours_bytes, now)
         _, ours_bytes, since = self._pace_from
-        coarser_can_be = self._auto and self._step is not STEPS[-1]
-        if coarser_can_be or now - since < RATE_WAIT_S:
+        if self._coarser_can_be or now - since < RATE_WAIT_S:
             return idle_day_bytes(self.keepalive_s)
         return (month.ours_bytes - ours_bytes) / (now - since) * DAY_S
 

@@ -28,7 +28,7 @@ import msgspec
 
 from ocppress_gateway.core.plan import PlanName
 
-__all__ = ["REPORT_BYTES_MAX", "DiskHealth", "Report", "read_report", "write_report"]
+__all__ = ["REPORT_BYTES_MAX", "DiskHealth", "Report", "read_report", "report_fields", "write_report"]
 
 REPORT_BYTES_MAX: Final = 48
 """All fields at their longest; 60 is what a daily report may cost at most."""
@@ -107,6 +107,22 @@ def write_report(report: Report) -> bytes:
     data = cbor2.dumps(msgspec.to_builtins(wire))
     assert len(data) <= REPORT_BYTES_MAX, "every field is bounded"
     return data
+
+
+def report_fields(report: Report) -> dict[str, str | int | None]:
+    """For log lines and status."""
+    return {
+        "day": report.day.isoformat(),
+        "ours_bytes": report.ours_bytes,
+        "others_bytes": report.others_bytes,
+        "month_percent": report.month_percent,
+        "plan": report.plan.value,
+        "step": report.step.value,
+        "outbox_messages": report.outbox_messages,
+        "clock_offset_s": report.clock_offset_s,
+        "disk": report.disk.name.lower(),
+        "version": report.version,
+    }
 
 
 def read_report(data: bytes) -> Report:

@@ -29,17 +29,19 @@ _LAYER_WORDS: Final = {
 
 def sim_lines(month: MonthView, plan: PlanView) -> list[str]:
     """For a terminal of 80 columns."""
+    account = _everything(month)
     return [
-        *_month_lines(month),
+        *_month_lines(month, account),
         "",
         *_plan_lines(plan),
-        *_named("stations", month.account.stations),
-        *_named("actions", month.account.actions),
+        *_named("stations", account.stations),
+        *_named("actions", account.actions),
     ]
 
 
 def sim_data(month: MonthView, plan: PlanView) -> dict[str, Any]:
     """For `--json`: bytes, ISO dates, None for what isn't known."""
+    account = _everything(month)
     return {
         "month": {
             "first": month.month.first.isoformat(),
@@ -56,9 +58,9 @@ def sim_data(month: MonthView, plan: PlanView) -> dict[str, Any]:
             "others_bytes": month.others_bytes if month.interface_known else None,
             "rounding_bytes": month.rounding_bytes,
             "undated_bytes": month.undated.total_bytes,
-            "layers": {way.value: {layer.value: month.account.layer_bytes(layer, way) for layer in Layer} for way in Way},
-            "stations": _both_ways(month.account.stations),
-            "actions": _both_ways(month.account.actions),
+            "layers": {way.value: {layer.value: account.layer_bytes(layer, way) for layer in Layer} for way in Way},
+            "stations": _both_ways(account.stations),
+            "actions": _both_ways(account.actions),
         },
         "plan": {
             "plan": plan.plan.value,
@@ -71,11 +73,14 @@ def sim_data(month: MonthView, plan: PlanView) -> dict[str, Any]:
     }
 
 
-def _month_lines(month: MonthView) -> Iterator[str]:
+def _everything(month: MonthView) -> DayAccount:
+    return DayAccount.sum([*month.days, month.undated])
+
+
+def _month_lines(month: MonthView, account: DayAccount) -> Iterator[str]:
     last = month.month.end - timedelta(days=1)
     yield f"SIM, {month.month.first} to {last}, {month.days_left:.1f} days left"
     yield _row("", "up", "down", "both")
-    account = DayAccount.sum([month.account, month.undated])
     up, down = (sum(account.layer_bytes(layer, way) for layer in Layer) for way in Way)
     yield _row("ours, counted", _size(up), _size(down), _size(up + down))
     for layer in Layer:

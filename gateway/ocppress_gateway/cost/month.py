@@ -30,6 +30,7 @@ from ocppress_gateway.workloads.traces import Direction, TraceRecord
 __all__ = [
     "MONTH_S",
     "deflated_ocpp_ip_bytes",
+    "hello_ip_bytes",
     "link_ip_bytes",
     "link_messages",
     "plain_ocpp_ip_bytes",
@@ -110,10 +111,10 @@ def _probe_count(times_s: Sequence[float], keepalive_s: float, span_s: float) ->
 def _connections(conditions: Conditions, span_s: float) -> ByteCount:
     reconnects = conditions.reconnects_a_day * span_s / DAY_S
     handshakes = handshake_bytes(FULL_HANDSHAKE, conditions) + reconnects * handshake_bytes(conditions.reconnect, conditions)
-    return ByteCount(handshake=handshakes + (1 + reconnects) * _hello_ip_bytes(conditions))
+    return ByteCount(handshake=handshakes + (1 + reconnects) * hello_ip_bytes(conditions))
 
 
-def _hello_ip_bytes(conditions: Conditions) -> float:
+def hello_ip_bytes(conditions: Conditions) -> float:
     """The hello of an edge with one station, and its answer."""
     codecs = [(codec.value, print_) for codec, print_ in offers()]
     known = KnownStation(slot=0, identity="STATION-00000001", attachment=1, epoch=1, intact=True, sent=1000, received=1000)

@@ -27,6 +27,7 @@ __all__ = [
     "ByteCount",
     "Conditions",
     "Handshake",
+    "Wire",
     "WireMessage",
     "close_bytes",
     "handshake_bytes",
@@ -150,7 +151,14 @@ class ByteCount:
         return self.payload + self.framing + self.tls + self.tcp_ip + self.keepalive + self.handshake
 
     def __add__(self, other: ByteCount) -> ByteCount:
-        return ByteCount(*(getattr(self, layer.name) + getattr(other, layer.name) for layer in fields(self)))
+        return ByteCount(
+            self.payload + other.payload,
+            self.framing + other.framing,
+            self.tls + other.tls,
+            self.tcp_ip + other.tcp_ip,
+            self.keepalive + other.keepalive,
+            self.handshake + other.handshake,
+        )
 
     def scaled(self, factor: float) -> ByteCount:
         """Each layer `factor` times."""
@@ -189,31 +197,48 @@ def close_bytes(conditions: Conditions) -> int:
     return CLOSE_PACKETS * conditions.segment_bytes + records
 
 
-def messages_ip_bytes(messages: Iterable[WireMessage], conditions: Conditions) -> ByteCount:
-    """The messages of one connection, each in a record of its own; `messages` are in order of time. No handshake, no keepalive."""
-    payload = framing = tls = segments = 0
-    owed: dict[Direction, float] = {}
-    """When the last message of a direction was sent whose acknowledgement may still ride on an answer."""
-    interactive = dict.fromkeys(Direction, True)
-    """Whether the last message of a direction had its answer in time. If not, Linux sends the next ACK at once (it has left pingpong mode)."""
-    for message in messages:
+class Wire:
+    """One connection, message by message, each in a record of its own. No handshake, no keepalive."""
+
+    def __init__(self, conditions: Conditions) -> None:
+        self._conditions = conditions
+        self._owed: dict[Direction, float] = {}
+        """When the last message of a direction was sent whose acknowledgement may still ride on an answer."""
+        self._interactive = dict.fromkeys(Direction, True)
+        """Whether the last message of a direction had its answer in time. If not, Linux sends the next ACK at once (it has left pingpong
+        mode)."""
+
+    def send(self, message: WireMessage) -> ByteCount:
+        """What the next message costs, its acknowledgement included; in order of time. An answer in time gives back the ACK that it
+        carries."""
         message_bytes = message.payload_bytes + message.header_bytes
         ws_bytes = websocket_header_bytes(message_bytes, message.direction)
         record_bytes = tls_bytes(message_bytes + ws_bytes)
-        payload += message.payload_bytes
-        framing += message.header_bytes + ws_bytes
-        tls += record_bytes
-        segment_bytes_max = MTU_BYTES - conditions.segment_bytes
+        segment_bytes_max = MTU_BYTES - self._conditions.segment_bytes
         data_segments = math.ceil((message_bytes + ws_bytes + record_bytes) / segment_bytes_max)
-        segments += data_segments + math.ceil(data_segments / SEGMENTS_PER_ACK)
-        if message.direction in owed:
-            interactive[message.direction] = False
+        segments = data_segments + math.ceil(data_segments / SEGMENTS_PER_ACK)
+        if message.direction in self._owed:
+            self._interactive[message.direction] = False
         other = message.direction.opposite
-        sent_s = owed.pop(other, None)
+        sent_s = self._owed.pop(other, None)
         if sent_s is not None:
             in_time = message.at_s - sent_s <= DELAYED_ACK_S
-            if in_time and interactive[other]:
+            if in_time and self._interactive[other]:
                 segments -= 1
-            interactive[other] = in_time
-        owed[message.direction] = message.at_s
-    return ByteCount(payload=payload, framing=framing, tls=tls, tcp_ip=segments * conditions.segment_bytes)
+            self._interactive[other] = in_time
+        self._owed[message.direction] = message.at_s
+        return ByteCount(
+            payload=message.payload_bytes,
+            framing=message.header_bytes + ws_bytes,
+            tls=record_bytes,
+            tcp_ip=segments * self._conditions.segment_bytes,
+        )
+
+
+def messages_ip_bytes(messages: Iterable[WireMessage], conditions: Conditions) -> ByteCount:
+    """The messages of one connection, in order of time. No handshake, no keepalive."""
+    wire = Wire(conditions)
+    total = ByteCount()
+    for message in messages:
+        total += wire.send(message)
+    return total

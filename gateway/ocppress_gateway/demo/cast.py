@@ -18,7 +18,13 @@ from ocppress_gateway.workloads.traces import TraceRecord, infer_version, read_t
 __all__ = ["HOME", "Role", "cast"]
 
 HOME: Final = "home"
-"""The station whose month counts: the recordings were made with tests in mind, are short and say something every few seconds."""
+"""The station whose month counts, at an edge of its own: the recordings were made with tests in mind, are short and say something every few
+seconds, and where stations share a link, what one says makes the others' wait shorter."""
+
+CAR_PARK: Final = "car-park"
+"""The edge of the recorded stations."""
+
+OWN_TRACE: Final = "own-trace"
 
 HOME_DAYS: Final = 3
 """What the home station plays where no end is set."""
@@ -34,10 +40,11 @@ RECORDING_SHARE: Final = 0.75
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """One station: the identity that it connects with, its name in the table, and what it says."""
+    """One station: the identity that it connects with, its name in the table, the edge it is at, and what it says."""
 
     identity: str
     name: str
+    edge: str
     script: Script
     speed: float
     """Seconds of the recording in one second of the demo."""
@@ -49,21 +56,21 @@ class Role:
 
 def cast(trace: Path | None, *, sending_s: float, endless: bool) -> list[Role]:
     """The roles, made to fill `sending_s`; `endless`: the home station goes on until it is stopped. Raises `UsageError` for a bad trace."""
-    roles = [_recorded(name, name, recordings.load(name), recordings.version(name), sending_s) for name in recordings.names()]
+    roles = [_recorded(name, name, CAR_PARK, recordings.load(name), recordings.version(name), sending_s) for name in recordings.names()]
     home = generate(WORKLOADS[HOME], days=HOME_DAYS_MAX if endless else HOME_DAYS, seed=HOME_SEED)
-    roles.append(Role(HOME, HOME, Script(home, OcppVersion.V201), HOME_DAYS * DAY_S / sending_s))
+    roles.append(Role(HOME, HOME, HOME, Script(home, OcppVersion.V201), HOME_DAYS * DAY_S / sending_s))
     if trace is not None:
         records = _read(trace)
         version = infer_version(records)
         if next(Script(records, version).turns(), None) is None:
             raise UsageError(f"{trace}: nothing to replay, no CALL in it has its answer")
-        roles.append(_recorded("own-trace", trace.name, records, version, sending_s))
+        roles.append(_recorded(OWN_TRACE, trace.name, OWN_TRACE, records, version, sending_s))
     return roles
 
 
-def _recorded(identity: str, name: str, records: Sequence[TraceRecord], version: OcppVersion, sending_s: float) -> Role:
+def _recorded(identity: str, name: str, edge: str, records: Sequence[TraceRecord], version: OcppVersion, sending_s: float) -> Role:
     times_s = [turn.at_s for turn in Script(records, version).turns()]
-    return Role(identity, name, Script(records, version), max(1.0, (times_s[-1] - times_s[0]) / (RECORDING_SHARE * sending_s)))
+    return Role(identity, name, edge, Script(records, version), max(1.0, (times_s[-1] - times_s[0]) / (RECORDING_SHARE * sending_s)))
 
 
 def _read(trace: Path) -> list[TraceRecord]:

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from ocppress_gateway.core.plan import PlanName
+
 __all__ = ["add_parser"]
 
 OK: Final = 0
@@ -27,9 +29,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "demo",
         help="see it work, in one process",
-        description="Stations that replay recorded traffic, edge, cloud and a small CSMS in one process, with a live table of bytes. Time is"
-        " compressed. Without --duration-s it ends by itself after about half a minute, when each recording and three days of a home charger"
-        " have been played once; Ctrl-C ends it earlier. Exit code 1: not every message arrived exactly.",
+        description="Stations that replay recorded traffic, edges, cloud and a small CSMS in one process, with a live table of bytes. Time is"
+        " compressed, and with it how long a message may wait. Without --duration-s it ends by itself after about half a minute, when each"
+        " recording and three days of a home charger have been played once; Ctrl-C ends it earlier. Exit code 1: not every message arrived"
+        " exactly.",
     )
     parser.add_argument(
         "--duration-s", type=_duration, metavar="N", help="end after this many seconds at the latest; the home charger goes on until then"
@@ -38,7 +41,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--json", action="store_true", help="one line of JSON on standard output at the end; the month projected is the home charger's"
     )
     parser.add_argument("--trace", type=Path, metavar="FILE", help="replay this recording too")
-    parser.add_argument("--plan", choices=["transparent"], default="transparent", help="freshness against bytes (default: %(default)s)")
+    parser.add_argument(
+        "--plan",
+        type=PlanName,
+        choices=list(PlanName),
+        default=PlanName.SAVER,
+        help="freshness against bytes, as in edge.toml (default: %(default)s, the one with the fewest bytes)",
+    )
     parser.set_defaults(func=_demo)
 
 

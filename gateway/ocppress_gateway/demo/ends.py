@@ -15,11 +15,9 @@ class EndLost(Exception):
 
 
 class End:
-    """One end. `sent` counts the messages it has sent, `delivered` those that arrived here equal to what the far end had sent."""
+    """One end."""
 
     def __init__(self, websocket: aiohttp.ClientWebSocketResponse | web.WebSocketResponse) -> None:
-        self.sent = 0
-        self.delivered = 0
         self._websocket = websocket
         self._arrived: asyncio.Queue[str | None] = asyncio.Queue()
 
@@ -36,7 +34,6 @@ class End:
             await self._websocket.send_str(text)
         except (aiohttp.ClientError, OSError) as error:
             raise EndLost("the connection closed") from error
-        self.sent += 1
 
     async def receive(self) -> str:
         """The next message. Raises `EndLost`."""

@@ -6,17 +6,19 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from ocppress_gateway.core.plan import PlanName
 from ocppress_gateway.core.wire_count import WireCount
 from ocppress_gateway.cost.wire import FULL_HANDSHAKE, Conditions
+from ocppress_gateway.demo.compressed import KEEPALIVE_S
 from ocppress_gateway.demo.tally import LinkLayers, Tally, network_conditions
-from ocppress_gateway.transports.tcp import KEEPALIVE_IDLE_S
 
 __all__ = ["Figures", "StationFigures", "figures"]
 
 MB: Final = 1e6
 
-MONTH_CONDITIONS: Final = Conditions(keepalive_s=KEEPALIVE_IDLE_S, reconnect=FULL_HANDSHAKE)
-"""IPv4 without TCP timestamps, three reconnects a day, and what the edge does today: it probes that often and resumes no TLS session."""
+MONTH_CONDITIONS: Final = Conditions(keepalive_s=KEEPALIVE_S, reconnect=FULL_HANDSHAKE)
+"""IPv4 without TCP timestamps, three reconnects a day; what the edge does on a carrier that keeps an idle mapping for so long, and it resumes
+no TLS session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,12 @@ class StationFigures:
     wall_s: float
     """How long that took."""
     messages: int
+    """At the station's socket."""
+    accepted: int
+    delivered: int
+    answered_early: int
+    heartbeats_at_edge: int
+    heartbeats_of_cloud: int
     left_out: int
     json_bytes: int
     deflate_payload_bytes: int
@@ -41,16 +49,39 @@ class StationFigures:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """All stations, and the link that they share. `link` is None where the kernel doesn't count."""
+    """All stations, and their links. `link` is None where the kernel doesn't count."""
 
-    plan: str
+    plan: PlanName
     elapsed_s: float
-    accepted: int
-    delivered: int
     stations: Sequence[StationFigures]
     link: LinkLayers | None
     plain_ip_bytes: int
     """As plain OCPP-J over TLS, on the network that the link has used."""
+
+    @property
+    def accepted(self) -> int:
+        """Messages that station or CSMS sent and the other was to get."""
+        return sum(station.accepted for station in self.stations)
+
+    @property
+    def delivered(self) -> int:
+        """Those of them that arrived exactly."""
+        return sum(station.delivered for station in self.stations)
+
+    @property
+    def answered_early(self) -> int:
+        """CALLs among them that the edge answered, Heartbeats apart."""
+        return sum(station.answered_early for station in self.stations)
+
+    @property
+    def heartbeats_at_edge(self) -> int:
+        """Heartbeats that went no further than the edge."""
+        return sum(station.heartbeats_at_edge for station in self.stations)
+
+    @property
+    def heartbeats_of_cloud(self) -> int:
+        """Heartbeats that the CSMS got from the cloud itself."""
+        return sum(station.heartbeats_of_cloud for station in self.stations)
 
     @property
     def json_bytes(self) -> int:
@@ -76,10 +107,13 @@ class Figures:
     def as_json(self, projected: str) -> dict[str, Any]:
         """What `--json` prints; the month is that of the station `projected`."""
         return {
-            "plan": self.plan,
+            "plan": self.plan.value,
             "duration_s": round(self.elapsed_s, 3),
             "messages_accepted": self.accepted,
             "messages_delivered": self.delivered,
+            "answered_early": self.answered_early,
+            "heartbeats_at_edge": self.heartbeats_at_edge,
+            "heartbeats_of_cloud": self.heartbeats_of_cloud,
             "station_json_bytes": self.json_bytes,
             "deflate_payload_bytes": self.deflate_payload_bytes,
             "link_payload_bytes": self.link_payload_bytes,
@@ -92,9 +126,7 @@ class Figures:
         }
 
 
-def figures(
-    tally: Tally, counts: Sequence[WireCount], *, plan: str, elapsed_s: float, accepted: int, delivered: int, closed: bool
-) -> Figures:
+def figures(tally: Tally, counts: Sequence[WireCount], *, plan: PlanName, elapsed_s: float, closed: bool) -> Figures:
     """The figures now; `counts` are the kernel's of the link's connections, `closed` if those have ended."""
     network = network_conditions(counts[0]) if counts else MONTH_CONDITIONS
     stations = []
@@ -108,6 +140,11 @@ def figures(
                 played_s=round(account.span_s, 3),
                 wall_s=round(account.wall_s, 3),
                 messages=account.messages,
+                accepted=account.accepted,
+                delivered=account.delivered,
+                answered_early=account.answered_early,
+                heartbeats_at_edge=account.heartbeats_at_edge,
+                heartbeats_of_cloud=account.heartbeats_of_cloud,
                 left_out=account.left_out,
                 json_bytes=account.json_bytes,
                 deflate_payload_bytes=account.deflate_bytes,
@@ -120,8 +157,6 @@ def figures(
     return Figures(
         plan=plan,
         elapsed_s=elapsed_s,
-        accepted=accepted,
-        delivered=delivered,
         stations=stations,
         link=tally.layers(counts, closed=closed),
         plain_ip_bytes=round(sum(account.plain_ip_bytes(network) for account in tally.accounts.values())),

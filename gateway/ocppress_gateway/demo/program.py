@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.live import Live
 
 from ocppress_gateway.config import LogConfig
+from ocppress_gateway.core.plan import PlanName
 from ocppress_gateway.demo.cast import Role, cast
 from ocppress_gateway.demo.dialogue import Closing, play
-from ocppress_gateway.demo.ends import End
 from ocppress_gateway.demo.figures import Figures, figures
 from ocppress_gateway.demo.table import table
 from ocppress_gateway.demo.tally import Account, Tally
@@ -29,8 +29,8 @@ __all__ = ["Options", "run"]
 UNBOUNDED_S: Final = 25.0
 """About how long everything is to take where no end is set."""
 
-WIND_UP_S: Final = 1.5
-"""Before an end that is set: half for the answers that are still under way, half to close; a third of the run if that is less."""
+WIND_UP_S: Final = 3.0
+"""Before an end that is set: half for what waits at the edges and for answers, half to close; a third of the run if that is less."""
 
 PATIENCE_S: Final = 30.0
 """How long one message may take on a machine with much else to do; it is normally some milliseconds."""
@@ -48,7 +48,7 @@ class Options:
 
     duration_s: float | None
     trace: Path | None
-    plan: str
+    plan: PlanName
 
 
 def run(options: Options, console: Console) -> Figures:
@@ -61,7 +61,6 @@ class _Run:
         self._begun_at = time.monotonic()
         self._options = options
         self._console = console
-        self._ends: list[End] = []
         self._wind_up_s = min(WIND_UP_S, (options.duration_s or UNBOUNDED_S) / 3)
         sending_s = (options.duration_s or UNBOUNDED_S) - self._wind_up_s
         self._roles = cast(options.trace, sending_s=sending_s, endless=options.duration_s is not None)
@@ -72,7 +71,7 @@ class _Run:
         live = Live(console=self._console, auto_refresh=False, transient=True)
         with live, TemporaryDirectory(prefix="ocppress-demo-") as folder:
             set_up(LogConfig(level="warning"))  # now that standard error is the table's, so that lines stand above it
-            async with open_world(Path(folder), self._tally) as world:
+            async with open_world(Path(folder), self._tally, self._roles, self._options.plan) as world:
                 async with asyncio.TaskGroup() as group:
                     showing = group.create_task(self._show(live, world), name="demo table")
                     players = [group.create_task(self._play(role, world, closing), name=f"demo {role.name}") for role in self._roles]
@@ -103,9 +102,17 @@ class _Run:
     async def _play(self, role: Role, world: World, closing: Closing) -> None:
         account = self._tally.accounts[role.identity]
         try:
-            async with world.ends(role.identity, role.version) as (station, csms):
-                self._ends += (station, csms)
-                await play(role.script, role.speed, station=station, csms=csms, account=account, closing=closing)
+            async with world.ends(role) as (station, csms):
+                await play(
+                    role.script,
+                    role.speed,
+                    station=station,
+                    csms=csms,
+                    account=account,
+                    closing=closing,
+                    delay_s=lambda: world.delay_s(role),
+                    flush=lambda: world.flush(role),
+                )
         except GatewayError as error:
             account.trouble = str(error)
 
@@ -121,7 +128,5 @@ class _Run:
             world.wire_counts(),
             plan=self._options.plan,
             elapsed_s=time.monotonic() - self._begun_at,
-            accepted=sum(end.sent for end in self._ends),
-            delivered=sum(end.delivered for end in self._ends),
             closed=closed,
         )

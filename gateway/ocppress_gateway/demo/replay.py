@@ -59,6 +59,10 @@ class Script:
     def left_out(self) -> int:
         return self._left_out + self._conversation.skipped
 
+    def leave_out(self) -> None:
+        """A message that turns out not to be playable."""
+        self._left_out += 1
+
     def turns(self) -> Iterator[Turn]:
         """The turns, in order; to be asked for once."""
         return self._one_call_at_a_time(self._without_repeats(self._whole_exchanges()))

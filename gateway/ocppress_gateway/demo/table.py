@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ocppress_gateway.core.plan import DELAYS_S, STEPS, PlanName
 from ocppress_gateway.cost.wire import DAY_S
 from ocppress_gateway.demo.figures import Figures, StationFigures
 
@@ -16,13 +17,13 @@ __all__ = ["story", "table"]
 
 
 def table(figures: Figures, *, wanted_s: float | None) -> RenderableType:
-    """All stations, and the link by layers; `wanted_s` is how long the run is to take, if that was said."""
+    """All stations, and the links by layers; `wanted_s` is how long the run is to take, if that was said."""
     until = "" if wanted_s is None else f" of {wanted_s:g}"
     return Group(
         _heading(f"ocppress demo, plan {figures.plan}, time compressed: {figures.elapsed_s:.0f}{until} s"),
         _heading("payload of both directions in bytes"),
         _stations(figures),
-        _heading("the link by layers, counted by the kernel at the edge's end"),
+        _heading("the links by layers, counted by the kernel at the edges' end"),
         _layers(figures),
         _heading("a month at the traffic's own pace, on a SIM of its own, by the cost model"),
         _months(figures),
@@ -38,6 +39,8 @@ def story(figures: Figures) -> Iterator[str]:
         f"{figures.accepted:,} messages of {len(figures.stations)} stations in OCPP {versions}, {exactly}."
         f" {_duration(played_s)} of traffic in {figures.elapsed_s:.0f} s: time is compressed."
     )
+    if figures.plan is not PlanName.TRANSPARENT:
+        yield from _early(figures)
     yield (
         f"Payload: JSON {figures.json_bytes:,} B, permessage-deflate {figures.deflate_payload_bytes:,} B, link {figures.link_payload_bytes:,} B:"
         f" {_times(figures.json_bytes, figures.link_payload_bytes)} and"
@@ -47,7 +50,7 @@ def story(figures: Figures) -> Iterator[str]:
     if figures.link is not None:
         yield (
             f"With TLS and TCP/IP: plain OCPP-J {figures.plain_ip_bytes:,} B by the cost model, link {figures.link.total:,} B by the"
-            " kernel's count of this run."
+            f" kernel's count of this run: {_times(figures.plain_ip_bytes, figures.link.total)} times less."
         )
     for station in figures.stations:
         if station.projected_mb_month is not None:
@@ -60,6 +63,19 @@ def story(figures: Figures) -> Iterator[str]:
             yield f"{station.station}: {station.left_out} recorded messages can't be replayed and were left out."
         if station.trouble is not None:
             yield f"{station.station}: ended early: {station.trouble}."
+
+
+def _early(figures: Figures) -> Iterator[str]:
+    step = STEPS[0] if figures.plan is PlanName.AUTO else figures.plan
+    yield (
+        f"Plan {figures.plan}{f', which begins as {step}' if step is not figures.plan else ''}: the edge answered {figures.answered_early:,}"
+        f" messages at once, and they reached the CSMS at most {_duration(DELAYS_S[step])} later, each station's time compressed like the rest"
+        " (in the end, all that waits is flushed). A station is answered by the edge once its BootNotification has been accepted."
+    )
+    yield (
+        f"{figures.heartbeats_at_edge:,} Heartbeats were answered at the edge and not carried; the CSMS got {figures.heartbeats_of_cloud:,} from"
+        " the cloud, whose time isn't compressed."
+    )
 
 
 def _stations(figures: Figures) -> Table:

@@ -8,15 +8,19 @@ import random
 import ssl
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from ocppress_gateway.config import EdgeConfig
+from ocppress_gateway.control.place import EDGE_SOCKET
+from ocppress_gateway.control.protocol import Answer, Request
 from ocppress_gateway.core.edge import EdgeMachine, EdgeSettings
 from ocppress_gateway.core.events import (
     AdmitStation,
     CloseLink,
     CloseStation,
     Effect,
+    Flush,
     ForgetStored,
     Level,
     LinkHeard,
@@ -36,6 +40,8 @@ from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.core.plan import Plan, PlanName, PlanSettings
 from ocppress_gateway.core.policy import Overrides
 from ocppress_gateway.core.stored import OutboxEvent
+from ocppress_gateway.core.views import EdgeView
+from ocppress_gateway.edge.operating import EdgeOperator
 from ocppress_gateway.edge.server import StationServer
 from ocppress_gateway.errors import GatewayError
 from ocppress_gateway.ledger.keeper import LedgerKeeper, looks_up
@@ -70,14 +76,16 @@ class EdgeProgram(Program):
         ssl_context: ssl.SSLContext | None = None,
         outbox: OutboxStore | None = None,
         keeper: LedgerKeeper | None = None,
+        view: Callable[[float], EdgeView] | None = None,
+        control: Path | None = None,
         shutdown_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`host`, `port` (0 for any free one) and `ssl_context` are the stations' side, `connector` the way to the cloud.
 
-        `outbox` is needed if the machine's settings say so; `keeper` keeps the account of the link's bytes, None for no account.
+        `outbox` is needed if the machine's settings say so, `keeper` and the machine's `view` with `control`, the operator's socket.
         """
-        super().__init__(machine, logger=logging.getLogger("ocppress.edge"), shutdown_s=shutdown_s, clock=clock)
+        super().__init__(machine, logger=logging.getLogger("ocppress.edge"), shutdown_s=shutdown_s, control=control, clock=clock)
         self._connector = connector
         self._host = host
         self._scheme = "ws" if ssl_context is None else "wss"
@@ -85,6 +93,17 @@ class EdgeProgram(Program):
         self.links.watch = keeper
         self._opening = Opening()
         self._outbox = None if outbox is None else OutboxWorker(outbox, self._reported)
+        self._operator: EdgeOperator | None = None
+        if keeper is not None and view is not None:
+            self._operator = EdgeOperator(
+                view,
+                keeper,
+                post=self._driver.post_now,
+                measure=lambda: None if self._outbox is None else self._outbox.measure(),
+                wire=self.links.wire_count,
+                cloud=connector.address,
+                clock=clock,
+            )
         self._stations = StationServer(self._driver, host=host, port=port, ssl_context=ssl_context)
 
     @property
@@ -96,6 +115,10 @@ class EdgeProgram(Program):
         """What to enter in a station that appends its identity by itself; with `/IDENTITY` in one that doesn't."""
         host = "THIS-HOST" if self._host in _ANY_HOST else f"[{self._host}]" if ":" in self._host else self._host
         return f"{self._scheme}://{host}:{self.port}"
+
+    def flush(self, identity: str) -> None:
+        """Let what is stored of a station wait no longer."""
+        self._driver.post_now(Flush(identity))
 
     def _execute(self, effect: Effect) -> None:
         match effect:
@@ -146,6 +169,10 @@ class EdgeProgram(Program):
         self._opening.heard()
         self._driver.post_now(event)
 
+    async def _answer(self, request: Request) -> Answer:
+        assert self._operator is not None, "whoever listens can answer"
+        return await self._operator.answer(request)
+
     async def _open(self) -> None:
         if self._keeper is not None:
             await self._keeper.begin()
@@ -168,6 +195,8 @@ class EdgeProgram(Program):
             self._spawn(self._outbox.ended(), "outbox")
         if self._keeper is not None:
             self._spawn(self._keeper.run(), "ledger")
+        if self._operator is not None:
+            self._spawn(self._operator.report_daily(), "daily report")
 
     async def _close(self) -> None:
         await self._stations.close()
@@ -204,16 +233,10 @@ def run(config: EdgeConfig) -> int:
     settings = edge_settings(config)
     sim = config.sim
     plan = Plan(PlanSettings(config.plan, sim.budget_bytes), keepalive_s=config.link.keepalive_s, now=time.monotonic())
-    keeper = LedgerKeeper(
-        Ledger(LedgerSettings(sim.budget_bytes, sim.zone, sim.first_day, sim.rounding_bytes)),
-        plan,
-        SqliteLedgerStore(config.state_folder),
-        interface=sim.interface,
-        looks_up=looks_up(config.link.url),
-        logger=logging.getLogger("ocppress.edge"),
-    )
+    ledger = Ledger(LedgerSettings(sim.budget_bytes, sim.zone, sim.first_day, sim.rounding_bytes))
+    machine = EdgeMachine(settings, random=random.SystemRandom().random, random_bytes=os.urandom, freshness=plan, wall_s=time.time)
     program = EdgeProgram(
-        EdgeMachine(settings, random=random.SystemRandom().random, random_bytes=os.urandom, freshness=plan, wall_s=time.time),
+        machine,
         WebSocketConnector(
             config.link.url,
             None
@@ -227,7 +250,16 @@ def run(config: EdgeConfig) -> int:
         if station_tls is None
         else station_server_context(certificate_file=station_tls.certificate_file, key_file=station_tls.key_file),
         outbox=SqliteOutboxStore(config.state_folder) if settings.outbox else None,
-        keeper=keeper,
+        keeper=LedgerKeeper(
+            ledger,
+            plan,
+            SqliteLedgerStore(config.state_folder),
+            interface=sim.interface,
+            looks_up=looks_up(config.link.url),
+            logger=logging.getLogger("ocppress.ledger"),
+        ),
+        view=machine.view,
+        control=config.state_folder / EDGE_SOCKET,
         shutdown_s=config.timeouts.shutdown_s,
     )
     return run_until_signal(program)

@@ -51,10 +51,11 @@ Report = Callable[[OutboxEvent], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxLimits:
-    """When the outbox refuses what is new."""
+    """When the outbox refuses what is new, and how often it writes."""
 
     bytes_max: int = OUTBOX_BYTES_MAX
     age_s_max: float = OUTBOX_AGE_S_MAX
+    commit_pause_s: float = COMMIT_PAUSE_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +109,11 @@ class Outbox(abc.ABC):
     @abc.abstractmethod
     def remember(self, identity: str, accepted: bool, heartbeat_interval_s: int) -> None:
         """The CSMS has answered a BootNotification, with Accepted or not. On disk with one of the next commits."""
+
+    @abc.abstractmethod
+    def distrust(self, reason: str) -> None:
+        """The far end knows of positions that this outbox never gave out: it has gone back in time, by a disk that lied or a backup that was
+        put back, and would give them out again. It is set aside like a damaged one, which ends the program, and begins a new incarnation."""
 
     @abc.abstractmethod
     def measure(self) -> OutboxMeasure:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Final
 
 from ocppress_gateway.core.stored import Lane, Loaded, NotStored, OutboxEvent, OutboxTrouble, Stored, StoredMessage
-from ocppress_gateway.errors import StoreFull
-from ocppress_gateway.outbox.base import COMMIT_PAUSE_S, SLOW_COMMIT_S, Outbox, OutboxMeasure, Report
+from ocppress_gateway.errors import StoreDamaged, StoreFull
+from ocppress_gateway.outbox.base import SLOW_COMMIT_S, Outbox, OutboxMeasure, Report
 from ocppress_gateway.outbox.store import OutboxStore
 from ocppress_gateway.storage.calls import Call, Lazy, Read, Result, Write
 from ocppress_gateway.storage.desk import Desk
@@ -37,7 +37,7 @@ class OutboxCalls(Outbox):
         self._desk = Desk(
             store,
             clock=clock,
-            pause_s=COMMIT_PAUSE_S,
+            pause_s=store.limits.commit_pause_s,
             slow_s=SLOW_COMMIT_S,
             opened=self._opened,
             trouble=self._now_in_trouble,
@@ -50,7 +50,7 @@ class OutboxCalls(Outbox):
     def store(self, ticket: int, message: StoredMessage) -> None:
         text = len(message.body)
         if self._waiting_text + text > WAITING_TEXT_MAX:
-            self._submit(Write(_overloaded, lambda reason: self._event(NotStored(ticket, reason))))
+            self._submit(Write(self._overloaded, lambda reason: self._event(NotStored(ticket, reason))))
             return
         self._waiting_text += text
 
@@ -86,6 +86,12 @@ class OutboxCalls(Outbox):
         interval_s = min(max(heartbeat_interval_s, 0), HEARTBEAT_S_MAX)
         self._submit(Lazy(identity, lambda: self._store.remember(identity, accepted, interval_s), hurry=True))
 
+    def distrust(self, reason: str) -> None:
+        def run() -> Result:
+            raise StoreDamaged(self._store.place, reason)
+
+        self._submit(Read(run))
+
     def measure(self) -> OutboxMeasure:
         figures = self._store.figures
         return OutboxMeasure(
@@ -100,6 +106,9 @@ class OutboxCalls(Outbox):
             last_commit_s=self._desk.last_commit_s,
             faults=self._desk.faults,
         )
+
+    def _overloaded(self) -> Result:
+        raise StoreFull(self._store.place, "too much waits for the disk")
 
     def _opened(self) -> Result:
         opened = self._store.opened
@@ -125,7 +134,3 @@ class OutboxCalls(Outbox):
 
     def _event(self, event: OutboxEvent) -> Result:
         return lambda: self._report(event)
-
-
-def _overloaded() -> Result:
-    raise StoreFull("outbox", "too much waits for the disk")

@@ -103,7 +103,7 @@ class SqliteOutboxStore(OutboxStore):
         incarnation, took_over = found or self._begin()
         fault = self._take_over_damaged(bool(took_over)) if self._database.damaged_file.exists() else None
         if len(incarnation) != INCARNATION_BYTES:
-            raise StoreDamaged(self._place, "the incarnation is not what was written")
+            raise StoreDamaged(self.place, "the incarnation is not what was written")
         return Contents(incarnation, list(self._stations_there()), self._read("ORDER BY key"), fault)
 
     def _transaction(self) -> contextlib.AbstractContextManager[None]:
@@ -131,14 +131,14 @@ class SqliteOutboxStore(OutboxStore):
         for found in self._database.rows(f"SELECT {MESSAGE_COLUMNS} FROM message {rest}", values):
             row = message_from(found)
             if row is None:
-                raise StoreDamaged(self._place, "a message is not what was written")
+                raise StoreDamaged(self.place, "a message is not what was written")
             yield row
 
     def _stations_there(self) -> Iterator[Station]:
         for found in self._database.rows(f"SELECT {STATION_COLUMNS} FROM station ORDER BY number"):
             station = station_from(found)
             if station is None:
-                raise StoreDamaged(self._place, "what is known of a station is not what was written")
+                raise StoreDamaged(self.place, "what is known of a station is not what was written")
             yield station
 
     # --- beginning

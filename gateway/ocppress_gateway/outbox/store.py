@@ -29,8 +29,9 @@ class OutboxStore(Store):
         """What to report, once it is open."""
         self.figures = Figures()
         """As of the last commit; replaced, never changed, so that any thread may look."""
-        self._place = str(place)
-        self._limits = limits
+        self.place = str(place)
+        """For errors."""
+        self.limits = limits
         self._clock = clock
         self._damage = "found when it was open last"
         self._born_at = 0.0
@@ -96,27 +97,27 @@ class OutboxStore(Store):
 
     def obstacle(self) -> str | None:
         if self._is_full and self._bytes > self._room_again:
-            return f"full: {self._limits.bytes_max // 1024} KiB of messages wait to be delivered"
+            return f"full: {self.limits.bytes_max // 1024} KiB of messages wait to be delivered"
         at = self.obstacle_at()
         if at is not None and self._clock() >= at:
-            return f"too old: a message has waited for {self._limits.age_s_max / 86400:g} days to be delivered"
+            return f"too old: a message has waited for {self.limits.age_s_max / 86400:g} days to be delivered"
         return None
 
     def obstacle_at(self) -> float | None:
         oldest = self._oldest()
-        return None if oldest is None else self._born_at + oldest.open_s + self._limits.age_s_max
+        return None if oldest is None else self._born_at + oldest.open_s + self.limits.age_s_max
 
     # --- within a transaction
 
     def insert(self, message: StoredMessage) -> int:
         """Store a message; returns its position. Raises `StoreFull`, `StoreFailed`, `StoreDamaged`."""
         assert message.position == 0, "the outbox gives the position"
-        if self._bytes + size_of_message(message) > self._limits.bytes_max:
+        if self._bytes + size_of_message(message) > self.limits.bytes_max:
             self._is_full = self._bytes > self._room_again
-            raise StoreFull(self._place, self.obstacle() or "no room for a message of this size")
+            raise StoreFull(self.place, self.obstacle() or "no room for a message of this size")
         obstacle = self.obstacle()
         if obstacle is not None:
-            raise StoreFull(self._place, obstacle)
+            raise StoreFull(self.place, obstacle)
         self._is_full = False
         station = self._station(message.identity)
         if station.version != message.version:
@@ -190,14 +191,14 @@ class OutboxStore(Store):
         fingerprints = {station.identity: list(station.fingerprints) for station in contents.stations}
         for number, station in enumerate(contents.stations, start=1):
             if station.number != number:
-                raise StoreDamaged(self._place, "a station is missing")
+                raise StoreDamaged(self.place, "a station is missing")
             station.newest = station.delivered
         open_s = 0.0
         for row in contents.rows:
             message = row.message
             counted = self._stations.get(message.identity)
             if counted is None or message.position != counted.newest[message.lane] + 1:
-                raise StoreDamaged(self._place, "a message is missing")
+                raise StoreDamaged(self.place, "a message is missing")
             self._count(counted, row)
             if message.fingerprint:
                 fingerprints[message.identity].append(message.fingerprint)
@@ -209,12 +210,12 @@ class OutboxStore(Store):
 
     @property
     def _room_again(self) -> float:
-        return self._limits.bytes_max * ROOM_AGAIN
+        return self.limits.bytes_max * ROOM_AGAIN
 
     def _station(self, identity: str) -> Station:
         if identity not in self._stations:
             if len(self._stations) >= STATIONS_MAX:
-                raise StoreFull(self._place, f"{STATIONS_MAX} stations are known, which is all there may be")
+                raise StoreFull(self.place, f"{STATIONS_MAX} stations are known, which is all there may be")
             station = Station(len(self._stations) + 1, identity)
             self._put_station(station)
             self._stations[identity] = station

@@ -53,11 +53,12 @@ Report = Callable[[PositionsEvent], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionsLimits:
-    """When nothing more is taken."""
+    """When nothing more is taken, and how often it is written."""
 
     pairs_max: int = PAIRS_MAX
     dead_letters_max: int = DEAD_LETTERS_MAX
     dead_bytes_max: int = DEAD_BYTES_MAX
+    commit_pause_s: float = COMMIT_PAUSE_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from ocppress_gateway.core.stored import (
     PositionsOpened,
     PositionsTrouble,
 )
-from ocppress_gateway.positions.base import COMMIT_PAUSE_S, SLOW_COMMIT_S, Positions, PositionsMeasure, Report
+from ocppress_gateway.positions.base import SLOW_COMMIT_S, Positions, PositionsMeasure, Report
 from ocppress_gateway.positions.store import PositionsStore, size_of_letter
 from ocppress_gateway.storage.calls import Call, Read, Result, Write
 from ocppress_gateway.storage.desk import Desk
@@ -33,7 +33,7 @@ class PositionsCalls(Positions):
         self._report = report
         self._trouble: str | None = None
         self._desk = Desk(
-            store, clock=clock, pause_s=COMMIT_PAUSE_S, slow_s=SLOW_COMMIT_S, opened=self._opened, trouble=self._now_in_trouble
+            store, clock=clock, pause_s=store.limits.commit_pause_s, slow_s=SLOW_COMMIT_S, opened=self._opened, trouble=self._now_in_trouble
         )
 
     @abc.abstractmethod

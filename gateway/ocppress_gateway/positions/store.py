@@ -49,7 +49,7 @@ class PositionsStore(Store):
         """As of the last commit; replaced, never changed, so that any thread may look."""
         self._damage = "found when it was open last"
         self._place = str(place)
-        self._limits = limits
+        self.limits = limits
         self._pairs = 0
         self._dead_letters = 0
         self._dead_bytes = 0
@@ -146,8 +146,8 @@ class PositionsStore(Store):
         newest = max((pair.saved for pair in pairs.values()), default=0)
         pair = pairs.get(incarnation)
         if pair is None:
-            if len(pairs) < INCARNATIONS_MAX and self._pairs >= self._limits.pairs_max:
-                raise StoreFull(self._place, f"full: {self._limits.pairs_max} outboxes are known")
+            if len(pairs) < INCARNATIONS_MAX and self._pairs >= self.limits.pairs_max:
+                raise StoreFull(self._place, f"full: {self.limits.pairs_max} outboxes are known")
             pair = Pair(incarnation, (0, 0), newest + 1)
             self._pairs += 1
         elif pair.saved < newest:
@@ -167,7 +167,7 @@ class PositionsStore(Store):
         if earlier is not None:
             return earlier
         size = size_of_letter(letter)
-        limits = self._limits
+        limits = self.limits
         if self._dead_letters >= limits.dead_letters_max or self._dead_bytes + size > limits.dead_bytes_max:
             raise StoreFull(
                 self._place, f"full: {self._dead_letters} dead letters of {self._dead_bytes // 1024} KiB wait for somebody to look at them"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ocppress_gateway.errors import StoreDamaged, StoreFailed, StoreNewer
-from ocppress_gateway.storage.files import FileLock, failures, make_private_file, make_private_folder, put_away, size_of
+from ocppress_gateway.storage.files import FileLock, failures, log_of, make_private_file, make_private_folder, put_away, size_of
 
 __all__ = ["LOG_BYTES_MAX", "Database"]
 
@@ -47,6 +47,7 @@ class Database:
         self._migrations = migrations
         self._lock = FileLock(file.with_suffix(".lock"))
         self._connection: sqlite3.Connection | None = None
+        self._reading: set[sqlite3.Cursor] = set()
 
     # --- life
 
@@ -78,7 +79,7 @@ class Database:
             # If only the first of the two happens, SQLite drops a log that has no file.
             self.file.rename(self.damaged_file)
             with contextlib.suppress(FileNotFoundError):
-                _log_of(self.file).rename(_log_of(self.damaged_file))
+                log_of(self.file).rename(log_of(self.damaged_file))
         return self.damaged_file
 
     @property
@@ -88,8 +89,6 @@ class Database:
 
     def put_damaged_away(self, now: datetime) -> Path:
         """Nothing more is wanted of the damaged file: it gets its dated name. Raises `StoreFailed`."""
-        with failures(self.damaged_file):
-            _log_of(self.damaged_file).unlink(missing_ok=True)
         return put_away(self.damaged_file, now)
 
     # --- work
@@ -97,7 +96,7 @@ class Database:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing, and on disk at the end. Raises `StoreFailed`, `StoreDamaged`."""
-        if size_of(_log_of(self.file)) > LOG_BYTES_MAX:
+        if size_of(log_of(self.file)) > LOG_BYTES_MAX:
             self.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self.execute("BEGIN IMMEDIATE")
         try:
@@ -118,13 +117,22 @@ class Database:
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> Iterator[Any]:
         """The rows of a query, one by one. Raises `StoreFailed`, `StoreDamaged`."""
-        with contextlib.closing(self.execute(statement, values)) as cursor, self._mapped():
-            yield from cursor
+        cursor = self.execute(statement, values)
+        self._reading.add(cursor)
+        try:
+            with self._mapped():
+                # Not `yield from`, which would close the cursor by itself, perhaps after its database.
+                for row in cursor:  # noqa: UP028
+                    yield row
+        finally:
+            self._reading.discard(cursor)
+            with contextlib.suppress(sqlite3.ProgrammingError):  # the database has been closed
+                cursor.close()
 
     @property
     def file_bytes(self) -> int:
         """Size of the file and its log."""
-        return size_of(self.file, _log_of(self.file))
+        return size_of(self.file, log_of(self.file))
 
     def _prepare(self) -> None:
         self.execute("PRAGMA locking_mode=EXCLUSIVE")
@@ -156,6 +164,9 @@ class Database:
     def _disconnect(self) -> None:
         if self._connection is not None:
             with contextlib.suppress(sqlite3.Error):
+                # A reader that was left in the middle would keep the file open, and locked.
+                for cursor in tuple(self._reading):
+                    cursor.close()
                 self._connection.close()
             self._connection = None
 
@@ -171,7 +182,3 @@ class Database:
             if code in _FAILED:
                 raise StoreFailed(self.file, _FAILED[code]) from error
             raise
-
-
-def _log_of(file: Path) -> Path:
-    return file.with_name(f"{file.name}-wal")

@@ -135,10 +135,10 @@ class Desk:
     def close(self) -> list[Result]:
         """Write what waits, without any pause, and close the store; run the results in order. Raises as `step` does."""
         self._take_in()
-        self._retry_at = self._clock()
+        self._try_kept_again()
         done: list[Result] = []
         try:
-            while self._is_open and (self._writes or self._kept or self._lazies):
+            while self._is_open and (self._writes or self._lazies):
                 done += self._commit()
                 if self._failing is not None:
                     break
@@ -147,6 +147,10 @@ class Desk:
             self._at_work_since = None
         self._failing = self._failing or "closed"
         return [*done, *self._refuse()]
+
+    def abandon(self) -> None:
+        """Close the store as it is, after `step` or `close` has raised."""
+        self._store.close()
 
     def _take_in(self) -> None:
         while self._inbox:
@@ -175,6 +179,8 @@ class Desk:
     def _work(self) -> list[Result]:
         now = self._clock()
         trial = now >= self._retry_at
+        if trial:
+            self._try_kept_again()
         done: list[Result] = []
         if self._failing is not None and not trial:
             done += self._refuse()
@@ -187,14 +193,14 @@ class Desk:
     def _must_commit(self, now: float) -> bool:
         if now < self._begun_last + self._pause_s:
             return False
-        if now >= self._retry_at and (self._failing is not None or self._kept):
+        if self._failing is not None or self._writes:
             return True
-        return bool(self._writes) or (bool(self._lazies) and (self.trouble is not None or now >= self._lazies_due_at))
+        return bool(self._lazies) and (self.trouble is not None or now >= self._lazies_due_at)
 
     def _commit(self) -> list[Result]:
         """One transaction with what waits, and with a probe if the last one failed."""
         begun = self._at_work_since = self._begun_last = self._clock()
-        group = self._next_group(begun)
+        group = self._next_group()
         outcomes: list[Result | StoreFull] = []
         try:
             with self._store.transaction():
@@ -225,10 +231,11 @@ class Desk:
                 self._retry_at = begun + RETRY_S_MAX
         return done
 
-    def _next_group(self, now: float) -> list[Write]:
-        if now >= self._retry_at:
-            self._writes.extendleft(reversed(self._kept))
-            self._kept.clear()
+    def _try_kept_again(self) -> None:
+        self._writes.extendleft(reversed(self._kept))
+        self._kept.clear()
+
+    def _next_group(self) -> list[Write]:
         group: list[Write] = []
         text = 0
         while self._writes and len(group) < GROUP_WRITES_MAX and (not group or text + self._writes[0].text <= GROUP_TEXT_MAX):

@@ -85,17 +85,25 @@ def make_private_file(file: Path) -> None:
 
 
 def put_away(file: Path, now: datetime) -> Path:
-    """Give `name.damaged` the name `name-DATE.damaged`, and remove the oldest of those beyond `SET_ASIDE_MAX`. Raises `StoreFailed`."""
+    """Give `name.damaged`, and its log, the name `name-DATE.damaged`, and remove the oldest beyond `SET_ASIDE_MAX`. Raises `StoreFailed`."""
     stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%S%fZ")
     kept = file.with_name(f"{file.stem}-{stamp}{file.suffix}")
     with failures(file):
+        with contextlib.suppress(FileNotFoundError):
+            log_of(file).rename(log_of(kept))
         file.rename(kept)
         # Not by the date in the name: the clock may have been set back.
         others = sorted(set(file.parent.glob(f"{file.stem}-*{file.suffix}")) - {kept}, key=lambda other: other.stat().st_mtime_ns)
         for old in others[: -(SET_ASIDE_MAX - 1)]:
             old.unlink()
+            log_of(old).unlink(missing_ok=True)
         _sync(file.parent)
     return kept
+
+
+def log_of(file: Path) -> Path:
+    """The write-ahead log of an SQLite file."""
+    return file.with_name(f"{file.name}-wal")
 
 
 def size_of(*files: Path) -> int:

@@ -104,6 +104,7 @@ class DeskThread:
             self._post(self._desk.close())
         except BaseException as error:  # reported by `ended`
             failure = error
+            self._desk.abandon()
         self._post_end(failure)
 
     def _post(self, results: list[Result]) -> None:

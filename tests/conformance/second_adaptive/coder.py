@@ -60,7 +60,7 @@ class Reader:
         self.value = 0
         self.range = 2**32 - 1
         self.work = 0
-        self.work_allowed = min(1_048_576, 65_536 + 64 * len(data))
+        self.work_allowed = min(524_288, 65_536 + 64 * len(data))
         for _ in range(4):
             self.value = self.value * 256 + self.next_byte()
         if self.value == self.range:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import random
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Final
@@ -15,7 +16,11 @@ from ocppress_gateway.cloud.program import CloudProgram
 from ocppress_gateway.core.cloud import ANY_STATION, CloudMachine, CloudSettings
 from ocppress_gateway.core.edge import EdgeMachine, EdgeSettings
 from ocppress_gateway.edge.program import EdgeProgram
+from ocppress_gateway.outbox.memory import MemoryOutboxStore
+from ocppress_gateway.positions.memory import MemoryPositionsStore
+from ocppress_gateway.storage.memory import MemoryDisk
 from ocppress_gateway.transports.websocket import WebSocketConnector, WebSocketListener
+from tests.support.fixed_delay import FixedDelay
 from tests.support.foreign.interface import PEER_WAIT_S
 from tests.support.watched_machine import WatchedMachine
 
@@ -33,10 +38,13 @@ async def _direct(csms_url: str) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def through_ocppress(csms_url: str, *, codec: CodecName = CodecName.CBOR_ZSTD, station_answer_s: float = 30.0) -> AsyncIterator[str]:
+async def through_ocppress(
+    csms_url: str, *, codec: CodecName = CodecName.CBOR_ZSTD, station_answer_s: float = 30.0, delay_s: float | None = None
+) -> AsyncIterator[str]:
     """Edge and cloud in this process, with a plain WebSocket link over loopback. An error that either notes fails the test.
 
-    `station_answer_s`: how long the edge waits for a station's answer before it puts the next command to it.
+    `station_answer_s`: how long the edge waits for a station's answer before it puts the next command to it. `delay_s`: how long what the edge
+    answers itself waits for company; None: nothing is answered early.
     """
     cloud_settings = CloudSettings(
         edges={"edge-1": frozenset({ANY_STATION})},
@@ -58,14 +66,17 @@ async def through_ocppress(csms_url: str, *, codec: CodecName = CodecName.CBOR_Z
         link_grace_s=60.0,
         reconnect_min_s=1.0,
         reconnect_max_s=60.0,
+        outbox=delay_s is not None,
     )
     chance = random.SystemRandom().random
     cloud_machine = WatchedMachine(CloudMachine(cloud_settings, random=chance, random_bytes=os.urandom))
-    edge_machine = WatchedMachine(EdgeMachine(edge_settings, random=chance, random_bytes=os.urandom))
+    edge_machine = WatchedMachine(EdgeMachine(edge_settings, random=chance, random_bytes=os.urandom, freshness=FixedDelay(delay_s)))
     listener = WebSocketListener(host=_HOST, port=0)
-    async with CloudProgram(cloud_machine, listener, csms_url=csms_url + "/{identity}", shutdown_s=PEER_WAIT_S):
+    outbox = None if delay_s is None else MemoryOutboxStore(MemoryDisk(), time.monotonic)
+    positions = MemoryPositionsStore(MemoryDisk())
+    async with CloudProgram(cloud_machine, listener, csms_url=csms_url + "/{identity}", positions=positions, shutdown_s=PEER_WAIT_S):
         connector = WebSocketConnector(f"ws://{_HOST}:{listener.port}/", None)
-        async with EdgeProgram(edge_machine, connector, host=_HOST, port=0, shutdown_s=PEER_WAIT_S) as edge:
+        async with EdgeProgram(edge_machine, connector, host=_HOST, port=0, outbox=outbox, shutdown_s=PEER_WAIT_S) as edge:
             async with asyncio.timeout(PEER_WAIT_S):
                 await edge_machine.noted("link up")
             yield edge.station_url

@@ -1,0 +1,132 @@
+"""How the machines stand, for `ocppress status`: plain snapshots that hold no secret and no payload. Times in seconds, ages at the moment of asking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ocppress_gateway.core.report import Report
+
+__all__ = ["CloudEdgeView", "CloudStationView", "CloudView", "ContentView", "CountersView", "EdgeStationView", "EdgeView", "LinkView"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountersView:
+    """What became of messages at this end since the program began (`conversation.Counters`)."""
+
+    calls_taken: int
+    answers_given: int
+    calls_put: int
+    calls_over_time: int
+    answers_without_call: int
+    repeats: int
+    answered_early: int
+    suppressed: int
+    delivered: int
+    dead_letters: int
+    not_ocppj: int
+    sends: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkView:
+    """The edge's connection to the cloud."""
+
+    state: str
+    """A value of `SessionState`, or `down` between two connections."""
+    up_s: float | None
+    """For how long traffic has been flowing; None while it isn't."""
+    down_s: float | None
+    """For how long it hasn't; None before the first connection, too."""
+    retry_in_s: float | None
+    codec: str
+    connections: int
+    """How often one was tried since the program began."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeStationView:
+    """A station at the edge."""
+
+    identity: str
+    state: str
+    ocpp: str
+    accepted: bool
+    """Whether its last BootNotification was answered so: else nothing is answered early."""
+    clock_offset_s: float | None
+    """The edge's clock less the CSMS's; None before the CSMS has told its time."""
+    waiting: int
+    """Messages that wait to be sent, stored or not."""
+    undelivered: int
+    """Stored messages that the CSMS hasn't answered, as far as the edge knows."""
+    answered_early: int
+    suppressed: int
+    repeats: int
+    epoch: int
+    frames_sent: int
+    frames_received: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeView:
+    """The edge's machine."""
+
+    link: LinkView
+    stations: tuple[EdgeStationView, ...]
+    counters: CountersView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContentView:
+    """A CSMS's answers that said something to a station which no longer heard it (rule R7)."""
+
+    action: str
+    member: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudStationView:
+    """A station at the cloud."""
+
+    identity: str
+    edge: str
+    state: str
+    """Of its CSMS socket."""
+    ocpp: str
+    retry_in_s: float | None
+    """When its CSMS socket is tried again."""
+    waiting: int
+    """CALLs that wait for the CSMS, stored at the edge or not."""
+    undelivered: int
+    """Those of them that are stored at the edge."""
+    repeats: int
+    contents: tuple[ContentView, ...]
+    epoch: int
+    frames_sent: int
+    frames_received: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudEdgeView:
+    """An edge at the cloud."""
+
+    name: str
+    up_s: float | None
+    down_s: float | None
+    """For how long its link has been down; None while it is up."""
+    codec: str
+    report: Report | None
+    """The last one that it has sent since the program began."""
+    stations: int
+    """Stations that are here now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudView:
+    """The cloud's machine."""
+
+    edges: tuple[CloudEdgeView, ...]
+    never_seen: tuple[str, ...]
+    """Edges that may connect and haven't since the program began."""
+    stations: tuple[CloudStationView, ...]
+    counters: CountersView

@@ -1,0 +1,170 @@
+"""Edge, cloud and CSMS killed at random, and the link between them cut all the time, under the traffic of busy stations.
+
+The programs are processes with the files of `ocppress ca`; a kill is a SIGKILL. The CSMS is in the test, which has its record, and goes as
+a killed process goes: all its sockets break at once. A failure names its seed: traffic, kills and cuts are drawn from it, though not what the
+operating system makes of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.support.background import background
+from tests.support.busy_peers import BusyCsms, BusyStation
+from tests.support.cutting_proxy import CuttingProxy, Faults, cutting_proxy
+from tests.support.kept_promises import check_kept, is_missing
+from tests.support.processes import Files, Lives, change, make_files, until
+
+KILLS = 12
+SOAK_KILLS = 120
+CUTS = 30
+SOAK_CUTS = 150
+
+STATION_TIMEOUT_S = 5.0
+"""The least that the configuration allows."""
+COMMAND_TIMEOUT_S = 5.0
+
+PATIENCE_S = 1.0
+"""After which a station repeats or gives up, and the CSMS sends the next command."""
+
+GAP_S = 0.1
+"""The longest that a station takes to think of something new."""
+
+SLACK_S = 1.0
+"""What a busy machine may take from the gateway's decision to the peer that sees it."""
+
+UP_S = (0.2, 1.5)
+"""How long all live before the next is killed; a program takes as long to begin."""
+
+DOWN_S = (0.0, 0.5)
+"""How long one stays away."""
+
+EDGE_CHANGES = (
+    ('#plan = "auto"', 'plan = "live"'),
+    ("#keepalive_s = 240", "keepalive_s = 30"),
+    ("#station_timeout_s = 60.0", f"station_timeout_s = {STATION_TIMEOUT_S}"),
+    ("#reconnect_min_s = 1.0", "reconnect_min_s = 0.1"),
+    ("#reconnect_max_s = 60.0", "reconnect_max_s = 0.5"),
+)
+CLOUD_CHANGES = (
+    ("#command_timeout_s = 30.0", f"command_timeout_s = {COMMAND_TIMEOUT_S}"),
+    ("#retry_wait_min_s = 10.0", "retry_wait_min_s = 0.2"),
+    ("#retry_random_s = 10.0", "retry_random_s = 0.1"),
+    ("#retry_repeat_times = 5", "retry_repeat_times = 1"),
+)
+
+
+class _World:
+    """Stations, edge, a link through a proxy that breaks it, cloud and CSMS, all of them busy."""
+
+    def __init__(self, random: Random, edge: Lives, cloud: Lives, csms: BusyCsms, proxy: CuttingProxy, stations: list[BusyStation]) -> None:
+        self.random = random
+        self.edge = edge
+        self.cloud = cloud
+        self.csms = csms
+        self.proxy = proxy
+        self.stations = stations
+
+    async def kill(self, victim: str) -> None:
+        """Kill one and let it come back after a while."""
+        end = self.csms if victim == "csms" else self.edge if victim == "edge" else self.cloud
+        down_s = self.random.uniform(*DOWN_S)
+        if isinstance(end, Lives):
+            await end.kill()
+            await asyncio.sleep(down_s)
+            await end.start()
+        else:
+            await end.crash()
+            await asyncio.sleep(down_s)
+            await end.come_back()
+
+    @property
+    def answered_early(self) -> int:
+        return sum(answer.endswith(",{}]") for station in self.stations for sent in station.made for answer in sent.answers)
+
+
+@contextlib.asynccontextmanager
+async def _open_world(random: Random, folder: Path, faults: Faults) -> AsyncIterator[_World]:
+    csms = BusyCsms(random, patience_s=PATIENCE_S)
+    async with csms.open(), contextlib.AsyncExitStack() as stack:
+        files = await make_files(folder, csms.url, edge_changes=EDGE_CHANGES, cloud_changes=CLOUD_CHANGES)
+        cloud = await stack.enter_async_context(Lives("cloud", "--config", files.cloud, ready="listening for edges"))
+        proxy = await stack.enter_async_context(cutting_proxy(random, faults, files.cloud_port))
+        change(files.edge, (f":{files.cloud_port}/", f":{proxy.port}/"))
+        edge = await stack.enter_async_context(Lives("edge", "--config", files.edge, ready="listening for stations"))
+        stations = _stations(files, random)
+        for station in stations:
+            await stack.enter_async_context(background(station.run(), station.identity))
+            await stack.enter_async_context(background(csms.command(station.identity), f"commands to {station.identity}"))
+        yield _World(random, edge, cloud, csms, proxy, stations)
+
+
+def _stations(files: Files, random: Random) -> list[BusyStation]:
+    return [
+        BusyStation(files.url, f"CP{number}", random, patience_s=PATIENCE_S, pipeline=pipeline, boots=True, gap_s=GAP_S)
+        for number, pipeline in enumerate((1, 1, 3))
+    ]
+
+
+async def _settle(world: _World) -> None:
+    """Nothing breaks any more, nothing new is said, and what is under way arrives: answers to the CSMS's commands take along what waits."""
+    world.proxy.calm = True
+    for station in world.stations:
+        await station.finish()
+    await until(lambda: not is_missing(world.stations, world.csms))
+
+
+def _check(world: _World) -> None:
+    for end in (world.edge, world.cloud):
+        said = [line for line in end.lines + end.process.lines if " ERROR " in line or "Traceback" in line]
+        assert not said, said
+    heard = [(identity, item.message_id) for identity, items in world.csms.heard.items() for item in items]
+    print(f"{world.edge.kills} and {world.cloud.kills} kills of edge and cloud, {world.proxy.cuts} cuts, {len(heard)} CALLs at the CSMS,")
+    print(f"{world.answered_early} answered early, {len(heard) - len(set(heard))} repeated under their id")
+    assert world.answered_early > 10 * len(world.stations), "this is about early answers"
+    check_kept(world.stations, world.csms, station_timeout_s=STATION_TIMEOUT_S + SLACK_S, command_timeout_s=COMMAND_TIMEOUT_S + SLACK_S)
+
+
+def _run(seed: int, folder: Path, *, kills: int, cuts: int, faults: Faults, limit_s: float) -> None:
+    async def main() -> None:
+        random = Random(seed)
+        async with asyncio.timeout(limit_s), _open_world(random, folder, faults) as world:
+            for number in range(kills):
+                await asyncio.sleep(random.uniform(*UP_S))
+                await world.kill(("edge", "cloud", "csms")[number % 3] if number < 3 else random.choice(("edge", "cloud", "csms")))
+            await until(lambda: world.proxy.cuts >= cuts)
+            await _settle(world)
+        _check(world)
+
+    print(f"seed {seed}")
+    asyncio.run(main())
+
+
+RARE = Faults(bytes_until_cut=(4_000, 400_000))
+OFTEN = Faults(bytes_until_cut=(3_000, 20_000))
+
+
+def test_kills(tmp_path: Path) -> None:
+    _run(1, tmp_path, kills=KILLS, cuts=0, faults=RARE, limit_s=180.0)
+
+
+def test_cuts(tmp_path: Path) -> None:
+    _run(2, tmp_path, kills=0, cuts=CUTS, faults=OFTEN, limit_s=180.0)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(3))
+def test_a_hundred_kills(seed: int, tmp_path: Path) -> None:
+    _run(100 + seed, tmp_path, kills=SOAK_KILLS, cuts=0, faults=RARE, limit_s=1500.0)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(3))
+def test_a_hundred_cuts(seed: int, tmp_path: Path) -> None:
+    _run(200 + seed, tmp_path, kills=5, cuts=SOAK_CUTS, faults=OFTEN, limit_s=900.0)
