@@ -16,7 +16,7 @@ from ocppress_codecs.rpc import MessageType, OcppVersion, parse, payload_text
 from ocppress_gateway.core.events import StationArrived, StationGone, StationText
 from ocppress_gateway.simulation.world import World
 
-__all__ = ["Csms", "Heard", "Sent", "Station"]
+__all__ = ["CALL_TIMEOUT_S", "Csms", "Heard", "Sent", "Station"]
 
 STATION_TIMEOUT_S: Final = 40.0
 RECONNECT_S: Final = 5.0
