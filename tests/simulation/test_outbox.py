@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from random import Random
@@ -14,7 +13,6 @@ import pytest
 
 from ocppress_codecs.interface import CodecName
 from ocppress_gateway.core.calls import WAITING_MAX
-from ocppress_gateway.core.edge import EdgeMachine
 from ocppress_gateway.core.limits import (
     CALLS_OPEN_MAX,
     STORED_IN_FLIGHT_MAX,
@@ -24,30 +22,9 @@ from ocppress_gateway.core.limits import (
 from ocppress_gateway.core.stored import Lane
 from ocppress_gateway.simulation.actors import CALL_TIMEOUT_S, Csms, Heard, Sent, Station
 from ocppress_gateway.simulation.world import World
-from tests.support.simulated import COMMAND_TIMEOUT_S, EDGE_STATION_TIMEOUT_S, make_cloud, make_edge
+from tests.support.simulated import COMMAND_TIMEOUT_S, EDGE_STATION_TIMEOUT_S, early_edge, make_cloud
 
 EARLY: Final = frozenset({"MeterValues", "StatusNotification"})
-
-
-class Fixed:
-    """A plan that never changes."""
-
-    def __init__(self, delay_s: float) -> None:
-        self._delay_s = delay_s
-
-    def delay_s(self, identity: str, now: float) -> float | None:
-        return self._delay_s
-
-    def smart_charging(self, identity: str, now: float) -> None:
-        """Nothing follows."""
-
-
-def early_edge(
-    random: Random, *, delay_s: float, codec: CodecName, serves_offline: bool = False, wall_s: Callable[[], float] = lambda: 0.0
-) -> EdgeMachine:
-    machine = make_edge(random, codec)
-    settings = replace(machine.settings, outbox=True, station_grace_s=20.0, drain_s=60.0, serves_offline=serves_offline)
-    return EdgeMachine(settings, random.random, random.randbytes, Fixed(delay_s), wall_s)
 
 
 def make_traffic(world: World, station: Station, csms: Csms, messages: int, span_s: float) -> None:
