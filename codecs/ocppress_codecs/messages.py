@@ -58,6 +58,7 @@ MESSAGE_TEXT_BYTES_MIN: Final = len('[3,"",]\n')
 """What a message adds to a frame's text besides its body, at least; so that a frame of the shortest messages has a limit too."""
 
 _TYPES: Final = {member.value: member for member in MessageType}
+_ERRORS: Final = frozenset({MessageType.CALLERROR, MessageType.CALLRESULTERROR})
 
 
 def write_messages(batch: Sequence[Message], context: Context, progress: Progress, *, as_text: bool = False) -> bytes:
@@ -164,7 +165,9 @@ def read_messages(plain: bytes, context: Context, progress: Progress, account: A
             shape, values = _read_repeat(argument, reader, context, changed=major == cbor.NEGATIVE)
             body = filled(shape, values)
             message_type = _TYPES[int(shape[0])]
-            action = action_of(message_type, body)
+            # An action or error code among the values may have become a number.
+            loose = not shape[1] or message_type in _ERRORS
+            action = validated(message_type, body) if loose else action_of(message_type, body)
             context.learn(shape, values)
         elif major == cbor.ARRAY:
             message_type, body, action = _read_first_sight(argument, reader, context)

@@ -30,7 +30,7 @@ from ocppress_codecs.interface import CodecName
 from tests.fuzz.mutations import MUTATED_BYTES_MAX
 from tests.fuzz.reproducers import Reproducer, save, smallest
 from tests.fuzz.rounds import Found, Tally, play_round
-from tests.fuzz.sessions import NAMES, session
+from tests.fuzz.sessions import COMMON_NAMES, NAMES, session
 
 __all__ = ["Report", "main", "run"]
 
@@ -42,6 +42,9 @@ MEMORY_GROWTH_BYTES_MAX: Final = 256 * 1024 * 1024
 
 ADDRESS_SPACE_BYTES_MAX: Final = 4 * 1024 * 1024 * 1024
 """What a worker may ask the system for at all: a frame that asks for more ends in a MemoryError, which is a finding."""
+
+CHOSEN_FROM: Final = (*NAMES, *COMMON_NAMES * 11)
+"""Seven in ten rounds play what most frames are like; the others are slower."""
 
 WARM_UP_ROUNDS: Final = 20
 FOUND_MAX: Final = 10
@@ -111,7 +114,7 @@ def _run_all(options: argparse.Namespace, stopped: threading.Event) -> int:
 def run(codec: CodecName, count: int, seed: str, jobs: int, stopped: threading.Event) -> list[Report]:
     """The reports of all workers, at least `count` frames between them, or as far as they are when `stopped` is set."""
     context = multiprocessing.get_context("spawn")
-    workers = [_Worker(context, codec, NAMES, -(-count // jobs), f"{seed} {job}") for job in range(jobs)]
+    workers = [_Worker(context, codec, CHOSEN_FROM, -(-count // jobs), f"{seed} {job}") for job in range(jobs)]
     begun = printed = time.monotonic()
     while any(worker.runs for worker in workers) and not stopped.is_set():
         ready = wait([worker.pipe for worker in workers if worker.runs], timeout=REPORT_EVERY_S)
@@ -187,7 +190,7 @@ def _work(pipe: Connection, codec: CodecName, names: tuple[str, ...], count: int
         view[: len(data)] = data
         size.value = len(data)
 
-    for name in names:
+    for name in NAMES:
         session(name, codec)
         pipe.send(Report())
     report = Report()

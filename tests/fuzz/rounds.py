@@ -26,13 +26,13 @@ __all__ = ["FRAMES_A_PLACE", "PLACES", "Found", "Slowest", "Tally", "play_round"
 PLACES: Final = 8
 """Places of a session that are disturbed in one round."""
 
-FRAMES_A_PLACE: Final = 400
+FRAMES_A_PLACE: Final = 800
 
 STATES_SHARE: Final = 0.1
 STATES_A_PLACE: Final = 4
 """At how many of the places, and how often, saved states are changed."""
 
-FORGED_SHARE: Final = 0.015
+FORGED_SHARE: Final = 0.005
 """Of the frames that were refused for their checksum alone; to look at what they have done takes as long as a hundred others."""
 
 HEIR_SHARE: Final = 0.1

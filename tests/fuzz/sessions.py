@@ -27,7 +27,7 @@ from ocppress_gateway.workloads.traces import Direction, TraceRecord
 from tests.support.odd_json import odd_message
 from tests.support.schema_messages import Kind, Size, actions, payload_text, schema_of
 
-__all__ = ["NAMES", "QUICK_NAMES", "Session", "Step", "session"]
+__all__ = ["COMMON_NAMES", "NAMES", "QUICK_NAMES", "Session", "Step", "session"]
 
 WORKLOAD_RECORDS: Final = 500
 """Hours in which a car charges; later ones say nothing new."""
@@ -55,6 +55,9 @@ NAMES: Final = (
     *(f"{kind} {version}, {variant}" for kind in ("schemas", "odd") for version in OcppVersion for variant in range(VARIANTS)),
 )
 """All sessions."""
+
+COMMON_NAMES: Final = tuple(name for name in NAMES if name.endswith(", 0 s"))
+"""One message a frame, as most frames are."""
 
 
 @dataclass(frozen=True, slots=True)

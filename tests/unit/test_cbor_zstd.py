@@ -6,7 +6,7 @@ import pytest
 
 from ocppress_codecs import messages
 from ocppress_codecs.dictionary import Dictionary
-from ocppress_codecs.errors import DecodeError, EncodeError, IntegrityError, LimitExceeded
+from ocppress_codecs.errors import DecodeError, EncodeError, IntegrityError, LimitExceeded, Malformed
 from ocppress_codecs.interface import FRAME_BYTES_MAX, FRAME_TEXT_BYTES_MAX, CodecName, Endpoint, Side
 from ocppress_codecs.registry import open_endpoint
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion
@@ -105,3 +105,21 @@ def test_a_message_whose_items_are_wrong_goes_as_text(monkeypatch: pytest.Monkey
     batch = [_result('{"x":1}', 0), _result('{"x":2}', 1), HEARTBEAT]
     assert [message.body for message in other.decoder.decode(end.encoder.encode(batch))] == [message.body for message in batch]
     assert len(end.encoder.encode([_result('{"x":9}', 2)])) == 4, "a rank, a change, a checksum: what went as text is known all the same"
+
+
+@pytest.mark.parametrize(
+    ("message", "changes"),
+    [
+        (Message(MessageType.CALL, "Own.Action", '"Own.Action",{}'), "20c4820005"),
+        (Message(MessageType.SEND, "Own.Action", '"Own.Action",{"x":1}'), "2001c4820005"),
+        (Message(MessageType.CALLERROR, "", '"Own.Code","",{}'), "2001c4820005"),
+        (Message(MessageType.CALLERROR, "", '"GenericError","own words",{}'), "20c4820005"),
+        (Message(MessageType.CALLRESULTERROR, "", '"Own.Code","",{}'), "2001c4820005"),
+    ],
+)
+def test_an_action_or_error_code_cannot_become_a_number(message: Message, changes: str) -> None:
+    end, other = _open(), _open()
+    other.decoder.decode(end.encoder.encode([message]))
+    with pytest.raises(Malformed, match="not OCPP-J"):
+        other.decoder.decode(bytes.fromhex(changes) + b"\0\0")
+    other.decoder.decode(end.encoder.encode([message]))
