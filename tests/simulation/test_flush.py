@@ -8,8 +8,7 @@ from ocppress_codecs.interface import CodecName
 from ocppress_gateway.core.events import Flush
 from ocppress_gateway.simulation.actors import Csms, Station
 from ocppress_gateway.simulation.world import World
-from tests.simulation.test_outbox import early_edge
-from tests.support.simulated import make_cloud
+from tests.support.simulated import early_edge, make_cloud
 
 
 def test_what_waits_goes_at_once() -> None:

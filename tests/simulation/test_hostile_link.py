@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from random import Random
 
 import pytest
 
-from ocppress_codecs.interface import FRAME_BYTES_MAX
+from ocppress_codecs.interface import FRAME_BYTES_MAX, CodecName, Side
+from ocppress_codecs.registry import offers, open_endpoint
+from ocppress_codecs.rpc import Message, MessageType, OcppVersion
 from ocppress_gateway.core.calls import INCOMING_OPEN_MAX, WAITING_MAX
 from ocppress_gateway.core.channel import RELAYS_KEPT, Channel
+from ocppress_gateway.core.clock import LinkClock
 from ocppress_gateway.core.cloud import CloudMachine
 from ocppress_gateway.core.conversation import Conversation
 from ocppress_gateway.core.edge import EdgeMachine
 from ocppress_gateway.core.events import (
     AdmitStation,
+    Bury,
     CloseCsms,
     CloseLink,
     CloseStation,
@@ -30,17 +35,22 @@ from ocppress_gateway.core.events import (
     LinkMessage,
     LinkOpened,
     LinkSent,
+    LoadPositions,
+    LoadStored,
     OpenCsms,
     OpenLink,
     RefuseStation,
+    SavePosition,
     SendCsms,
     SendLink,
     SendStation,
     StationArrived,
     StationGone,
     StationText,
+    StoreMessage,
     Tick,
 )
+from ocppress_gateway.core.lanes import Outgoing
 from ocppress_gateway.core.limits import (
     IDENTITIES_MAX,
     LANES_MESSAGES_MAX,
@@ -50,8 +60,11 @@ from ocppress_gateway.core.limits import (
 )
 from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.core.parts import (
+    PROTOCOL_VERSION,
     Ack,
     Attach,
+    CsmsTime,
+    Delivered,
     Detach,
     Eject,
     FramePart,
@@ -69,9 +82,23 @@ from ocppress_gateway.core.parts import (
     write_parts,
 )
 from ocppress_gateway.core.session import CONTROLS_WAITING_MAX, LinkSession
+from ocppress_gateway.core.stored import (
+    Buried,
+    Lane,
+    Loaded,
+    NotBuried,
+    NotStored,
+    OutboxOpened,
+    PositionNotSaved,
+    PositionSaved,
+    PositionsLoaded,
+    StationRecord,
+    Stored,
+    StoredMessage,
+)
 from ocppress_gateway.simulation.actors import Csms, Station
 from ocppress_gateway.simulation.world import EDGE_NAME, World
-from tests.support.simulated import check, make_cloud, make_edge, make_traffic
+from tests.support.simulated import check, early_edge, make_cloud, make_edge, make_traffic
 
 STEPS = 800
 GOODBYE_S_MAX = 3600
@@ -90,19 +117,24 @@ class _Recorder(World):
         super().step(machine, event)
 
 
+def storing_edge(random: Random) -> EdgeMachine:
+    return early_edge(random, delay_s=5.0, codec=CodecName.VERBATIM)
+
+
 @cache
-def honest() -> dict[str, list[bytes]]:
+def honest(*, outbox: bool = False) -> dict[str, list[bytes]]:
     """Link messages of a short honest life, by direction."""
     _Recorder.said = {"up": [], "down": []}
-    world = _Recorder(1, make_edge, make_cloud)
+    world = _Recorder(1, storing_edge if outbox else make_edge, make_cloud)
     csms = world.csms = Csms(world)
     for number in range(3):
-        station = Station(world, f"CP{number}", pipeline=2)
+        station = Station(world, f"CP{number}", pipeline=2, boots=outbox)
         world.at(2.0, station.connect)
         make_traffic(world, station, csms, 10, 60.0)
         world.at(30.0 + number, station.disconnect)
     world.run(120.0)
-    check(station, csms)
+    if not outbox:
+        check(station, csms)
     return world.said
 
 
@@ -112,7 +144,8 @@ def honest() -> dict[str, list[bytes]]:
 class Attacker:
     """One machine, and everybody around it in one pair of wrong hands."""
 
-    def __init__(self, machine: Machine, random: Random, direction: str) -> None:
+    def __init__(self, machine: Machine, random: Random, direction: str, *, outbox: bool = False) -> None:
+        """The stores, with `outbox`, are slow and full now and then, but honest."""
         self.machine = machine
         self.random = random
         self.now = 0.0
@@ -121,7 +154,8 @@ class Attacker:
         self.links: list[int] = []
         self.next_number = 1
         self._events: deque[Event] = deque()
-        self._material = honest()[direction]
+        self._material = honest(outbox=outbox)[direction]
+        self._disk: dict[tuple[str, Lane], list[StoredMessage]] = {}
         self._replayed = 0
         self._direction = direction
         self._wildness = random.choice([0.0, 0.02, 0.3])
@@ -182,6 +216,33 @@ class Attacker:
             case SendCsms() | SendStation():
                 self.heard.append(effect.text)
             case _:
+                self._store(effect)
+
+    def _store(self, effect: Effect) -> None:
+        random = self.random
+        match effect:
+            case StoreMessage() if random.random() < 0.9:
+                kept = self._disk.setdefault((effect.message.identity, effect.message.lane), [])
+                kept.append(replace(effect.message, position=len(kept) + 1))
+                self._events.append(Stored(effect.ticket, len(kept)))
+            case StoreMessage():
+                self._events.append(NotStored(effect.ticket, "full"))
+            case LoadStored():
+                kept = self._disk[effect.identity, effect.lane]
+                self._events.append(Loaded(effect.identity, effect.lane, tuple(kept[effect.after : effect.after + 5])))
+            case LoadPositions():
+                known = {} if random.random() < 0.5 else {random.randbytes(8): (3, 4)}
+                self._events.append(PositionsLoaded(effect.identity, known))
+            case SavePosition():
+                saved = effect.identity, effect.incarnation, effect.lane, effect.position
+                if random.random() < 0.1:
+                    self._events.append(PositionNotSaved(*saved, "slow"))
+                self._events.append(PositionSaved(*saved))
+            case Bury():
+                letter = effect.letter
+                full = NotBuried(letter.identity, letter.message_id, "full")
+                self._events.append(full if random.random() < 0.2 else Buried(letter.identity, letter.message_id, 1))
+            case _:
                 pass
 
     # --- what it says on the link
@@ -198,7 +259,15 @@ class Attacker:
                 hoped.append(Welcome("verbatim", known))
             elif isinstance(part, Attach):
                 hoped.append(
-                    Verdict(part.slot, part.attachment, 101, part.subprotocols[0].removeprefix("ocpp"), self.random.choice([7, 8]), "")
+                    Verdict(
+                        part.slot,
+                        part.attachment,
+                        101,
+                        part.subprotocols[0].removeprefix("ocpp"),
+                        self.random.choice([7, 8]),
+                        "",
+                        part.delivered,
+                    )
                 )
         return hoped
 
@@ -252,6 +321,7 @@ class Attacker:
             makers += [
                 lambda: Attach(slot, attachment, identity, random.choices(WORDS, k=random.randrange(5)), "Basic eA==", epoch),
                 lambda: Attach(slot, attachment, identity, ["ocpp1.6"], None, epoch),
+                lambda: Attach(slot, attachment, identity, ["ocpp1.6"], None, 0, 300, (number, 0), (2, number)),
                 lambda: Detach(slot, attachment),
                 lambda: TakeClock(),
             ]
@@ -261,6 +331,9 @@ class Attacker:
             makers += [
                 lambda: Verdict(slot, attachment, status, random.choice(WORDS), random.choice([0, 7]), "x"),
                 lambda: Verdict(slot, attachment, 101, "1.6", 7, ""),
+                lambda: Verdict(slot, attachment, 101, "1.6", 8, "", (number, random.choice([0, number]))),
+                lambda: Delivered(slot, (number, random.choice([0, 2**52]))),
+                lambda: CsmsTime(slot, random.choice([0, 2**48 - 1])),
                 lambda: Eject(slot, attachment, 1008, "x"),
                 lambda: Welcome(random.choice(["verbatim", "cbor-zstd", "x"]), welcomes),
             ]
@@ -277,7 +350,7 @@ class Attacker:
     def text(self) -> str:
         """What a station or CSMS says, often an answer to what it heard, often not."""
         random = self.random
-        message_id = random.choice(self.heard).split('"')[1] if self.heard and random.random() < 0.7 else str(random.randrange(5))
+        message_id = random.choice(self.heard[-3:]).split('"')[1] if self.heard and random.random() < 0.7 else str(random.randrange(5))
         return random.choice(
             [
                 f'[3,"{message_id}",{{}}]',
@@ -285,6 +358,11 @@ class Attacker:
                 f'[5,"{message_id}","FormatViolation","",{{}}]',
                 f'[2,"{random.randrange(10**6)}","Authorize",{{"n":{random.randrange(9)}}}]',
                 f'[2,"{random.randrange(10)}","StartTransaction",{{"n":{random.randrange(9)}}}]',
+                f'[2,"{random.randrange(10**6)}","MeterValues",{{"transactionId":1,"n":{random.randrange(99)}}}]',
+                f'[2,"{random.randrange(10**6)}","StatusNotification",{{"n":{random.randrange(99)}}}]',
+                f'[2,"{random.randrange(10**6)}","BootNotification",{{}}]',
+                f'[3,"{message_id}",{{"status":"Accepted","interval":60,"currentTime":"2026-01-01T00:00:00Z"}}]',
+                f'[4,"{message_id}","NotImplemented","",{{}}]',
                 f'[2,"{random.randrange(9)}","DataTransfer",{{"fill":"{"x" * random.randrange(100_000)}"}}]',
                 f'[6,"{random.randrange(9)}","NotifyPeriodicEventStream",{{}}]',
                 '[2,"1","\\ud800",{"\\udfff":1e999}]',
@@ -354,11 +432,11 @@ def edge_bounded(machine: EdgeMachine) -> None:
 
 
 @cache
-def attack_cloud(seed: int, steps: int) -> int:
+def attack_cloud(seed: int, steps: int, *, outbox: bool = False) -> int:
     """Returns how many texts went through to the CSMS."""
     random = Random(seed)
     machine = make_cloud(random)
-    attacker = Attacker(machine, random, "up")
+    attacker = Attacker(machine, random, "up", outbox=outbox)
     links = 0
 
     def turn() -> None:
@@ -369,7 +447,7 @@ def attack_cloud(seed: int, steps: int) -> int:
             attacker.links.append(links)
             attacker.step(LinkOpened(links, random.choice([EDGE_NAME, EDGE_NAME, EDGE_NAME, "other"])))
             if links in attacker.links and random.random() < 0.8:
-                attacker.step(LinkMessage(links, honest()["up"][0]))
+                attacker.step(LinkMessage(links, honest(outbox=outbox)["up"][0]))
         elif choice < 0.75:
             attacker.step(LinkMessage(random.choice(attacker.links), attacker.link_message()))
         elif choice < 0.78:
@@ -391,11 +469,14 @@ def attack_cloud(seed: int, steps: int) -> int:
 
 
 @cache
-def attack_edge(seed: int, steps: int) -> int:
+def attack_edge(seed: int, steps: int, *, outbox: bool = False) -> int:
     """Returns how many texts went through to stations."""
     random = Random(seed)
-    machine = make_edge(random)
-    attacker = Attacker(machine, random, "down")
+    machine = storing_edge(random) if outbox else make_edge(random)
+    attacker = Attacker(machine, random, "down", outbox=outbox)
+    if outbox:
+        accepted = [StationRecord(f"CP{number}", "1.6", (0, 0), (0, 0), True, 60, ()) for number in range(3)]
+        attacker.step(OutboxOpened(b"outbox-1", tuple(accepted)))
 
     def turn() -> None:
         choice = random.random()
@@ -424,6 +505,110 @@ def attack_edge(seed: int, steps: int) -> int:
         machine.step(LinkClosed(attacker.links.pop(), "the attack is over"), attacker.now)
     serves(attacker, lambda _: machine, make_cloud)
     return len(attacker.heard)
+
+
+# --- the cloud and an edge that is fluent, but says what it likes of its outbox
+
+
+class FluentEdge:
+    """It keeps frames and epochs, and nothing else that it promised; the CSMS and the stores have their moods."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.machine = make_cloud(self.random)
+        self.now = 0.0
+        self.attachment = 0
+        self._clock = LinkClock(0.0, 0.0)
+        self._link = 0
+        self._channel: Channel | None = None
+        self._socket = 0
+        self._ids: list[str] = []
+        self._stores: list[Event] = []
+
+    def step(self, event: Event) -> None:
+        for effect in self.machine.step(event, self.now):
+            match effect:
+                case SendLink() if effect.link == self._link:
+                    for part in read_parts(effect.data):
+                        if isinstance(part, Verdict) and part.status == 101 and part.epoch:
+                            endpoint = open_endpoint(CodecName.VERBATIM, OcppVersion.V16, Side.EDGE)
+                            self._channel = Channel(OcppVersion.V16, part.epoch, endpoint)
+                    self.step(LinkSent(effect.link))
+                case CloseLink():
+                    self.step(LinkClosed(effect.link, "closed"))
+                    if effect.link == self._link:
+                        self.dial()
+                case OpenCsms():
+                    self._socket, self._ids = effect.socket, []
+                    self.step(CsmsOpened(effect.socket, "ocpp1.6"))
+                case SendCsms() if effect.text.startswith("[2,"):
+                    self._ids.append(effect.text.split('"')[1])
+                case LoadPositions():
+                    self._stores.append(PositionsLoaded(effect.identity, {b"outbox-1": (self.random.randrange(3), 0)}))
+                case SavePosition():
+                    self._stores.append(PositionSaved(effect.identity, effect.incarnation, effect.lane, effect.position))
+                case Bury():
+                    one = effect.letter.identity, effect.letter.message_id
+                    self._stores.append(Buried(*one, 1) if self.random.random() < 0.5 else NotBuried(*one, "full"))
+                case _:
+                    pass
+
+    def dial(self) -> None:
+        self._link += 1
+        self._channel = None
+        self.step(LinkOpened(self._link, EDGE_NAME))
+        offered = [(str(name), print_) for name, print_ in offers() if name is CodecName.VERBATIM]
+        incarnation = self.random.choice([b"outbox-1", b"outbox-1", b"outbox-2", b""])
+        self.step(LinkMessage(self._link, write_parts([Hello(PROTOCOL_VERSION, "", offered, [], incarnation)])))
+
+    def turn(self) -> None:
+        random = self.random
+        self.now += random.choice([0.0, 0.1, 1.0, 10.0, 60.0])
+        self.step(Tick())
+        match random.randrange(12):
+            case 0:
+                self.attachment += 1
+                sent, delivered = (random.randrange(9), random.randrange(9)), (random.randrange(9), random.randrange(3))
+                attach = Attach(0, self.attachment, "CP001", ["ocpp1.6"], None, random.choice([0, 0, 9]), 60, sent, delivered)
+                self.step(LinkMessage(self._link, write_parts([attach])))
+            case 1 if random.random() < 0.2:
+                self.step(LinkMessage(self._link, write_parts([Detach(0, self.attachment)])))
+            case 2 if random.random() < 0.2:
+                self.step(CsmsClosed(self._socket, "lost"))
+            case 3 | 4 | 5 if self._channel is not None:
+                self._say(self._channel)
+            case 6 | 7 | 8 if self._ids:
+                name = random.choice([self._ids[-1], self._ids[-1], random.choice(self._ids)])
+                error = random.choice(["InternalError", "NotImplemented"])
+                answers = [f'[3,"{name}",{{}}]', f'[3,"{name}",{{}}]', f'[4,"{name}","{error}","",{{}}]']
+                self.step(CsmsText(self._socket, random.choice(answers)))
+            case 9:
+                self.step(CsmsText(self._socket, f'[2,"{random.randrange(10**6)}","Reset",{{}}]'))
+            case _ if self._stores:
+                self.step(self._stores.pop(0))
+            case _:
+                pass
+
+    def _say(self, channel: Channel) -> None:
+        random = self.random
+        actions = ['"MeterValues",{"transactionId":1,"n":%d}', '"StatusNotification",{"n":%d}', '"StartTransaction",{"n":%d}']
+        bodies = [random.choice(actions) % random.randrange(200) for _ in range(random.choice([1, 1, 3, 100]))]
+        expires_at = self.now + 30.0 if random.random() < 0.3 else None
+        channel.encode([Outgoing(Message(MessageType.CALL, body.split('"')[1], body), expires_at) for body in bodies])
+        while channel.has_unsent:
+            self.step(LinkMessage(self._link, write_parts([channel.next_part(self._clock, self.now)])))
+        channel.acknowledged(channel.sent % 0x10000)
+
+
+@cache
+def fluent(seed: int, steps: int) -> int:
+    """Returns how many stored messages the CSMS has taken."""
+    edge = FluentEdge(seed)
+    edge.dial()
+    for _ in range(steps):
+        edge.turn()
+        cloud_bounded(edge.machine)
+    return edge.machine.counters.delivered
 
 
 # --- two honest machines and a meddler between them
@@ -499,9 +684,16 @@ def meddle(seed: int, span_s: float) -> int:
 # --- afterwards
 
 
+class _Taken(World):
+    """With machines that have lived before: an outbox opens once."""
+
+    def _begin_edge(self) -> None:
+        self._arm(self.edge)
+
+
 def serves(attacker: Attacker, edge: Callable[[Random], EdgeMachine], cloud: Callable[[Random], CloudMachine]) -> None:
     """The machine that was attacked, an honest peer, and all that is promised."""
-    world = World(7, edge, cloud)
+    world = _Taken(7, edge, cloud)
     world.now = attacker.now
     csms = world.csms = Csms(world)
     station = Station(world, "HONEST", pipeline=2)
@@ -527,6 +719,21 @@ def test_hostile_cloud_and_stations(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_hostile_edge_with_an_outbox_and_csms(seed: int) -> None:
+    attack_cloud(seed, STEPS, outbox=True)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_hostile_cloud_and_stations_of_an_edge_with_an_outbox(seed: int) -> None:
+    attack_edge(seed, STEPS, outbox=True)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_an_edge_that_lies_about_its_outbox(seed: int) -> None:
+    fluent(seed, STEPS)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_meddled_link(seed: int) -> None:
     assert meddle(seed, 200.0) > 3
 
@@ -535,6 +742,7 @@ def test_the_attacker_is_no_weakling() -> None:
     """Much of what it says is well-formed, and got through."""
     assert sum(attack_cloud(seed, STEPS) for seed in SEEDS) > 50
     assert sum(attack_edge(seed, STEPS) for seed in SEEDS) > 300
+    assert sum(fluent(seed, STEPS) for seed in SEEDS) > 250
     for direction in ("up", "down"):
         attacker = Attacker(make_cloud(Random(1)), Random(1), direction)
         well_formed = 0
@@ -549,13 +757,19 @@ def test_the_attacker_is_no_weakling() -> None:
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(400))
 def test_soak_hostile_edge_and_csms(seed: int) -> None:
-    attack_cloud(10_000 + seed, 3 * STEPS)
+    attack_cloud(10_000 + seed, 3 * STEPS, outbox=seed % 2 > 0)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(400))
+def test_soak_an_edge_that_lies_about_its_outbox(seed: int) -> None:
+    fluent(10_000 + seed, 3 * STEPS)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(400))
 def test_soak_hostile_cloud_and_stations(seed: int) -> None:
-    attack_edge(10_000 + seed, 3 * STEPS)
+    attack_edge(10_000 + seed, 3 * STEPS, outbox=seed % 2 > 0)
 
 
 @pytest.mark.soak

@@ -4,49 +4,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from random import Random
 from typing import Final
 
 import pytest
 
 from ocppress_codecs.interface import CodecName
-from ocppress_gateway.core.cloud import CloudMachine
-from ocppress_gateway.core.edge import EdgeMachine
+from ocppress_gateway.core.calls import WAITING_MAX
+from ocppress_gateway.core.limits import (
+    CALLS_OPEN_MAX,
+    STORED_IN_FLIGHT_MAX,
+    STORED_IN_FLIGHT_TEXT_MAX,
+    STORED_IN_MEMORY_TEXT_MAX,
+)
 from ocppress_gateway.core.stored import Lane
-from ocppress_gateway.simulation.actors import Csms, Heard, Station
+from ocppress_gateway.simulation.actors import CALL_TIMEOUT_S, Csms, Heard, Sent, Station
 from ocppress_gateway.simulation.world import World
-from tests.support.simulated import COMMAND_TIMEOUT_S, EDGE_STATION_TIMEOUT_S, make_cloud, make_edge
+from tests.support.simulated import COMMAND_TIMEOUT_S, EDGE_STATION_TIMEOUT_S, early_edge, make_cloud
 
 EARLY: Final = frozenset({"MeterValues", "StatusNotification"})
-
-
-class Fixed:
-    """A plan that never changes."""
-
-    def __init__(self, delay_s: float) -> None:
-        self._delay_s = delay_s
-
-    def delay_s(self, identity: str, now: float) -> float | None:
-        return self._delay_s
-
-    def smart_charging(self, identity: str, now: float) -> None:
-        """Nothing follows."""
-
-
-def early_edge(random: Random, *, delay_s: float, codec: CodecName) -> EdgeMachine:
-    machine = make_edge(random, codec)
-    settings = replace(machine.settings, outbox=True, station_grace_s=20.0, drain_s=60.0)
-    return EdgeMachine(settings, random.random, random.randbytes, Fixed(delay_s))
 
 
 def make_traffic(world: World, station: Station, csms: Csms, messages: int, span_s: float) -> None:
     random = world.random
     for number in range(messages):
         moment = random.uniform(5.0, span_s)
-        action = random.choice([*["MeterValues"] * 6, "StartTransaction", "StatusNotification", "Authorize", "DataTransfer"])
-        transaction = ',"transactionId":7' if action == "MeterValues" else ""
+        action = random.choice([*["MeterValues"] * 7, "StartTransaction", "StatusNotification", "Authorize", "DataTransfer"])
+        transaction = ',"transactionId":7' if action == "MeterValues" and random.random() < 0.8 else ""
         size = random.choice([0, 0, 0, 100, 9000])
         payload = f'{{"n":{number}.{random.randrange(10)}0{transaction},"fill":"{"x" * size}"}}'
         world.at(moment, partial(station.call, action, payload))
@@ -54,38 +40,50 @@ def make_traffic(world: World, station: Station, csms: Csms, messages: int, span
             world.at(moment, partial(csms.command, station.identity, "RemoteStartTransaction", f'{{"c":{number}}}'))
 
 
-def check(station: Station, csms: Csms, incarnation: str) -> None:
-    heard = csms.heard.get(station.identity, [])
-    ids = csms.ids_heard.get(station.identity, [])
+def is_ordered(item: Sent | Heard) -> bool:
+    return item.action == "StartTransaction" or "transactionId" in item.payload
+
+
+def check(station: Station, csms: Csms, incarnation: str, buried: set[str]) -> None:
+    """`buried`: payloads among the dead letters."""
+    heard = [item for item in csms.heard.get(station.identity, []) if item.action not in ("Heartbeat", "BootNotification")]
+    named = zip(csms.heard.get(station.identity, []), csms.ids_heard.get(station.identity, []), strict=True)
+    accepted = csms.accepted.get(station.identity, [])
     made = {sent.payload: sent for sent in station.made}
     arrivals: dict[str, list[tuple[Heard, str]]] = {}
-    for item, message_id in zip(heard, ids, strict=True):
-        if item.action in ("Heartbeat", "BootNotification"):
-            continue
-        assert item.payload in made, "the CSMS heard what no station said"
-        arrivals.setdefault(item.payload, []).append((item, message_id))
+    for item, message_id in named:
+        if item.action not in ("Heartbeat", "BootNotification"):
+            assert item.payload in made, "the CSMS heard what no station said"
+            arrivals.setdefault(item.payload, []).append((item, message_id))
     for payload, sent in made.items():
         came = arrivals.get(payload, [])
         assert len(sent.answers) <= 1, "one answer for a CALL"
         early = sent.answers == ["{}"]
         if sent.answers:
             assert came, f"answered, though the CSMS never heard it: {sent}"
-            assert early or json.loads(sent.answers[0])["echo"] == payload, "somebody else's answer"
+            refused = sent.answers[0].startswith('"')
+            assert early or refused or json.loads(sent.answers[0])["echo"] == payload, "somebody else's answer"
             assert not early or sent.action in EARLY
+        if early and sent.transaction:
+            assert payload in accepted or payload in buried, f"neither taken by the CSMS nor kept for the operator: {sent}"
         if sent.transaction:
             assert sent.answers, f"a transaction message repeated to the end is answered: {sent}"
         stored_ids = {message_id for _, message_id in came if message_id.startswith(incarnation)}
         assert len(stored_ids) <= 1, f"sent twice, under two ids: {sent} {came}"
-        sockets = [item.socket for item, _ in came]
-        assert len(set(sockets)) == len(sockets), f"delivered twice on one CSMS socket: {sent} {came}"
-        for item, _ in came:
+        for (first, _), (second, _) in pairwise(came):
+            again_s = second.at - first.at
+            assert second.socket != first.socket or again_s >= CALL_TIMEOUT_S, f"put again on the same socket, too early: {sent} {came}"
+        for item, message_id in came:
+            # What is on disk is the edge's, also if its sender's socket was lost before the answer arrived.
+            stored = message_id.startswith(incarnation)
             latest = max(at for at, _ in sent.tries if at <= item.at)
-            assert early or item.at - latest <= EDGE_STATION_TIMEOUT_S, "delivered after its sender gave it up"
-    for lane in (("MeterValues", "StartTransaction"), ("StatusNotification",)):
+            assert stored or item.at - latest <= EDGE_STATION_TIMEOUT_S, "delivered after its sender gave it up"
+    kept = [item for item in heard if item.action in EARLY and not is_ordered(item)]
+    for lane in ([item for item in heard if is_ordered(item)], kept):
         seen: set[str] = set()
         previous = 0.0
-        for item in heard:
-            if item.action in lane and item.payload not in seen:
+        for item in lane:
+            if item.payload not in seen:
                 seen.add(item.payload)
                 tries = [at for at, _ in made[item.payload].tries if previous <= at <= item.at]
                 assert tries, f"reordered within a lane: {item} before {previous}"
@@ -96,6 +94,34 @@ def check(station: Station, csms: Csms, incarnation: str) -> None:
     assert not csms.stray_answers
     assert not station.stray_answers
     assert csms.calls_at_once_max <= 1, "more than one CALL outstanding at the CSMS"
+
+
+MESSAGE_MAX: Final = 9100
+"""Characters of the worlds' longest message."""
+
+
+def bounded(world: World) -> None:
+    """What either end holds in memory, whatever the length of the backlog."""
+    for station in world.edge._stations.values():
+        assert station.lanes._stored_text <= 3 * STORED_IN_MEMORY_TEXT_MAX // 2 + 4 * MESSAGE_MAX
+        assert len(station._storing) <= CALLS_OPEN_MAX
+    for edge in world.cloud._edges.values():
+        for one in edge.stations.values():
+            assert len(one.outgoing) <= WAITING_MAX + 2 * STORED_IN_FLIGHT_MAX
+            if one.delivery is not None:
+                assert all(text < STORED_IN_FLIGHT_TEXT_MAX + MESSAGE_MAX for text in one.delivery._held_text.values())
+
+
+def undelivered(world: World) -> int:
+    """Messages in the outbox that the cloud doesn't know to be answered; its store may have been lost since it was told."""
+    count = 0
+    stations = {identity: station for edge in world.cloud._edges.values() for identity, station in edge.stations.items()}
+    for (identity, lane), kept in world.outbox.messages.items():
+        saved = world.positions.positions.get(identity, {}).get(world.outbox.incarnation, (0, 0))[lane]
+        delivery = stations[identity].delivery if identity in stations else None
+        known = max(saved, 0 if delivery is None else delivery.delivered[lane])
+        count += sum(position > known for position in kept)
+    return count
 
 
 def run(
@@ -109,13 +135,18 @@ def run(
     edge_restarts: int = 0,
     departures: int = 0,
     disk_faults: int = 0,
+    silences: int = 0,
+    lost_positions: int = 0,
+    refused: float = 0.0,
+    late: float = 0.0,
+    wall_s: Callable[[], float] = lambda: 0.0,
     stations: int = 1,
     pipeline: int = 1,
     messages: int = 80,
     codec: CodecName = CodecName.VERBATIM,
 ) -> World:
-    world = World(seed, partial(early_edge, delay_s=delay_s, codec=codec), make_cloud)
-    csms = Csms(world)
+    world = World(seed, partial(early_edge, delay_s=delay_s, codec=codec, wall_s=wall_s), make_cloud)
+    csms = Csms(world, refused=refused, late=late)
     world.csms = csms
     span_s = 1200.0
     connected = [Station(world, f"CP{number:03}", pipeline=pipeline, boots=True) for number in range(1, stations + 1)]
@@ -127,6 +158,14 @@ def run(
         world.outbox.failing = True
         world.at(world.random.uniform(1.0, 60.0), lambda: setattr(world.outbox, "failing", False))
 
+    def fall_silent() -> None:
+        csms.silent = True
+        world.at(world.random.uniform(1.0, 120.0), lambda: setattr(csms, "silent", False))
+
+    def lose_positions() -> None:
+        world.positions.positions.clear()
+        world.restart_cloud()
+
     faults: list[tuple[int, Callable[[], object]]] = [
         (cuts, world.cut),
         (stalls, lambda: world.stall(world.random.uniform(1.0, 90.0))),
@@ -135,19 +174,19 @@ def run(
         (edge_restarts, world.restart_edge),
         (departures, lambda: world.random.choice(connected).disconnect()),
         (disk_faults, fail_disk),
+        (silences, fall_silent),
+        (lost_positions, lose_positions),
     ]
     for count, fault in faults:
         for _ in range(count):
             world.at(world.random.uniform(3.0, span_s), fault)
-    world.run(span_s + 1500.0)
+    world.run(span_s + (6000.0 if refused or late else 1500.0), partial(bounded, world))
+    buried = {json.loads(f"[{letter.body}]")[1]["n"] for letter in world.positions.dead}
     for station in connected:
-        check(station, csms, world.outbox.incarnation.hex())
+        dead = {sent.payload for sent in station.made if json.loads(sent.payload)["n"] in buried}
+        check(station, csms, world.outbox.incarnation.hex(), dead)
         assert len(station.made) == messages
-    assert isinstance(world.edge, EdgeMachine)
-    assert isinstance(world.cloud, CloudMachine)
-    for (identity, lane), kept in world.outbox.messages.items():
-        known = world.positions.positions[identity][world.outbox.incarnation][lane]
-        assert all(position <= known for position in kept), "something in the outbox was never delivered"
+    assert not undelivered(world), "something in the outbox was never delivered"
     return world
 
 
@@ -158,28 +197,62 @@ def test_without_faults_almost_everything_is_answered_at_once() -> None:
     assert {lane for _, lane in world.outbox.messages} == set(Lane)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(40))
 def test_cuts(seed: int) -> None:
-    run(seed, cuts=8, stalls=3)
+    run(seed, cuts=8, stalls=3, messages=50)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(40))
 def test_restarts_of_the_cloud(seed: int) -> None:
-    run(seed, cloud_restarts=6, cuts=2)
+    run(seed, cloud_restarts=6, cuts=2, messages=50)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(40))
 def test_restarts_of_the_edge(seed: int) -> None:
-    run(seed, edge_restarts=6, cuts=2)
+    run(seed, edge_restarts=6, cuts=2, messages=50)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(40))
 def test_lost_sockets(seed: int) -> None:
-    run(seed, csms_losses=6, departures=6)
+    run(seed, csms_losses=6, departures=6, messages=50)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_csms_that_refuses_is_late_and_falls_silent(seed: int) -> None:
+    world = run(seed, refused=0.06, late=0.04, silences=2, csms_losses=1, messages=50)
+    assert world.cloud.counters.dead_letters == len({letter.message_id for letter in world.positions.dead})
 
 
 @pytest.mark.parametrize("seed", range(20))
+def test_a_cloud_that_loses_its_positions(seed: int) -> None:
+    """What it knew is what the edge knows, who may not have heard of the newest answers: those come twice, under the same id."""
+    run(seed, lost_positions=3, cuts=2, messages=60)
+
+
+def test_a_cloud_that_loses_its_positions_late() -> None:
+    """By then more has been delivered than the window holds."""
+    world = World(1, partial(early_edge, delay_s=60.0, codec=CodecName.VERBATIM), make_cloud)
+    csms = world.csms = Csms(world)
+    station = Station(world, "CP001", boots=True)
+    world.at(2.0, station.connect)
+    make_traffic(world, station, csms, 900, 4500.0)
+
+    def lose() -> None:
+        world.positions.positions.clear()
+        world.restart_cloud()
+
+    world.at(3000.0, lose)
+    world.run(6000.0, partial(bounded, world))
+    check(station, csms, world.outbox.incarnation.hex(), set())
+    assert sum(map(len, world.outbox.messages.values())) < 200, "what was delivered is forgotten"
+
+
+@pytest.mark.parametrize("seed", range(60))
 def test_everything_together(seed: int) -> None:
+    together(seed)
+
+
+def together(seed: int) -> None:
     run(
         seed,
         cuts=4,
@@ -189,8 +262,94 @@ def test_everything_together(seed: int) -> None:
         csms_losses=3,
         departures=3,
         disk_faults=3,
-        stations=3,
+        silences=seed % 2,
+        lost_positions=seed % 2,
+        stations=2,
         pipeline=seed % 3 + 1,
         delay_s=[2.0, 60.0, 300.0][seed % 3],
         codec=list(CodecName)[seed % 3],
+        messages=30,
     )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_steps_of_the_wall_clock_change_nothing(seed: int) -> None:
+    """1970 until somebody sets it, and then to and fro by ten hours."""
+    random = Random(seed)
+    clocks: list[Callable[[], float]] = [lambda: 0.0, lambda: random.choice([0.0, 1.8e9, 1.8e9 - 36_000, 1.8e9 + 36_000])]
+    lives: list[object] = []
+    for wall_s in clocks:
+        world = run(seed, wall_s=wall_s, cuts=4, edge_restarts=2, cloud_restarts=2, messages=40)
+        assert isinstance(world.csms, Csms)
+        lives.append((world.csms.heard, world.csms.ids_heard, world.positions.positions, world.now))
+    assert lives[0] == lives[1]
+
+
+def test_a_backlog_of_eight_hours_holds_nobody_up() -> None:
+    """A station that is served while the link is down: all of it arrives, and an Authorize is answered within seconds meanwhile."""
+    world = World(1, partial(early_edge, delay_s=300.0, codec=CodecName.VERBATIM, serves_offline=True), make_cloud)
+    csms = world.csms = Csms(world, answer_s_max=0.5)
+    station = Station(world, "CP001", pipeline=3, boots=True)
+    world.at(2.0, station.connect)
+    outage_s, back_s = 8 * 3600.0, 100.0 + 8 * 3600.0
+    world.at(99.0, lambda: setattr(world, "refuse_until", back_s))
+    world.at(100.0, partial(world.cut, 0.1))
+    for number in range(int(outage_s / 30)):
+        world.at(110.0 + 30 * number, partial(station.call, "MeterValues", f'{{"n":{number},"transactionId":7}}'))
+        world.at(120.0 + 30 * number, partial(station.call, "MeterValues", f'{{"n":{number},"idle":1}}'))
+    asked = [partial(station.call, "Authorize", f'{{"n":{number},"idTag":"A"}}') for number in range(30)]
+    for number, ask in enumerate(asked):
+        world.at(back_s + 30.0 + 10 * number, ask)
+    world.at(back_s + 31.0, partial(station.call, "StopTransaction", '{"n":0,"transactionId":7,"stop":1}'))
+    longest_s = 0.0
+
+    def watch() -> None:
+        nonlocal longest_s
+        bounded(world)
+        for sent in station.made[-40:]:
+            if sent.action == "Authorize" and not sent.answers:
+                longest_s = max(longest_s, world.now - sent.tries[0][0])
+
+    world.run(back_s + 30.0)
+    assert undelivered(world) > 1500, "there is a backlog"
+    world.run(back_s + 3000.0, watch)
+    assert all(sent.answers for sent in station.made)
+    assert longest_s < 5.0, longest_s
+    assert not undelivered(world)
+    check(station, csms, world.outbox.incarnation.hex(), set())
+
+
+def test_two_months() -> None:
+    """Clocks that are renewed, numbers that go round, memories that age; a cut or worse every few days."""
+    day_s = 24 * 3600.0
+    world = World(1, partial(early_edge, delay_s=900.0, codec=CodecName.CBOR_ZSTD), make_cloud)
+    csms = world.csms = Csms(world, heartbeat_s=6 * 3600)
+    station = Station(world, "CP001", boots=True)
+    world.at(2.0, station.connect)
+    for number in range(60 * 24):
+        transaction = ',"transactionId":7' if number % 3 else ""
+        world.at(60.0 + 3600 * number, partial(station.call, "MeterValues", f'{{"n":{number}{transaction}}}'))
+        if number % 12 == 0:
+            world.at(90.0 + 3600 * number, partial(station.call, "Authorize", f'{{"n":{number},"idTag":"A"}}'))
+    for day in range(1, 60):
+        fault = [world.cut, world.restart_cloud, world.cut, world.restart_edge, station.disconnect][day % 5]
+        world.at(day * day_s + world.random.uniform(0.0, day_s), fault)
+    world.run(61 * day_s, partial(bounded, world))
+    check(station, csms, world.outbox.incarnation.hex(), set())
+    assert all(sent.answers for sent in station.made if sent.transaction)
+    assert not undelivered(world)
+
+
+# --- more of the same
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(1500))
+def test_soak_everything_together(seed: int) -> None:
+    together(100_000 + seed)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(1500))
+def test_soak_a_difficult_csms(seed: int) -> None:
+    run(200_000 + seed, refused=0.06, late=0.04, silences=2, csms_losses=2, cuts=2, cloud_restarts=1, messages=50, pipeline=seed % 3 + 1)

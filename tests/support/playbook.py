@@ -102,7 +102,11 @@ class Play:
         return effects
 
     def frame(self, carried: Carried, life_s: float = 30.0) -> bytes:
-        """The far end's next frame as a link message."""
+        """The far end's next frame, a small one, as a link message."""
+        return write_parts(self.parts(carried, life_s))
+
+    def parts(self, carried: Carried, life_s: float = 30.0) -> list[Part]:
+        """The far end's next frame, and the pieces before it if it is a large one."""
         channel = self._channels[carried.slot]
         batch = []
         for place, text in enumerate(carried.texts):
@@ -119,7 +123,7 @@ class Play:
             parts.append(
                 FramePart(slot, part.number, part.data, part.expiry) if isinstance(part, FramePart) else Piece(slot, part.number, part.data)
             )
-        return write_parts(parts)
+        return parts
 
     def _read(self, data: bytes) -> list[object]:
         read: list[object] = []
@@ -145,8 +149,8 @@ class Play:
                 case "in":
                     self._step(what)
                 case "far":
-                    data = self.frame(what) if isinstance(what, Carried) else write_parts([what])
-                    self._step(LinkMessage(self.link, data))
+                    for part in self.parts(what) if isinstance(what, Carried) else [what]:
+                        self._step(LinkMessage(self.link, write_parts([part])))
                 case "tick":
                     self._pass(what)
                 case "out":

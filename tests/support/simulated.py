@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from random import Random
 
@@ -12,7 +14,7 @@ from ocppress_gateway.core.edge import EdgeMachine, EdgeSettings
 from ocppress_gateway.simulation.actors import Csms, Heard, Sent, Station
 from ocppress_gateway.simulation.world import EDGE_NAME, World
 
-__all__ = ["COMMAND_TIMEOUT_S", "EDGE_STATION_TIMEOUT_S", "check", "make_cloud", "make_edge", "make_traffic"]
+__all__ = ["COMMAND_TIMEOUT_S", "EDGE_STATION_TIMEOUT_S", "check", "early_edge", "make_cloud", "make_edge", "make_traffic"]
 
 COMMAND_TIMEOUT_S = 30.0
 EDGE_STATION_TIMEOUT_S = 60.0
@@ -31,6 +33,27 @@ def make_edge(random: Random, codec: CodecName = CodecName.VERBATIM) -> EdgeMach
         reconnect_max_s=20.0,
     )
     return EdgeMachine(settings, random.random, random.randbytes)
+
+
+class Fixed:
+    """A plan that never changes."""
+
+    def __init__(self, delay_s: float) -> None:
+        self._delay_s = delay_s
+
+    def delay_s(self, identity: str, now: float) -> float | None:
+        return self._delay_s
+
+    def smart_charging(self, identity: str, now: float) -> None:
+        """Nothing follows."""
+
+
+def early_edge(
+    random: Random, *, delay_s: float, codec: CodecName, serves_offline: bool = False, wall_s: Callable[[], float] = lambda: 0.0
+) -> EdgeMachine:
+    machine = make_edge(random, codec)
+    settings = replace(machine.settings, outbox=True, station_grace_s=20.0, drain_s=60.0, serves_offline=serves_offline)
+    return EdgeMachine(settings, random.random, random.randbytes, Fixed(delay_s), wall_s)
 
 
 def make_cloud(random: Random) -> CloudMachine:

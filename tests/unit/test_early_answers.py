@@ -56,6 +56,7 @@ from ocppress_gateway.core.stored import (
     Stored,
     StoredMessage,
 )
+from ocppress_gateway.core.suppression import SuppressionSettings
 from tests.support.playbook import Carried, Link, Play
 
 SETTINGS = EdgeSettings(
@@ -99,11 +100,19 @@ class Edge(Play):
         self,
         *records: StationRecord,
         overrides: Overrides = NO_OVERRIDES,
+        suppression: SuppressionSettings | None = None,
         station_grace_s: float = 0.0,
         drain_s: float = 0.0,
         serves: bool = False,
     ) -> None:
-        settings = replace(SETTINGS, overrides=overrides, station_grace_s=station_grace_s, drain_s=drain_s, serves_offline=serves)
+        settings = replace(
+            SETTINGS,
+            overrides=overrides,
+            suppression=suppression,
+            station_grace_s=station_grace_s,
+            drain_s=drain_s,
+            serves_offline=serves,
+        )
         self.plan = Fixed()
         machine = EdgeMachine(settings, random=lambda: 0.5, random_bytes=lambda count: bytes(count), freshness=self.plan)
         super().__init__(machine, Side.EDGE)
@@ -126,15 +135,16 @@ class Edge(Play):
         identity: str = "CP001",
         slot: int = 0,
         sent: tuple[int, int] = (0, 0),
-        received: tuple[int, int] = (0, 0),
+        known: tuple[int, int] | None = None,
+        delivered: tuple[int, int] = (0, 0),
         heartbeat_s: int = 0,
     ) -> None:
-        """A station is admitted; the cloud has `received` of its outbox."""
+        """A station is admitted; the edge knows that `known` (by default what it has `sent`) was answered, the cloud that `delivered` was."""
         name = version.subprotocol
-        asked = Attach(slot, attachment, identity, [name], None, 0, sent, heartbeat_s)
+        asked = Attach(slot, attachment, identity, [name], None, 0, heartbeat_s, sent, sent if known is None else known)
         self.play([("in", StationArrived(socket, identity, (name,))), ("out", [Link(self.link, asked)])])
         self.channel(slot, version, EPOCH + attachment)
-        self.play([("far", Verdict(slot, attachment, 101, version.value, EPOCH + attachment, "", received))])
+        self.play([("far", Verdict(slot, attachment, 101, version.value, EPOCH + attachment, "", delivered))])
 
     def boot(self, *, status: str = "Accepted", interval_s: int = 300, call: int = 0) -> None:
         """A BootNotification is answered; the CSMS's clock says it's noon."""
@@ -623,24 +633,25 @@ def test_slices_that_nobody_waits_for_any_more_change_nothing() -> None:
 # --- positions: what a new epoch sends again
 
 
-@pytest.mark.parametrize("received", [2, 3, 5])
-def test_after_a_restart_it_is_sent_from_where_the_cloud_has_it(received: int) -> None:
+@pytest.mark.parametrize("answered", [2, 3, 5])
+def test_after_a_restart_it_is_sent_from_where_the_csms_has_answered(answered: int) -> None:
     play = Edge(replace(RECORD, delivered=(0, 2), newest=(0, 5)))
-    play.arrive(sent=(0, 2), received=(0, received), heartbeat_s=300)
-    wanted = [] if received == 5 else [LoadStored("CP001", Lane.ORDERED, received, 32 * 1024)]
-    play.play([("out", [AdmitStation(7, "ocpp1.6"), *wanted])])
-    rest = [in_outbox(meter(number), position=number) for number in range(received + 1, 6)]
+    play.arrive(sent=(0, 2), delivered=(0, answered), heartbeat_s=300)
+    wanted = [] if answered == 5 else [LoadStored("CP001", Lane.ORDERED, answered, 32 * 1024)]
+    news = [] if answered == 2 else [ForgetStored("CP001", Lane.ORDERED, answered)]
+    play.play([("out", [*news, AdmitStation(7, "ocpp1.6"), *wanted])])
+    rest = [in_outbox(meter(number), position=number) for number in range(answered + 1, 6)]
     if rest:
         play.play([("in", Loaded("CP001", Lane.ORDERED, tuple(rest))), ("out", [Link(1, up(*(one.body for one in rest)))])])
     play.keep("m", meter(6), 1, 6)
-    play.play([("far", Delivered(0, (0, 5))), ("out", [ForgetStored("CP001", Lane.ORDERED, 5)])])
+    play.play([("far", Delivered(0, (0, 5))), ("out", [] if answered == 5 else [ForgetStored("CP001", Lane.ORDERED, 5)])])
     play.play([("tick", DELAY_S), ("out", [Link(1, up(meter(6)))])])
 
 
 def test_an_outbox_that_has_gone_back_in_time_is_not_used_any_more() -> None:
     """A backup that was put back, or a disk that lied: its next positions are the cloud's old ones."""
     play = Edge(replace(RECORD, delivered=(0, 2), newest=(0, 5)))
-    play.arrive(sent=(0, 2), received=(0, 6), heartbeat_s=300)
+    play.arrive(sent=(0, 2), delivered=(0, 6), heartbeat_s=300)
     reason = "the cloud has had position 6 of CP001, and 5 is the newest here"
     play.play([("out", [DistrustOutbox(reason), AdmitStation(7, "ocpp1.6")])])
 
@@ -655,12 +666,12 @@ def test_an_epoch_that_was_lost_is_sent_again_and_nothing_twice_at_once() -> Non
     # The cloud dies; the next one knows from its store that the CSMS has had two.
     play.play([("in", LinkClosed(1, "lost")), ("tick", 2.0), ("out", [OpenLink(2)])])
     play.link_up(2, [KnownStation(0, "CP001", 1, EPOCH + 1, True, 2, 1)], [StationWelcome(0, False, False, 0)])
-    play.play([("out", [Link(2, Attach(0, 1, "CP001", ["ocpp1.6"], None, 0, (0, 3), 300))])])
+    play.play([("out", [Link(2, Attach(0, 1, "CP001", ["ocpp1.6"], None, 0, 300, (0, 3), (0, 1)))])])
     play.channel(0, V16, 99)
     play.play(
         [
             ("far", Verdict(0, 1, 101, "1.6", 99, "", (0, 2))),
-            ("out", [LoadStored("CP001", Lane.ORDERED, 2, 32 * 1024)]),
+            ("out", [ForgetStored("CP001", Lane.ORDERED, 2), LoadStored("CP001", Lane.ORDERED, 2, 32 * 1024)]),
             # It comes before the rest of its lane, whatever happens meanwhile.
             ("in", said("s", STOP)),
             ("out", []),
@@ -679,9 +690,9 @@ def test_a_cloud_that_has_more_than_was_known_to_have_arrived() -> None:
     play.play([("tick", DELAY_S), ("out", [Link(1, up(meter(1), meter(2)))]), ("in", LinkClosed(1, "lost")), ("tick", 2.0)])
     play.play([("out", [OpenLink(2)])])
     play.link_up(2, [KnownStation(0, "CP001", 1, EPOCH + 1, True, 2, 1)], [StationWelcome(0, False, False, 0)])
-    play.play([("out", [Link(2, Attach(0, 1, "CP001", ["ocpp1.6"], None, 0, (0, 2), 300))])])
+    play.play([("out", [Link(2, Attach(0, 1, "CP001", ["ocpp1.6"], None, 0, 300, (0, 2), (0, 0)))])])
     play.channel(0, V16, 99)
-    play.play([("far", Verdict(0, 1, 101, "1.6", 99, "", (0, 2))), ("out", [])])
+    play.play([("far", Verdict(0, 1, 101, "1.6", 99, "", (0, 2))), ("out", [ForgetStored("CP001", Lane.ORDERED, 2)])])
     play.keep("3", meter(3), 3, 3)
     play.play([("tick", DELAY_S), ("out", [Link(2, up(meter(3)))])])
 
@@ -756,7 +767,7 @@ def test_a_repeat_from_the_next_socket_is_the_same_message() -> None:
 def test_after_a_restart_repeats_are_known_by_their_fingerprints() -> None:
     known = in_outbox(meter(1)).fingerprint
     play = Edge(replace(RECORD, delivered=(0, 1), newest=(0, 1), fingerprints=(known,)))
-    play.arrive(sent=(0, 1), received=(0, 1), heartbeat_s=300)
+    play.arrive(sent=(0, 1), delivered=(0, 1), heartbeat_s=300)
     play.play([("in", said("m", meter(1))), ("out", [AdmitStation(7, "ocpp1.6"), answered("m")])])
 
 
@@ -787,6 +798,7 @@ def test_a_station_put_aside_for_others_keeps_what_it_was_answered_and_no_more()
             (
                 "out",
                 [
+                    ForgetStored("CP001", Lane.ORDERED, 1),
                     AdmitStation(7, "ocpp1.6"),
                     answered("m"),
                     Link(1, Carried(slot, '2:"StartTransaction",{}')),
@@ -948,7 +960,7 @@ def test_somebody_else_with_its_name_has_to_ask() -> None:
         [
             ("in", StationGone(7, "lost")),
             ("in", StationArrived(8, "CP001", ("ocpp1.6",), "Basic eA==")),
-            ("out", [Link(1, Detach(0, 1), Attach(0, 2, "CP001", ["ocpp1.6"], "Basic eA==", EPOCH + 1, (0, 0), 300))]),
+            ("out", [Link(1, Detach(0, 1), Attach(0, 2, "CP001", ["ocpp1.6"], "Basic eA==", EPOCH + 1, 300))]),
         ]
     )
 
@@ -1014,3 +1026,45 @@ def test_a_flood_of_what_is_to_be_stored_stops_the_reading() -> None:
     for number in range(CALLS_OPEN_MAX):
         play.play([("in", Stored(number + 1, number + 1))])
     assert [type(effect).__name__ for effect in play.effects()].count("ResumeStation") == 1
+
+
+# --- R9: what may be dropped
+
+
+def voltage(value: str, more: str = "") -> str:
+    sample = f'{{"value":"{value}","measurand":"Voltage"}}'
+    return f'"MeterValues",{{"connectorId":1{more},"meterValue":[{{"timestamp":"{NOON}","sampledValue":[{sample}]}}]}}'
+
+
+def test_unchanged_values_outside_a_transaction_are_answered_and_dropped_if_the_operator_wants_it() -> None:
+    settings = SuppressionSettings(silence_s=900.0, bands={"Voltage": 2.0})
+    play = booted(suppression=settings)
+    play.keep("1", voltage("230"), 1, 1)
+    play.play([("in", said("2", voltage("231"))), ("out", [answered("2")])])
+    assert play.edge._stations["CP001"].suppressed == 1
+    # Of a transaction everything goes, and what comes after one as well.
+    for ticket in (2, 3):
+        play.keep(f"t{ticket}", voltage("230", f',"transactionId":{ticket}'), ticket, ticket - 1)
+    play.keep("3", voltage("230"), 4, 2)
+    play.play([("in", said("4", voltage("230"))), ("out", [answered("4")])])
+    play.play(
+        [
+            ("tick", DELAY_S),
+            ("out", [Link(1, up(*(voltage("230", more) for more in ("", "", ',"transactionId":2', ',"transactionId":3'))))]),
+        ]
+    )
+    # What the CSMS asks for it gets.
+    play.play([("far", Carried(0, '2:"TriggerMessage",{}')), ("in", StationText(7, '[3,"000000000000-1",{"status":"Accepted"}]'))])
+    play.effects()
+    play.play([("in", said("5", voltage("230"))), ("out", [store(5, voltage("230"))])])
+
+
+def test_nothing_is_dropped_that_is_not_answered_here() -> None:
+    settings = SuppressionSettings(silence_s=900.0)
+    play = booted(suppression=settings, overrides=Overrides(relay=frozenset({"MeterValues"})))
+    for number in range(2):
+        play.play([("in", said(f"{number}", voltage("230"))), ("out", [Link(1, up(voltage("230"), stored=False))])])
+    play = booted(suppression=settings)
+    play.plan.delay = None
+    for number in range(2):
+        play.play([("in", said(f"{number}", voltage("230"))), ("out", [Link(1, up(voltage("230"), stored=False))])])

@@ -274,7 +274,7 @@ def test_a_report_waits_for_company_and_outlives_a_lost_link() -> None:
 
 
 def test_delivery_tells_by_itself_when_all_that_was_received_is_answered() -> None:
-    delivery = Delivery(bytes(8), (0, 0))
+    delivery = Delivery(bytes(8), (0, 0), (0, 0))
     for _ in range(2):
         delivery.receive(Lane.ORDERED, 10)
     delivery.answered(Lane.ORDERED, 1, 10)

@@ -33,6 +33,7 @@ STATION = EdgeStationView(
     waiting=3,
     undelivered=1234,
     answered_early=9,
+    suppressed=4,
     repeats=1,
     epoch=7,
     frames_sent=5,

@@ -549,8 +549,7 @@ class CloudMachine:
         edge.slots = {slot: other for slot, other in edge.slots.items() if other is not station}
         edge.slots[attach.slot] = station
         self._touch(edge, station)
-        station.attached(attach.slot, attach.attachment, offered, attach.authorization, attach.epoch, attach.sent)
-        station.heartbeats.interval_s = attach.heartbeat_s
+        station.attached(attach, offered)
         if station.delivery is not None and station.delivery.incarnation != edge.incarnation:
             station.delivery = None
         if edge.incarnation and station.delivery is None:
@@ -615,7 +614,7 @@ class CloudMachine:
         for station in self._of_identity(event.identity):
             edge = self._by_identity[event.identity][station]
             if station.state is CsmsState.OPENING and station.delivery is None and edge.incarnation:
-                station.delivery = Delivery(edge.incarnation, event.positions.get(edge.incarnation, (0, 0)))
+                station.delivery = Delivery(edge.incarnation, event.positions.get(edge.incarnation, (0, 0)), station.delivered_to_edge)
                 self._open_csms(edge, station, out)
 
     def _trouble(self, event: PositionsTrouble, out: list[Effect]) -> None:
@@ -637,8 +636,8 @@ class CloudMachine:
     def _verdict(self, edge: _Edge, station: CloudStation, status: int, version: str, reason: str, now: float) -> None:
         if edge.link is not None:
             epoch = station.channel.epoch if station.channel is not None else 0
-            received = station.delivery.positions if station.delivery is not None else (0, 0)
-            verdict = Verdict(station.slot, station.attachment, status, version, epoch, for_people(reason), received)
+            delivered = station.delivery.tell() if station.delivery is not None else (0, 0)
+            verdict = Verdict(station.slot, station.attachment, status, version, epoch, for_people(reason), delivered)
             self._links[edge.link].session.control(verdict, now)
 
     def _csms_opened(self, event: CsmsOpened, now: float, out: list[Effect]) -> None:

@@ -28,7 +28,7 @@ from ocppress_gateway.core.delivery import Delivery
 from ocppress_gateway.core.events import Bury, Effect, Level, ReplayEnded, SavePosition, SendCsms
 from ocppress_gateway.core.heartbeats import HEARTBEAT, Heartbeats
 from ocppress_gateway.core.lanes import TURN_OF, Outgoing, Relay
-from ocppress_gateway.core.parts import CsmsTime, Delivered, Part
+from ocppress_gateway.core.parts import Attach, CsmsTime, Delivered, Part
 from ocppress_gateway.core.policy import Turn, is_transaction
 from ocppress_gateway.core.repeats import RepeatMemory, fingerprint
 from ocppress_gateway.core.stored import DeadLetter, Lane, PositionSaved
@@ -95,7 +95,8 @@ class CloudStation(Conversation):
         self._repeats = RepeatMemory()
         self._under_way: dict[bytes, OutgoingCall] = {}
         self.sent: tuple[int, int] = (0, 0)
-        """What the edge says it has sent of its outbox, by lane."""
+        """What the edge says it has sent of its outbox, by lane, and what it knows to be answered."""
+        self.delivered_to_edge: tuple[int, int] = (0, 0)
         self.delivery: Delivery | None = None
         """None where the edge has no outbox, and until the store has said how far the CSMS has come."""
         self._saving: SavePosition | None = None
@@ -110,23 +111,17 @@ class CloudStation(Conversation):
         """Take a transition; an illegal one is a mistake of the machine."""
         self.state = TRANSITIONS[self.state][step]
 
-    def attached(
-        self,
-        slot: int,
-        attachment: int,
-        offered: tuple[str, ...],
-        authorization: str | None,
-        edge_epoch: int,
-        sent: tuple[int, int],
-    ) -> None:
-        """A station at the edge asks for its upgrade."""
+    def attached(self, attach: Attach, offered: tuple[str, ...]) -> None:
+        """A station at the edge asks for its upgrade, with these of the sub-protocols that it offered."""
         self.moved(CsmsStep.OPEN)
-        self.slot = slot
-        self.attachment = attachment
+        self.slot = attach.slot
+        self.attachment = attach.attachment
         self.offered = offered
-        self.authorization = authorization
-        self.edge_epoch = edge_epoch
-        self.sent = sent
+        self.authorization = attach.authorization
+        self.edge_epoch = attach.epoch
+        self.sent = attach.sent
+        self.delivered_to_edge = attach.delivered
+        self.heartbeats.interval_s = attach.heartbeat_s
         self.retries = 0
         self.lost_at = None
 
@@ -261,7 +256,7 @@ class CloudStation(Conversation):
     # --- the edge's outbox
 
     def _stored_call_from_link(self, message: Message, now: float, out: list[Effect]) -> None:
-        if self.delivery is None or not self.attachment:
+        if self.delivery is None or not self.attachment or self.state is CsmsState.OPENING:
             return
         lane, known = (Lane.ORDERED, fingerprint(message)) if is_transaction(message) else (Lane.EXPRESS, None)
         stored = StoredCall(self.delivery.incarnation, lane, self.delivery.receive(lane, len(message.body)))

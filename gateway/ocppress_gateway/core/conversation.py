@@ -47,6 +47,7 @@ class Counters:
     answers_without_call: int = 0
     repeats: int = 0
     answered_early: int = 0
+    suppressed: int = 0
     delivered: int = 0
     dead_letters: int = 0
     not_ocppj: int = 0

@@ -8,7 +8,7 @@ told       what the edge knows of that
 from __future__ import annotations
 
 from ocppress_gateway.core.limits import DELIVERED_MESSAGES, DELIVERED_TEXT, STORED_IN_FLIGHT_MAX, STORED_IN_FLIGHT_TEXT_MAX
-from ocppress_gateway.core.stored import Lane
+from ocppress_gateway.core.stored import Lane, as_pair
 
 __all__ = ["Delivery"]
 
@@ -16,13 +16,15 @@ __all__ = ["Delivery"]
 class Delivery:
     """The positions of one station in one incarnation of its edge's outbox."""
 
-    def __init__(self, incarnation: bytes, delivered: tuple[int, int]) -> None:
+    def __init__(self, incarnation: bytes, saved: tuple[int, int], known_to_edge: tuple[int, int]) -> None:
+        """`saved` is what this end's store has, which may be lost; the edge may not have heard of all that was answered."""
         self.incarnation = incarnation
+        delivered = tuple(map(max, saved, known_to_edge))
         self.received: dict[Lane, int] = {lane: delivered[lane] for lane in Lane}
         self.delivered: dict[Lane, int] = {lane: delivered[lane] for lane in Lane}
         self._told: dict[Lane, int] = {lane: delivered[lane] for lane in Lane}
-        self._may_not_know = True
-        """What was told may have been lost, with an edge that died or a connection."""
+        self._may_not_know = False
+        """What was told may have been lost with its connection."""
         self._held_text = dict.fromkeys(Lane, 0)
         """Characters received and not answered."""
         self._text = 0
@@ -53,7 +55,15 @@ class Delivery:
     @property
     def positions(self) -> tuple[int, int]:
         """What has been received, by lane."""
-        return self.received[Lane.EXPRESS], self.received[Lane.ORDERED]
+        return as_pair(self.received)
+
+    def tell(self) -> tuple[int, int]:
+        """What has been answered, by lane; counts as told."""
+        self._told = dict(self.delivered)
+        self._may_not_know = False
+        self._text = 0
+        self._awaited = self._awaited and self.delivered != self.received
+        return as_pair(self._told)
 
     def await_all(self) -> None:
         """Somebody waits for the answer to all that was received: the edge is told of it by itself."""
@@ -71,11 +81,7 @@ class Delivery:
         known = self._told == self.delivered and not self._may_not_know
         if known or not (riding or self.owes_news):
             return None
-        self._told = dict(self.delivered)
-        self._may_not_know = False
-        self._text = 0
-        self._awaited = self._awaited and self.delivered != self.received
-        return self._told[Lane.EXPRESS], self._told[Lane.ORDERED]
+        return self.tell()
 
     def forget_told(self) -> None:
         """What was told may have been lost with its connection: it is told again when something goes to the edge anyway."""

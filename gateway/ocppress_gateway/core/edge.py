@@ -80,7 +80,8 @@ from ocppress_gateway.core.parts import (
 )
 from ocppress_gateway.core.policy import NO_OVERRIDES, Overrides
 from ocppress_gateway.core.session import LinkSession, SessionEvent, SessionState
-from ocppress_gateway.core.stored import Loaded, NotStored, OutboxOpened, OutboxTrouble, StationRecord, Stored
+from ocppress_gateway.core.stored import Loaded, NotStored, OutboxOpened, OutboxTrouble, StationRecord, Stored, as_pair
+from ocppress_gateway.core.suppression import SuppressionSettings
 from ocppress_gateway.core.views import EdgeView, LinkView
 
 __all__ = ["EdgeMachine", "EdgeSettings"]
@@ -113,6 +114,8 @@ class EdgeSettings:
     urgent_s: float = URGENT_DELAY_S
     """How long what is urgent waits for company (rule R5)."""
     overrides: Overrides = NO_OVERRIDES
+    suppression: SuppressionSettings | None = None
+    """What is dropped of unchanged meter values outside transactions; None for nothing."""
     serves_offline: bool = False
     """Stations' sockets are kept while the link is down, rather than closed after `link_grace_s`."""
     station_grace_s: float = 0.0
@@ -181,7 +184,12 @@ class EdgeMachine:
 
     def __post_init__(self) -> None:
         self._early = EarlyAnswers(
-            self.settings.overrides, self.freshness.delay_s, self.wall_s, self.freshness.smart_charging, self.settings.urgent_s
+            self.settings.overrides,
+            self.freshness.delay_s,
+            self.wall_s,
+            self.freshness.smart_charging,
+            self.settings.urgent_s,
+            self.settings.suppression,
         )
         self._outbox_open = not self.settings.outbox
 
@@ -345,8 +353,9 @@ class EdgeMachine:
             list(station.offered),
             station.authorization,
             epoch,
-            station.attach_positions,
             station.heartbeat_s if station.accepted else 0,
+            as_pair(station.lanes.sent),
+            as_pair(station.lanes.delivered),
         )
         self._session.control(attach, now)
 
@@ -673,7 +682,9 @@ class EdgeMachine:
             if station.channel is None or station.channel.epoch != verdict.epoch or station.channel.version is not version:
                 station.context_lost()
                 station.channel = Channel(version, verdict.epoch, open_endpoint(self._codec, version, Side.EDGE))
-                station.begin_at(verdict.received, out)
+                station.begin_at(verdict.delivered, out)
+            else:
+                station.delivered(verdict.delivered, out)
             station.version = version
             station.moved(StationEvent.ADMITTED)
             if not again:

@@ -54,7 +54,8 @@ from ocppress_gateway.core.limits import CALLS_OPEN_MAX, STORED_IN_MEMORY_TEXT_M
 from ocppress_gateway.core.policy import MessageClass, Overrides, class_of, is_transaction, is_urgent
 from ocppress_gateway.core.repeats import RefusedMemory, RepeatMemory, fingerprint
 from ocppress_gateway.core.smart_charging import steers
-from ocppress_gateway.core.stored import Lane, Loaded, NotStored, StationRecord, Stored, StoredMessage
+from ocppress_gateway.core.stored import Lane, Loaded, NotStored, StationRecord, Stored, StoredMessage, as_pair
+from ocppress_gateway.core.suppression import Suppression, SuppressionSettings
 from ocppress_gateway.core.views import EdgeStationView
 
 __all__ = ["TRANSITIONS", "URGENT_DELAY_S", "EarlyAnswers", "EdgeStation", "StationEvent", "StationState", "absent_view"]
@@ -123,6 +124,8 @@ class EarlyAnswers:
     """Is told when a station accepts a charging profile that steers it."""
     urgent_s: float
     """How long what is urgent waits at most."""
+    suppression: SuppressionSettings | None = None
+    """What may be dropped; None for nothing."""
     ready: bool = False
     """Whether there is an outbox."""
     troubled: bool = False
@@ -166,6 +169,9 @@ class EdgeStation(Conversation):
         self.answered_early = 0
         """Those of this station among `counters.answered_early`."""
         self._early = early
+        self._suppression = None if early.suppression is None else Suppression(early.suppression)
+        self.suppressed = 0
+        """Messages that were dropped because they said nothing new."""
         self._storing: dict[int, Outgoing] = {}
         self._csms_time: tuple[float, float] | None = None
         """What the CSMS's clock said, in Unix seconds, and when that was on ours."""
@@ -251,11 +257,14 @@ class EdgeStation(Conversation):
 
     def record(self) -> StationRecord:
         """What `remembered` needs; the outbox has the rest."""
-        lanes = self.lanes
-        delivered = lanes.delivered[Lane.EXPRESS], lanes.delivered[Lane.ORDERED]
-        newest = self.newest[Lane.EXPRESS], self.newest[Lane.ORDERED]
         return StationRecord(
-            self.identity, self.version.value, delivered, newest, self.accepted, self.heartbeat_s, self._repeats.answered_empty
+            self.identity,
+            self.version.value,
+            as_pair(self.lanes.delivered),
+            as_pair(self.newest),
+            self.accepted,
+            self.heartbeat_s,
+            self._repeats.answered_empty,
         )
 
     @property
@@ -263,17 +272,17 @@ class EdgeStation(Conversation):
         """Whether the outbox has yet to report."""
         return bool(self._storing)
 
-    def begin_at(self, received: tuple[int, int], out: list[Effect]) -> None:
-        """In a new epoch the cloud says what it has of the outbox; the rest is to be sent."""
+    def begin_at(self, delivered: tuple[int, int], out: list[Effect]) -> None:
+        """In a new epoch all is to be sent that the CSMS hasn't answered."""
         for lane in Lane:
-            position = received[lane]
-            if position > self.newest[lane]:
+            position, newest = delivered[lane], self.newest[lane]
+            if position > newest:
                 out.append(self._note(Level.ERROR, "the cloud knows messages that this outbox never had", position=position))
-                out.append(
-                    DistrustOutbox(f"the cloud has had position {position} of {self.identity}, and {self.newest[lane]} is the newest here")
-                )
-                position = self.newest[lane]
-            self.lanes.begin_at(lane, max(position, self.lanes.delivered[lane]), self.newest[lane])
+                out.append(DistrustOutbox(f"the cloud has had position {position} of {self.identity}, and {newest} is the newest here"))
+                self.lanes.begin_at(lane, newest, newest)
+                continue
+            self.lanes.begin_at(lane, max(position, self.lanes.delivered[lane]), newest)
+            self._answered(lane, position, out)
 
     def stored(self, event: Stored, now: float, out: list[Effect]) -> None:
         """A message of this station is on disk: its sender may go on."""
@@ -304,13 +313,11 @@ class EdgeStation(Conversation):
     def delivered(self, positions: tuple[int, int], out: list[Effect]) -> None:
         """The CSMS has answered up to these positions. Raises `ValueError` for what was never sent."""
         for lane in Lane:
-            if self.lanes.answered(lane, positions[lane]):
-                out.append(ForgetStored(self.identity, lane, positions[lane]))
+            self._answered(lane, positions[lane], out)
 
-    @property
-    def attach_positions(self) -> tuple[int, int]:
-        """The newest position in a frame, by lane."""
-        return self.lanes.sent[Lane.EXPRESS], self.lanes.sent[Lane.ORDERED]
+    def _answered(self, lane: Lane, position: int, out: list[Effect]) -> None:
+        if self.lanes.answered(lane, position):
+            out.append(ForgetStored(self.identity, lane, position))
 
     # --- the CSMS's clock
 
@@ -330,6 +337,7 @@ class EdgeStation(Conversation):
             waiting=self.lanes.waiting,
             undelivered=self.lanes.undelivered,
             answered_early=self.answered_early,
+            suppressed=self.suppressed,
             repeats=self.repeats,
             epoch=0 if channel is None else channel.epoch,
             frames_sent=0 if channel is None else channel.sent,
@@ -354,6 +362,8 @@ class EdgeStation(Conversation):
 
     def _take_call(self, relay: Relay, message: Message, now: float, out: list[Effect]) -> bool:
         if is_transaction(message):
+            if self._suppression is not None:
+                self._suppression.forget()
             relay.fingerprint = fingerprint(message)
             answer = self._repeats.answer(relay.fingerprint, now)
             if answer is None and self._early.delay_s(self.identity, now) is not None:
@@ -386,6 +396,11 @@ class EdgeStation(Conversation):
             self._count_early()
             self._answer(relay, heartbeat_answer(unix_s + now - at), out)
             return True
+        if self._is_unchanged(message, now):
+            self.suppressed += 1
+            self.counters.suppressed += 1
+            self._answer(relay, EMPTY_ANSWER, out)
+            return True
         if relay.fingerprint is not None and self._waits_for_the_disk(relay, relay.fingerprint):
             return True
         if not early.ready or early.troubled or now < early.failed_until:
@@ -412,6 +427,15 @@ class EdgeStation(Conversation):
                 outgoing.relay = relay
                 return True
         return False
+
+    def _is_unchanged(self, message: Message, now: float) -> bool:
+        """Whether this end may drop a message by the operator's leave (rule R9)."""
+        if self._suppression is None or message.action != "MeterValues" or is_transaction(message):
+            return False
+        if self._is_triggered(now):
+            self._suppression.forget()
+            return False
+        return self._suppression.is_unchanged(message, now)
 
     def _is_triggered(self, now: float) -> bool:
         return now < self._triggered_until
@@ -493,6 +517,7 @@ def absent_view(record: StationRecord) -> EdgeStationView:
         waiting=undelivered,
         undelivered=undelivered,
         answered_early=0,
+        suppressed=0,
         repeats=0,
         epoch=0,
         frames_sent=0,

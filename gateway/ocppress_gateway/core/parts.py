@@ -171,8 +171,9 @@ class Welcome(_Control, frozen=True):
 class Attach(_Control, frozen=True):
     """Edge to cloud: a station asks for its upgrade, or (after the cloud lost it) has one.
 
-    `subprotocols` are the OCPP versions offered, in order. `sent`: the newest position in a frame, of the express and the ordered lane; where the cloud
-    has others, what was sent is lost, and a new epoch begins. `heartbeat_s`: the interval of its last BootNotification's answer, 0 if that isn't known.
+    `subprotocols` are the OCPP versions offered, in order. `heartbeat_s`: the interval of its last accepted BootNotification's answer, 0 if there is none.
+    `sent`: the newest position in a frame, of the express and the ordered lane; where the cloud has others, what was sent is lost, and a new epoch
+    begins. `delivered`: up to where it is known to be answered, for a cloud that knows less; what comes first in a new epoch comes after.
     """
 
     slot: Slot
@@ -181,8 +182,9 @@ class Attach(_Control, frozen=True):
     subprotocols: Words
     authorization: Authorization | None
     epoch: Count
-    sent: Positions = (0, 0)
     heartbeat_s: Count = 0
+    sent: Positions = (0, 0)
+    delivered: Positions = (0, 0)
 
     def __repr__(self) -> str:
         return f"Attach(slot={self.slot}, attachment={self.attachment}, identity={self.identity!r})"
@@ -191,7 +193,8 @@ class Attach(_Control, frozen=True):
 class Verdict(_Control, frozen=True):
     """Cloud to edge: what the CSMS said. `status` 101 with a version, 101 with "" (no common sub-protocol), or an HTTP error.
 
-    `received`: up to which position of the express and the ordered lane the cloud has the outbox of this incarnation; later ones are to be sent.
+    `delivered`: up to which position of the express and the ordered lane the CSMS has answered the outbox of this incarnation; in a new epoch all
+    later ones are to be sent.
     """
 
     slot: Slot
@@ -200,7 +203,7 @@ class Verdict(_Control, frozen=True):
     version: Word
     epoch: Count
     reason: Reason
-    received: Positions = (0, 0)
+    delivered: Positions = (0, 0)
 
 
 class Detach(_Control, frozen=True):

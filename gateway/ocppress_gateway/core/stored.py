@@ -32,6 +32,7 @@ __all__ = [
     "StationRecord",
     "Stored",
     "StoredMessage",
+    "as_pair",
 ]
 
 POSITION_MAX: Final = 2**40 - 1
@@ -47,6 +48,11 @@ class Lane(enum.IntEnum):
 
     EXPRESS = 0
     ORDERED = 1
+
+
+def as_pair(positions: Mapping[Lane, int]) -> tuple[int, int]:
+    """Indexed by `Lane`."""
+    return positions[Lane.EXPRESS], positions[Lane.ORDERED]
 
 
 # --- the edge's outbox

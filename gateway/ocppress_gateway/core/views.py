@@ -20,6 +20,7 @@ class CountersView:
     answers_without_call: int
     repeats: int
     answered_early: int
+    suppressed: int
     delivered: int
     dead_letters: int
     not_ocppj: int
@@ -58,6 +59,7 @@ class EdgeStationView:
     undelivered: int
     """Stored messages that the CSMS hasn't answered, as far as the edge knows."""
     answered_early: int
+    suppressed: int
     repeats: int
     epoch: int
     frames_sent: int

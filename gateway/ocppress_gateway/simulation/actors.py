@@ -1,7 +1,7 @@
 """Stations and a CSMS for the simulated world. They speak OCPP 1.6 as far as the gateway looks at it, and record all they say and hear.
 
 A station has one CALL out at a time (or several, if it pipelines), repeats a transaction message until it is answered, gives other messages up, and
-reconnects when its socket is lost. The CSMS answers everything after a while, and sends commands.
+reconnects when its socket is lost. The CSMS answers everything after a while, and sends commands; it may refuse, answer late, or say nothing at all.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ from ocppress_codecs.rpc import MessageType, OcppVersion, parse, payload_text
 from ocppress_gateway.core.events import StationArrived, StationGone, StationText
 from ocppress_gateway.simulation.world import World
 
-__all__ = ["Csms", "Heard", "Sent", "Station"]
+__all__ = ["CALL_TIMEOUT_S", "Csms", "Heard", "Sent", "Station"]
 
 STATION_TIMEOUT_S: Final = 40.0
 RECONNECT_S: Final = 5.0
 HEARTBEAT_S: Final = 300
+
+CALL_TIMEOUT_S: Final = 30.0
+"""How long the worlds' clouds wait for the CSMS's answer."""
 
 
 @dataclass(eq=False)
@@ -82,7 +85,7 @@ class Station:
 
     def call(self, action: str, payload: str) -> Sent:
         """Make a CALL as soon as those before it are out of the way."""
-        sent = Sent(action, payload, action in ("StartTransaction", "StopTransaction", "MeterValues"))
+        sent = Sent(action, payload, action in ("StartTransaction", "StopTransaction") or "transactionId" in payload)
         self.made.append(sent)
         self._waiting.append(sent)
         self._next()
@@ -182,16 +185,26 @@ class Station:
 class Csms:
     """The CSMS for all stations, and everything it did."""
 
-    def __init__(self, world: World, *, answer_s_max: float = 2.0) -> None:
+    def __init__(
+        self, world: World, *, answer_s_max: float = 2.0, refused: float = 0.0, late: float = 0.0, heartbeat_s: int = HEARTBEAT_S
+    ) -> None:
+        """`refused` and `late`: which share of CALLs is answered with an error, and after up to a minute."""
         self.world = world
         self.answer_s_max = answer_s_max
+        self.heartbeat_s = heartbeat_s
+        self.refused = refused
+        self.late = late
+        self.silent = False
+        """It hears, and doesn't answer; what it heard meanwhile it never answers."""
+        self.accepted: dict[str, list[str]] = {}
+        """Payloads that it has answered with a CALLRESULT, by identity."""
         self.sockets: dict[str, int] = {}
         self.heard: dict[str, list[Heard]] = {}
         self.commands: dict[str, list[Sent]] = {}
         self.ids_heard: dict[str, list[str]] = {}
         self.stray_answers: list[str] = []
         self.calls_at_once_max = 0
-        self._unanswered: dict[int, int] = {}
+        self._unanswered: dict[int, list[float]] = {}
         self._out: dict[tuple[int, str], Sent] = {}
         self._ids = 0
 
@@ -224,15 +237,30 @@ class Csms:
             return
         self.ids_heard.setdefault(identity, []).append(message_id)
         self.heard.setdefault(identity, []).append(Heard(self.world.now, message.action, payload_text(message), socket))
-        self._unanswered[socket] = self._unanswered.get(socket, 0) + 1
-        self.calls_at_once_max = max(self.calls_at_once_max, self._unanswered[socket])
+        # One that is unanswered for longer than that has been given up, and another may go.
+        now = self.world.now
+        unanswered = [at for at in self._unanswered.get(socket, []) if now - at < CALL_TIMEOUT_S - 0.1] + [now]
+        self._unanswered[socket] = unanswered
+        self.calls_at_once_max = max(self.calls_at_once_max, len(unanswered))
+        if self.silent:
+            return
+        random = self.world.random
+        boots = message.action == "BootNotification"
+        refuses = self.refused and not boots and random.random() < self.refused
+        code = random.choice(["InternalError", "GenericError", "NotImplemented"]) if refuses else ""
 
         def answer() -> None:
-            self._unanswered[socket] -= 1
+            if now in self._unanswered[socket]:
+                self._unanswered[socket].remove(now)
+            if code:
+                self.world.csms_sends(socket, f'[4,"{message_id}","{code}","",{{}}]')
+                return
+            self.accepted.setdefault(identity, []).append(payload_text(message))
             answer: dict[str, object] = {"echo": payload_text(message)}
-            if message.action == "BootNotification":
+            if boots:
                 moment = datetime.fromtimestamp(self.world.now, UTC).isoformat()
-                answer |= {"status": "Accepted", "interval": HEARTBEAT_S, "currentTime": moment}
+                answer |= {"status": "Accepted", "interval": self.heartbeat_s, "currentTime": moment}
             self.world.csms_sends(socket, f'[3,"{message_id}",{json.dumps(answer)}]')
 
-        self.world.at(self.world.random.uniform(0.01, self.answer_s_max), answer)
+        is_late = self.late and random.random() < self.late
+        self.world.at(random.uniform(10.0, 60.0) if is_late else random.uniform(0.01, self.answer_s_max), answer)

@@ -10,8 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from ocppress_gateway.core.events import Effect, Event, ForgetStored, LoadStored, RememberStation, StoreMessage
+from ocppress_gateway.core.events import (
+    Bury,
+    Effect,
+    Event,
+    ForgetStored,
+    LoadPositions,
+    LoadStored,
+    RememberStation,
+    SavePosition,
+    StoreMessage,
+)
 from ocppress_gateway.core.stored import (
+    Buried,
     DeadLetter,
     Lane,
     Loaded,
@@ -129,20 +140,31 @@ class VirtualPositions:
         self.positions: dict[str, dict[bytes, tuple[int, int]]] = {}
         self.dead: list[DeadLetter] = []
         self._random = random
+        self._free_at = 0.0
 
-    def load(self, identity: str, later: Later, tell: Tell) -> None:
-        """`LoadPositions`."""
-        later(self._random.uniform(0.001, WRITE_S_MAX), lambda: tell(PositionsLoaded(identity, dict(self.positions.get(identity, {})))))
+    def carry_out(self, effect: Effect, now: float, later: Later, lives: Lives, tell: Tell) -> None:
+        """Do what the cloud's machine asks, each after those before."""
+        self._free_at = max(self._free_at, now + self._random.uniform(0.001, WRITE_S_MAX))
+        delay_s = self._free_at - now
+        match effect:
+            case LoadPositions():
+                later(delay_s, lambda: tell(PositionsLoaded(effect.identity, dict(self.positions.get(effect.identity, {})))))
+            case SavePosition():
+                later(delay_s, lambda: self._save(effect, lives, tell))
+            case Bury():
+                later(delay_s, lambda: self._bury(effect.letter, tell))
+            case _:
+                raise TypeError(f"a store of positions cannot do {type(effect).__name__}")
 
-    def save(self, identity: str, incarnation: bytes, lane: Lane, position: int, later: Later, lives: Lives, tell: Tell) -> None:
-        """`SavePosition`."""
+    def _save(self, effect: SavePosition, lives: Lives, tell: Tell) -> None:
+        if not lives() and self._random.random() < 0.5:
+            return
+        known = self.positions.setdefault(effect.identity, {})
+        express, ordered = known.get(effect.incarnation, (0, 0))
+        position = effect.position
+        known[effect.incarnation] = (max(express, position), ordered) if effect.lane is Lane.EXPRESS else (express, max(ordered, position))
+        tell(PositionSaved(effect.identity, effect.incarnation, effect.lane, position))
 
-        def saved() -> None:
-            if not lives() and self._random.random() < 0.5:
-                return
-            known = self.positions.setdefault(identity, {})
-            express, ordered = known.get(incarnation, (0, 0))
-            known[incarnation] = (max(express, position), ordered) if lane is Lane.EXPRESS else (express, max(ordered, position))
-            tell(PositionSaved(identity, incarnation, lane, position))
-
-        later(self._random.uniform(0.001, WRITE_S_MAX), saved)
+    def _bury(self, letter: DeadLetter, tell: Tell) -> None:
+        self.dead.append(letter)
+        tell(Buried(letter.identity, letter.message_id, len(self.dead)))

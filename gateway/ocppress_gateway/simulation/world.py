@@ -53,7 +53,6 @@ from ocppress_gateway.core.events import (
     Tick,
 )
 from ocppress_gateway.core.machine import Machine
-from ocppress_gateway.core.stored import Buried
 from ocppress_gateway.simulation.stores import VirtualOutbox, VirtualPositions
 
 __all__ = ["EDGE_NAME", "CsmsActor", "StationActor", "World"]
@@ -197,15 +196,8 @@ class World:
                 self.at(0.02, lambda: self._open_csms(machine, socket, effect))
             case StoreMessage() | LoadStored() | ForgetStored() | RememberStation():
                 self.outbox.carry_out(effect, self.now, self.at, partial(self._lives, machine), partial(self.step, machine))
-            case LoadPositions():
-                self.positions.load(effect.identity, self.at, partial(self.step, machine))
-            case SavePosition():
-                position = effect.identity, effect.incarnation, effect.lane, effect.position
-                self.positions.save(*position, self.at, partial(self._lives, machine), partial(self.step, machine))
-            case Bury():
-                self.positions.dead.append(effect.letter)
-                letter = effect.letter
-                self.at(0.01, lambda: self.step(machine, Buried(letter.identity, letter.message_id, len(self.positions.dead))))
+            case LoadPositions() | SavePosition() | Bury():
+                self.positions.carry_out(effect, self.now, self.at, partial(self._lives, machine), partial(self.step, machine))
             case SendCsms():
                 socket = self._csms_sockets + effect.socket
                 self.at(0.01, lambda: self._csms_text(socket, effect.text))
