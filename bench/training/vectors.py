@@ -17,6 +17,7 @@ import zstandard
 from bench.training.forged import forgeries, lenient
 from bench.training.sessions import Session, Step, for_adaptive, for_all
 from bench.training.vector_parts import parts, trace
+from ocppress_codecs import cbor
 from ocppress_codecs.calls import CallLog
 from ocppress_codecs.carriage import Progress, checksum
 from ocppress_codecs.dictionary import Dictionary, shipped
@@ -244,8 +245,14 @@ def _cbor_rejections() -> list[dict[str, Any]]:
         "zstd that goes on": (b"\xfd" + packed + b"\0\0\0", "malformed"),
         "zstd with a window of 1 GiB": (b"\xfd\x00\xa0" + packed[2:] + b"\0\0", "malformed"),
         "zstd that expands to 64 MiB": (b"\xfd" + _packed(bytes(64 * 1024 * 1024)) + b"\0\0", "malformed"),
+        "more items than allowed": (
+            b"\xff" + _packed(b"\x82\x03\xa1\x61a" + cbor.head(cbor.ARRAY, cbor.ITEMS_MAX) + b"\x01" * cbor.ITEMS_MAX) + bytes(4),
+            "limit",
+        ),
     }
-    return [_rejection(CodecName.CBOR_ZSTD, title, [_HEARTBEAT], frame, error) for title, (frame, error) in cases.items()]
+    found = [_rejection(CodecName.CBOR_ZSTD, title, [_HEARTBEAT], frame, error) for title, (frame, error) in cases.items()]
+    number = bytes.fromhex("20c4820005") + b"\0\0"
+    return [*found, _rejection(CodecName.CBOR_ZSTD, "an action that becomes a number", ['[2,"a","Own.Action",{}]'], number, "malformed")]
 
 
 def _packed(plain: bytes) -> bytes:
