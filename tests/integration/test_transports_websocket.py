@@ -14,7 +14,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from ocppress_gateway.core.limits import LINK_MESSAGE_BYTES_MAX
 from ocppress_gateway.errors import ConfigError, LinkLost, LinkRefused
 from ocppress_gateway.transports.base import Connection
-from ocppress_gateway.transports.tls import link_client_context, link_server_context, peer_name
+from ocppress_gateway.transports.tls import ResumingContext, link_client_context, link_server_context, peer_name
 from ocppress_gateway.transports.websocket import WebSocketConnector, WebSocketListener
 from tests.support.link_ends import WAIT_S, TlsFiles, make_tls_files, open_ends
 from tests.support.raw_peers import answer_upgrade
@@ -231,9 +231,9 @@ def test_an_edge_of_another_ca_or_without_certificate_does_not_get_through(tmp_p
     edge, cloud = make_tls_files(tmp_path / "ours")
     stranger, _ = make_tls_files(tmp_path / "theirs")
     of_another_ca = link_client_context(ca_file=edge.ca_file, certificate_file=stranger.certificate_file, key_file=stranger.key_file)
-    without = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    without = ResumingContext(ssl.PROTOCOL_TLS_CLIENT)
     without.load_verify_locations(edge.ca_file)
-    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    old = ResumingContext(ssl.PROTOCOL_TLS_CLIENT)
     old.maximum_version = ssl.TLSVersion.TLSv1_2
     old.load_verify_locations(edge.ca_file)
     old.load_cert_chain(edge.certificate_file, edge.key_file)

@@ -41,6 +41,7 @@ def make_tls_files(folder: Path, *, edge: str = "edge-1", hosts: tuple[str, ...]
     authority = make_authority("test", now)
     folder.mkdir(exist_ok=True)
     (folder / "ca.pem").write_bytes(authority.certificate_pem)
+    (folder / "ca.key").write_bytes(authority.key_pem)
 
     def files(name: str, credentials: Credentials) -> TlsFiles:
         (folder / f"{name}.pem").write_bytes(credentials.certificate_pem)

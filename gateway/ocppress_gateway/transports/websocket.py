@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import time
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Final
@@ -30,7 +31,7 @@ from ocppress_gateway.http_listener import HttpListener
 from ocppress_gateway.http_requests import is_upgrade, request_logger
 from ocppress_gateway.transports.base import Connection, ConnectionHandler, Connector, Listener, check_message
 from ocppress_gateway.transports.tcp import KEEPALIVE_IDLE_S, Wiretap, set_edge_options, set_link_options
-from ocppress_gateway.transports.tls import peer_name
+from ocppress_gateway.transports.tls import ResumingContext, expired, keep_session, peer_name
 
 __all__ = ["WebSocketConnection", "WebSocketConnector", "WebSocketListener"]
 
@@ -81,6 +82,7 @@ class WebSocketConnection(Connection):
         self._release = release
         self._lost: str | None = None
         self._sending = False
+        self._tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         self._wiretap = Wiretap(transport.get_extra_info("socket"))
         for layer in (transport, _below_tls(transport)):
             if layer is not None:
@@ -134,6 +136,7 @@ class WebSocketConnection(Connection):
 
     async def _let_go(self) -> None:
         self._transport.abort()
+        keep_session(self._tls)
         self._wiretap.close()
         await self._release()
 
@@ -158,7 +161,7 @@ class _LinkSocket(ClientSocket):
 class WebSocketConnector(Connector):
     """The edge's side. `ssl_context` as `transports.tls.link_client_context` makes it, for `wss://`."""
 
-    def __init__(self, url: str, ssl_context: ssl.SSLContext | None = None, *, keepalive_s: int = KEEPALIVE_IDLE_S) -> None:
+    def __init__(self, url: str, ssl_context: ResumingContext | None = None, *, keepalive_s: int = KEEPALIVE_IDLE_S) -> None:
         """`keepalive_s`: silence after which the edge probes."""
         if (urlsplit(url).scheme == "wss") is (ssl_context is None):
             raise ValueError("a wss:// link needs a TLS context of its own, a ws:// link has none")
@@ -184,12 +187,17 @@ class WebSocketConnector(Connector):
                 websocket.abort()
                 await session.close()
 
-            certificate = websocket.transport.get_extra_info("peercert")
-            return WebSocketConnection(websocket, websocket.transport, peer=peer_name(certificate), release=release)
+            transport = websocket.transport
+            if self._ssl_context is not None:
+                self._ssl_context.remember(transport.get_extra_info("ssl_object"))
+            return WebSocketConnection(websocket, transport, peer=peer_name(transport.get_extra_info("peercert")), release=release)
         except BaseException as error:
             await session.close()
             if isinstance(error, aiohttp.ClientError | OSError):  # TimeoutError is one
-                raise _connect_error(error) from error
+                raised = _connect_error(error)
+                if isinstance(raised, LinkRefused) and self._ssl_context is not None:
+                    self._ssl_context.forget()  # a full handshake says what is wrong, and may mend it
+                raise raised from error
             raise
 
     def _socket(self, address: Any) -> socket.socket:
@@ -265,10 +273,13 @@ class WebSocketListener(Listener):
         transport = request.transport
         if transport is None:
             return _gone_already()
+        certificate = transport.get_extra_info("peercert")
+        if expired(certificate, time.time()):
+            return web.Response(status=HTTPStatus.FORBIDDEN)
         set_link_options(transport.get_extra_info("socket"))
         try:
             await websocket.prepare(request)
-            peer = peer_name(transport.get_extra_info("peercert"))
+            peer = peer_name(certificate)
             connection = WebSocketConnection(websocket, transport, peer=peer, release=_nothing)
         except OSError:
             return _gone_already()
