@@ -23,6 +23,7 @@ from ocppress_gateway.core.events import (
     CloseCsms,
     CloseLink,
     Effect,
+    ExpectSigns,
     Level,
     LoadPositions,
     OpenCsms,
@@ -90,6 +91,8 @@ class CloudProgram(Program):
                 self._csms.open(effect)
             case CloseCsms():
                 self._csms.close_csms(effect.socket, effect.code, effect.reason)
+            case ExpectSigns():
+                self.links.expect(effect.link, effect.within_s)
             case CloseLink():
                 self.links.close(effect.link, effect.reason)
             case LoadPositions() | SavePosition() | Bury():

@@ -32,6 +32,7 @@ from ocppress_gateway.core.events import (
     CsmsText,
     Effect,
     Event,
+    ExpectSigns,
     Level,
     LinkClosed,
     LinkMessage,
@@ -485,6 +486,8 @@ class CloudMachine:
         link.session.moved(SessionEvent.GREETED)
         link.session.clock = LinkClock(zero=now, peer_floor=now)
         out.append(SendLink(link.session.link, link.session.greeting(Welcome(codec, welcomes))))
+        if hello.reachability_s:
+            out.append(ExpectSigns(link.session.link, hello.reachability_s))
         out.append(
             self._note(
                 Level.INFO,

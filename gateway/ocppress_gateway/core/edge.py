@@ -120,6 +120,8 @@ class EdgeSettings:
     """Stations' sockets are kept while the link is down, rather than closed after `link_grace_s`."""
     station_grace_s: float = 0.0
     """How long a station may be gone before the cloud is told."""
+    reachability_s: int = 0
+    """How much silence of the link, probes included, means that it is dead; 0 where nobody probes."""
     drain_s: float = 0.0
     """How much longer the cloud isn't told while there is something of the station in the outbox."""
 
@@ -459,7 +461,14 @@ class EdgeMachine:
         self._greeted = [(station, _known(station)) for station in self._stations.values() if station.channel is not None or station.socket]
         codecs = sorted(offers(), key=lambda offer: offer[0] is not self.settings.codec)
         offered = [(str(name), print_) for name, print_ in codecs]
-        hello = Hello(PROTOCOL_VERSION, self.settings.edge, offered, [known for _, known in self._greeted], self._incarnation)
+        hello = Hello(
+            PROTOCOL_VERSION,
+            self.settings.edge,
+            offered,
+            [known for _, known in self._greeted],
+            self._incarnation,
+            self.settings.reachability_s,
+        )
         out.append(SendLink(event.link, self._session.greeting(hello)))
 
     def _closed(self, event: LinkClosed, now: float, out: list[Effect]) -> None:

@@ -28,7 +28,7 @@ START_S: Final = 240
 """Where a search begins: under the 5 minutes after which short-tempered carriers forget an idle mapping."""
 
 SILENCES: Final = 1.5
-"""Intervals of silence after which the far end takes a link for lost: one for the silence, half a one for a probe that is repeated."""
+"""Intervals of silence after which the far end takes a link for lost: one for the silence, half a one for probes that are repeated."""
 
 LOSSES_TRIED: Final = 2
 """Connections lost in a row after a silence as long as the interval, before one that was never survived counts as too long: radio is lost, too."""
