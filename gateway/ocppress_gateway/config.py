@@ -299,6 +299,13 @@ class CloudConfig(_Table, frozen=True, kw_only=True):
     state_folder: Annotated[
         Path, Meta(description="Where is kept how far the CSMS has answered, and what it refused; made with mode 0700.")
     ] = Path("state")
+    stop_late_rejected: Annotated[
+        bool,
+        Meta(
+            description="Whether the gateway sends RequestStopTransaction to a station (2.x) when the CSMS's answer to a TransactionEvent that the edge"
+            " had answered early says that its idToken isn't Accepted: the station no longer hears that answer."
+        ),
+    ] = False
     link: CloudLinkConfig = CloudLinkConfig()
     csms: CsmsConfig
     timeouts: CloudTimeouts = CloudTimeouts()
