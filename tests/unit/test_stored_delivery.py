@@ -685,6 +685,18 @@ def test_a_late_answer_counts() -> None:
     assert rejects(play, 2, event(2)) == []
 
 
+def test_a_late_answer_counts_when_it_has_been_asked_again() -> None:
+    play = stopping()
+    assert asked(play, rejects(play, 1, event(1)))
+    play.play([("tick", 31.0)])
+    assert asked(play, rejects(play, 2, event(2)))
+    play.play([("far", Carried(0, '3:{"status":"Accepted"}', call=0)), ("far", Carried(0, '3:{"status":"Rejected"}', call=1)), ("out", [])])
+    play.play([("tick", 31.0)])
+    assert rejects(play, 3, event(3)) == []
+    assert play.cloud.counters.stops_accepted == 1
+    assert not play.noted("the station doesn't stop a transaction that the CSMS has rejected")
+
+
 def test_a_csms_that_accepts_after_all_is_heard() -> None:
     play = stopping()
     assert asked(play, rejects(play, 1, event(1)))

@@ -29,7 +29,7 @@ from ocppress_gateway.core.delivery import Delivery
 from ocppress_gateway.core.events import Bury, Effect, Level, ReplayEnded, SavePosition, SendCsms
 from ocppress_gateway.core.heartbeats import HEARTBEAT, Heartbeats
 from ocppress_gateway.core.lanes import TURN_OF, Outgoing, Relay
-from ocppress_gateway.core.late_rejections import LateRejections, stop_request
+from ocppress_gateway.core.late_rejections import LateRejections
 from ocppress_gateway.core.parts import Attach, CsmsTime, Delivered, Part
 from ocppress_gateway.core.policy import Turn, is_transaction
 from ocppress_gateway.core.repeats import RepeatMemory, fingerprint
@@ -374,10 +374,8 @@ class CloudStation(Conversation):
         rejected = late.heard(call.message, answer, now)
         if rejected is None or self.lanes.load >= 1:
             return
-        relay = Relay(0, "", now + self._call_life_s, action="RequestStopTransaction")
-        late.asked(rejected, relay)
         self.counters.stops_asked += 1
-        self.lanes.add(Outgoing(stop_request(rejected.transaction), relay.expires_at, relay), Turn.PROMPT)
+        self.lanes.add(late.ask(rejected, now + self._call_life_s), Turn.PROMPT)
         words = "the CSMS has rejected a transaction late, the station is asked to stop it"
         out.append(self._note(Level.WARNING, words, transaction=rejected.transaction_id, status=rejected.status, attempt=rejected.attempts))
 

@@ -16,9 +16,9 @@ from typing import Final
 
 from ocppress_codecs.rpc import Message, MessageType, payload_text
 from ocppress_gateway.core.answers import members
-from ocppress_gateway.core.lanes import Relay
+from ocppress_gateway.core.lanes import Outgoing, Relay
 
-__all__ = ["STOP_ATTEMPTS_MAX", "LateRejections", "Rejected", "stop_request"]
+__all__ = ["STOP_ATTEMPTS_MAX", "LateRejections", "Rejected"]
 
 STOP_ATTEMPTS_MAX: Final = 5
 """RequestStopTransactions for one transaction; a station that doesn't know it, or never answers, would have one with each meter value."""
@@ -30,6 +30,9 @@ TRANSACTION_ID_CHARACTERS_MAX: Final = 36
 """Characters of a transactionId (2.x Part 2, RequestStopTransactionRequest); one that is longer can't be stopped."""
 
 ACTION: Final = "RequestStopTransaction"
+
+NO_SOCKET: Final = 0
+"""Sockets are numbered from 1."""
 
 
 @dataclass(slots=True, eq=False)
@@ -82,24 +85,23 @@ class LateRejections:
         under_way = rejected.relay is not None and now < rejected.relay.expires_at
         return None if under_way or rejected.done or rejected.gives_up else rejected
 
-    def asked(self, rejected: Rejected, relay: Relay) -> None:
-        """Its RequestStopTransaction leaves."""
+    def ask(self, rejected: Rejected, expires_at: float) -> Outgoing:
+        """The CALL that stops a transaction, its id spelled as its station does (2.x F03). It comes from no socket, so that no CSMS gets its answer."""
+        relay = Relay(NO_SOCKET, rejected.transaction, expires_at, action=ACTION)
         rejected.attempts += 1
         rejected.relay = relay
+        message = Message(MessageType.CALL, ACTION, f'"{ACTION}",{{"transactionId":{rejected.transaction}}}')
+        return Outgoing(message, expires_at, relay)
 
     def answered(self, relay: Relay, accepted: bool) -> Rejected | None:
-        """The station's answer to a CALL; the transaction that it is about, None if the CALL isn't one of these."""
-        for rejected in self._rejected.values():
-            if rejected.relay is relay:
-                rejected.relay = None
-                rejected.done = accepted
-                return rejected
-        return None
-
-
-def stop_request(transaction: str) -> Message:
-    """The CALL that stops a transaction, its id spelled as its station does (2.x F03)."""
-    return Message(MessageType.CALL, ACTION, f'"{ACTION}",{{"transactionId":{transaction}}}')
+        """The station's answer to a CALL, in time or late; the transaction that it is about, None if the CALL isn't one of these or it is no news."""
+        rejected = self._rejected.get(relay.message_id) if relay.socket == NO_SOCKET else None
+        if rejected is None or rejected.done:
+            return None
+        if rejected.relay is relay:
+            rejected.relay = None
+        rejected.done = accepted
+        return rejected
 
 
 def _is_id(token: str) -> bool:
