@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 
-.PHONY: help demo test test-all soak check fmt bench bench-cpu bench-outbox documents run-venv dev-venv node clean
+.PHONY: help demo test test-all soak check fmt bench bench-cpu bench-link bench-outbox documents run-venv dev-venv node clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make check      style and types        make fmt        format the code"
 	@echo "make bench      bytes of recordings and workloads, measured again for the table in README.md"
 	@echo "make bench-cpu  processor time and memory of the codecs beside zlib, for the table in codecs/README.md"
+	@echo "make bench-link what the link costs in two network namespaces (as root), for the table in gateway/README.md"
 	@echo "make bench-outbox  what the outbox writes to the disk, for the table in gateway/README.md"
 	@echo "make documents  rewrite what is generated: tables in the READMEs, files in deploy/"
 
@@ -49,6 +50,10 @@ bench: run-venv
 
 bench-cpu: run-venv
 	$(VENV)/bin/python -m bench.cpu $(ARGS)
+	$(VENV)/bin/python -m scripts.documents
+
+bench-link: run-venv
+	$(VENV)/bin/python -m bench.link $(ARGS)
 	$(VENV)/bin/python -m scripts.documents
 
 bench-outbox: run-venv
