@@ -274,6 +274,8 @@ class EdgeStation(Conversation):
 
     def begin_at(self, delivered: tuple[int, int], out: list[Effect]) -> None:
         """In a new epoch all is to be sent that the CSMS hasn't answered."""
+        if not self._early.ready:
+            return  # Whatever a cloud says of an outbox that isn't there.
         for lane in Lane:
             position, newest = delivered[lane], self.newest[lane]
             if position > newest:
