@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Final
 
 from ocppress_gateway.core.events import LinkHeard, Note, SendLink
 from ocppress_gateway.core.ledger import Ledger, LedgerSettings
@@ -26,6 +27,9 @@ from ocppress_gateway.ledger.reader import LedgerReader
 from ocppress_gateway.simulation.counting import SimulatedCount
 
 __all__ = ["Sim"]
+
+FINS: Final = 4
+"""FIN and ACK both ways, or a FIN that nobody hears and the kernel repeats."""
 
 
 @dataclass(eq=False)
@@ -63,11 +67,17 @@ class Sim:
         """Bytes by the carrier's days; not rounded."""
         self.notes: list[tuple[float, Note]] = []
         self.conditions = conditions or Conditions()
+        self.lost: dict[date, int] = {}
+        """Bytes by the day on which a process died, before it had saved them, that nothing brings back."""
+        self._saved_bytes = 0
         self._plan_settings = PlanSettings(plan, settings.budget_bytes)
         self._shows_interface = shows_interface
         self._store = MemoryLedgerStore()
         self._boot = 1
+        self._booted = False
         self._interface = dict.fromkeys(Way, 0)
+        self._month: BillingMonth | None = None
+        self._month_bytes = 0
         self._clock: Callable[[], float] = float
         self._connections: dict[int, _Connection] = {}
         self.reader: LedgerReader
@@ -90,6 +100,9 @@ class Sim:
         for connection in self._connections.values():
             self._bill(connection)
         self._connections.clear()
+        if not self._shows_interface or self._booted:
+            self.lost[self.today()] = self.lost.get(self.today(), 0) + sum(self.bill.values()) - self._saved_bytes
+        self._booted = False
         self.reader = LedgerReader(
             Ledger(self.settings),
             Plan(self._plan_settings, keepalive_s=self.conditions.keepalive_s, now=clock()),
@@ -108,6 +121,7 @@ class Sim:
     def boot(self) -> None:
         """The interface's counters begin again; after this you must restart the edge."""
         self._boot += 1
+        self._booted = True
         self._interface = dict.fromkeys(Way, 0)
 
     def read(self) -> None:
@@ -119,6 +133,7 @@ class Sim:
     def save(self) -> None:
         """What a process that dies now leaves behind."""
         self._store.save(self.reader.changes())
+        self._saved_bytes = sum(self.bill.values())
 
     # --- clocks
 
@@ -134,8 +149,8 @@ class Sim:
 
     def billed_bytes(self) -> int:
         """In the carrier's present month."""
-        month = BillingMonth.of(self.today(), self.settings.first_day)
-        return sum(count for day, count in self.bill.items() if month.first <= day < month.end)
+        self._passed(Way.UP, 0)
+        return self._month_bytes
 
     def others(self, count: int) -> None:
         """Somebody else on the same SIM receives so many bytes."""
@@ -173,7 +188,7 @@ class Sim:
             self._passed(Way.UP, self.conditions.syn_bytes)
         else:
             self._bill(connection)
-            self._passed(Way.UP, 2 * self.conditions.segment_bytes)
+            self._passed(Way.UP, FINS * self.conditions.segment_bytes)
         self.reader.ended(link, connection, refused=False)
 
     def _message(self, link: int, way: Way, message_bytes: int, *, lost: bool = False) -> None:
@@ -191,4 +206,10 @@ class Sim:
     def _passed(self, way: Way, count: int) -> None:
         self._interface[way] += count
         today = self.today()
-        self.bill[today] = self.bill.get(today, 0) + count
+        if today not in self.bill:
+            self.bill[today] = 0
+            month = BillingMonth.of(today, self.settings.first_day)
+            if month != self._month:
+                self._month, self._month_bytes = month, 0
+        self.bill[today] += count
+        self._month_bytes += count
