@@ -91,8 +91,17 @@ class Fleet:
     """All of them, and time."""
 
     def __init__(
-        self, seed: int, kinds: Sequence[SiteKind], *, begins: datetime, codec: CodecName = CodecName.CBOR_ZSTD, read_s: float = READ_S
+        self,
+        seed: int,
+        kinds: Sequence[SiteKind],
+        *,
+        begins: datetime,
+        codec: CodecName = CodecName.CBOR_ZSTD,
+        read_s: float = READ_S,
+        csms_s_max: float = 2.0,
     ) -> None:
+        """`csms_s_max`: how long the CSMS takes to answer."""
+
         def cloud(random: Random) -> CloudMachine:
             machine = make_cloud(random)
             machine.settings = replace(machine.settings, edges={kind.name: frozenset({ANY_STATION}) for kind in kinds})
@@ -100,7 +109,7 @@ class Fleet:
 
         self.centre = Centre(seed, cloud)
         self.random = self.centre.random
-        self.csms = Csms(self.centre, heartbeat_s=6 * 3600)
+        self.csms = Csms(self.centre, answer_s_max=csms_s_max, heartbeat_s=6 * 3600)
         self.centre.csms = self.csms
         self._codec = codec
         self._numbers = 0
