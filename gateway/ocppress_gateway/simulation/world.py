@@ -1,11 +1,11 @@
-"""Virtual time, and a link between the two machines that can be slow, stalled, cut and refused.
+"""An edge in virtual time, and a link to the cloud that can be slow, stalled, cut and refused.
 
 Faults of the link:
   cut      what is on its way is lost; the two ends notice apart, each after up to `notice_s_max`; until then they send into the void
   stall    for a while nothing is delivered, then all of it at once and in order, as TCP does on a bad cellular link
   refuse   connections can't be made for a while
   lose     one link message vanishes, as only a fault of ours could make it
-  restart  either program dies at once and begins with nothing; its sockets are gone, and the far end of the link notices later
+  restart  either program dies at once and begins with what is on its disk; its sockets are gone, and the far end of the link notices later
 """
 
 from __future__ import annotations
