@@ -91,7 +91,7 @@ def chatty(*, budget_bytes: int, days: int, values_s: float, storm_every_s: floa
     (site,) = fleet.sites
     (station,) = site.stations
     for day in range(days):
-        fleet.session(site, station, day * DAY_S + 3600.0, values_s)
+        fleet.session(site, station, (day + 0.5) * DAY_S - values_s, values_s)
     for number in range(1, int(days * DAY_S / storm_every_s)):
         fleet.storm(station, number * storm_every_s, messages=60, interval_s=5.0)
     profile = '"chargingProfilePurpose":"TxProfile","chargingProfileKind":"Relative"'
