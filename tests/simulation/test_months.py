@@ -30,7 +30,7 @@ SHARED: Final = SiteKind(
 SCARCE: Final = SiteKind("scarce", MB, busy_days=range(6, 16))
 
 
-def months(seed: int, *, days: int, begins: datetime = BEGINS, first_day: int = 1, read_s: float = 600.0) -> Fleet:
+def months(seed: int, *, days: int, begins: datetime = BEGINS, first_day: int = 1, read_s: float = 1200.0) -> Fleet:
     """Three SIMs, of 25, 5 and 1 MB."""
     kinds = [replace(kind, first_day=first_day) for kind in (AMPLE, SHARED, SCARCE)]
     fleet = Fleet(seed, kinds, begins=begins, codec=(CodecName.CBOR_ZSTD, CodecName.ADAPTIVE)[seed % 2], read_s=read_s)

@@ -36,7 +36,7 @@ MB: Final = 1_000_000
 
 IMPOSSIBLE: Final = "the SIM's budget can't be kept"
 
-READ_S: Final = 600.0
+READ_S: Final = 1200.0
 """How often the edges read their counters: each minute, as live, would take most of the test's time. `soak` does it."""
 
 SLACK_S: Final = 30.0
@@ -323,7 +323,7 @@ def _is_near(known: int, billed: int, lost: int, what: str) -> None:
 
 
 MIDNIGHT_BYTES: Final = 4000
-"""What may be booked on the day after it passed, for counters are read each ten minutes."""
+"""What may be booked on the day after it passed, for counters are read each `READ_S`."""
 
 
 def is_fresh(site: Site, csms: Csms, *, steered: bool = False) -> int:
