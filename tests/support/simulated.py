@@ -47,6 +47,9 @@ class Fixed:
     def smart_charging(self, identity: str, now: float) -> None:
         """Nothing follows."""
 
+    def charging(self, identity: str, transactions: int) -> None:
+        """Nor here."""
+
 
 def early_edge(
     random: Random,
