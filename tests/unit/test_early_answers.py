@@ -86,12 +86,16 @@ class Fixed:
     def __init__(self) -> None:
         self.delay: float | None = DELAY_S
         self.steered: list[str] = []
+        self.transactions: list[int] = []
 
     def delay_s(self, identity: str, now: float) -> float | None:
         return self.delay
 
     def smart_charging(self, identity: str, now: float) -> None:
         self.steered.append(identity)
+
+    def charging(self, identity: str, transactions: int) -> None:
+        self.transactions.append(transactions)
 
 
 class Edge(Play):
@@ -1100,8 +1104,10 @@ def test_nothing_is_dropped_while_a_transaction_runs(version: OcppVersion, steps
     for body, answer in steps[:-1]:
         say(body, answer)
         assert idles() == 0
+    assert play.plan.transactions[-1] == 1, "the plan knows of it"
     say(*steps[-1])
     assert idles() == 2, "it has ended"
+    assert play.plan.transactions[-1] == 0
 
 
 def test_what_could_not_be_stored_is_not_what_the_csms_knows() -> None:

@@ -23,7 +23,9 @@ def session() -> LinkSession:
 
 
 def edge_station() -> EdgeStation:
-    early = EarlyAnswers(NO_OVERRIDES, lambda identity, now: None, lambda: 0.0, lambda identity, now: None, 2.0)
+    early = EarlyAnswers(
+        NO_OVERRIDES, lambda identity, now: None, lambda: 0.0, lambda identity, now: None, lambda identity, count: None, 2.0
+    )
     return EdgeStation("CP001", 0, make_id=str, answer_timeout_s=30.0, station_timeout_s=60.0, counters=Counters(), early=early)
 
 

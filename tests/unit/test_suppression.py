@@ -13,13 +13,7 @@ from hypothesis import strategies as st
 
 from ocppress_codecs.rpc import Message, MessageType
 from ocppress_gateway.core.measurands import MEASURANDS
-from ocppress_gateway.core.suppression import (
-    CONNECTORS_REMEMBERED_MAX,
-    TRANSACTION_SILENCE_S,
-    TRANSACTIONS_REMEMBERED_MAX,
-    Suppression,
-    SuppressionSettings,
-)
+from ocppress_gateway.core.suppression import CONNECTORS_REMEMBERED_MAX, Suppression, SuppressionSettings
 from scripts.empty_answers import SCHEMA_PACKAGES
 
 SETTINGS = SuppressionSettings(silence_s=900.0, bands={"Voltage": 2.0, "Current.Import": 0.1})
@@ -166,49 +160,6 @@ def test_after_something_else_was_heard_of_the_meters_the_next_values_go() -> No
     memory.is_unchanged(message([volts("230")]), 0.0)
     memory.forget()
     assert not memory.is_unchanged(message([volts("230")]), 1.0)
-
-
-def event(kind: str, transaction: str) -> Message:
-    info = f'{{"transactionId":"{transaction}"}}'
-    return Message(MessageType.CALL, "TransactionEvent", f'"TransactionEvent",{{"eventType":"{kind}","transactionInfo":{info}}}')
-
-
-def test_while_any_transaction_runs_nothing_is_dropped() -> None:
-    memory = suppression()
-    for transaction in ("A", "B"):
-        memory.transaction(event("Started", transaction), 0.0)
-    for transaction in ("A", "A", "C"):
-        memory.transaction(event("Ended", transaction), 0.0)
-        for _ in range(2):
-            assert not memory.is_unchanged(message([volts("230")]), 1.0)
-    memory.transaction(event("Ended", "B"), 2.0)
-    assert not memory.is_unchanged(message([volts("230")]), 3.0)
-    assert memory.is_unchanged(message([volts("230")]), 4.0)
-
-
-def test_a_transaction_that_is_not_heard_of_for_a_day_has_ended() -> None:
-    memory = suppression()
-    memory.transaction(event("Started", "A"), 0.0)
-    memory.transaction(event("Updated", "A"), 60.0)
-    for now in (TRANSACTION_SILENCE_S + 58.0, TRANSACTION_SILENCE_S + 59.0, TRANSACTION_SILENCE_S + 60.0):
-        assert not memory.is_unchanged(message([volts("230")]), now)
-    assert memory.is_unchanged(message([volts("230")]), TRANSACTION_SILENCE_S + 61.0)
-
-
-@pytest.mark.parametrize("odd", ["{}", '{"transactionInfo":7}', '{"transactionInfo":{}}', '{"eventType":"Ended"}', "[]", "7"])
-def test_a_transaction_without_an_id_is_only_something_that_was_heard(odd: str) -> None:
-    memory = suppression()
-    memory.is_unchanged(message([volts("230")]), 0.0)
-    memory.transaction(Message(MessageType.CALL, "TransactionEvent", f'"TransactionEvent",{odd}'), 1.0)
-    assert not memory.is_unchanged(message([volts("230")]), 2.0)
-    assert memory.is_unchanged(message([volts("230")]), 3.0)
-
-
-def test_running_transactions_are_bounded() -> None:
-    memory = suppression()
-    for number in range(3 * TRANSACTIONS_REMEMBERED_MAX):
-        memory.transaction(event("Started", str(number)), 0.0)
-    assert len(memory._running) == TRANSACTIONS_REMEMBERED_MAX
 
 
 def test_clock_aligned_values_may_be_dropped_too_and_are_apart() -> None:

@@ -135,6 +135,9 @@ class Freshness(Protocol):
     def smart_charging(self, identity: str, now: float) -> None:
         """A station has accepted a charging profile that steers it."""
 
+    def charging(self, identity: str, transactions: int) -> None:
+        """How many transactions of a station run."""
+
 
 class Transparent:
     """The plan in which nothing is answered early."""
@@ -144,6 +147,9 @@ class Transparent:
 
     def smart_charging(self, identity: str, now: float) -> None:
         """Nothing follows from it."""
+
+    def charging(self, identity: str, transactions: int) -> None:
+        """Nor from that."""
 
 
 @dataclass(slots=True)
@@ -190,6 +196,7 @@ class EdgeMachine:
             self.freshness.delay_s,
             self.wall_s,
             self.freshness.smart_charging,
+            self.freshness.charging,
             self.settings.urgent_s,
             self.settings.suppression,
         )

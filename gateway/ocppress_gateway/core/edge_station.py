@@ -33,7 +33,6 @@ from ocppress_gateway.core.answers import (
     error_of,
     heartbeat_answer,
     is_accepted,
-    members,
     with_messages_in_queue,
 )
 from ocppress_gateway.core.calls import OutgoingCall
@@ -57,6 +56,7 @@ from ocppress_gateway.core.repeats import RefusedMemory, RepeatMemory, fingerpri
 from ocppress_gateway.core.smart_charging import steers
 from ocppress_gateway.core.stored import Lane, Loaded, NotStored, StationRecord, Stored, StoredMessage, as_pair
 from ocppress_gateway.core.suppression import Suppression, SuppressionSettings
+from ocppress_gateway.core.transactions import Transactions
 from ocppress_gateway.core.views import EdgeStationView
 
 __all__ = ["TRANSITIONS", "URGENT_DELAY_S", "EarlyAnswers", "EdgeStation", "StationEvent", "StationState", "absent_view"]
@@ -123,6 +123,8 @@ class EarlyAnswers:
     """Unix seconds, for people."""
     smart_charging: Callable[[str, float], None]
     """Is told when a station accepts a charging profile that steers it."""
+    charging: Callable[[str, int], None]
+    """Is told how many transactions of a station run."""
     urgent_s: float
     """How long what is urgent waits at most."""
     suppression: SuppressionSettings | None = None
@@ -170,6 +172,7 @@ class EdgeStation(Conversation):
         self.answered_early = 0
         """Those of this station among `counters.answered_early`."""
         self._early = early
+        self._transactions = Transactions()
         self._suppression = None if early.suppression is None else Suppression(early.suppression)
         self.suppressed = 0
         """Messages that were dropped because they said nothing new."""
@@ -275,6 +278,8 @@ class EdgeStation(Conversation):
 
     def begin_at(self, delivered: tuple[int, int], out: list[Effect]) -> None:
         """In a new epoch all is to be sent that the CSMS hasn't answered."""
+        if not self._early.ready:
+            return  # Whatever a cloud says of an outbox that isn't there.
         for lane in Lane:
             position, newest = delivered[lane], self.newest[lane]
             if position > newest:
@@ -365,8 +370,8 @@ class EdgeStation(Conversation):
 
     def _take_call(self, relay: Relay, message: Message, now: float, out: list[Effect]) -> bool:
         if is_transaction(message):
-            if self._suppression is not None:
-                self._suppression.transaction(message, now)
+            self._transactions.take(message, now)
+            self._transactions_changed(now)
             relay.fingerprint = fingerprint(message)
             answer = self._repeats.answer(relay.fingerprint, now)
             if answer is None and self._early.delay_s(self.identity, now) is not None:
@@ -440,10 +445,15 @@ class EdgeStation(Conversation):
         """Whether this end may drop a message by the operator's leave (rule R9)."""
         if self._suppression is None or message.action != "MeterValues" or is_transaction(message):
             return False
-        if self._is_triggered(now):
+        if self._is_triggered(now) or self._transactions.count(now):
             self._suppression.forget()
             return False
         return self._suppression.is_unchanged(message, now)
+
+    def _transactions_changed(self, now: float) -> None:
+        self._early.charging(self.identity, self._transactions.count(now))
+        if self._suppression is not None:
+            self._suppression.forget()
 
     def _is_triggered(self, now: float) -> bool:
         return now < self._triggered_until
@@ -464,10 +474,9 @@ class EdgeStation(Conversation):
                 self._repeats.answered(relay.fingerprint, answer, now)
             elif error_of(answer)[0] in FINAL_ERRORS:
                 self._refused.refused(relay.fingerprint, answer, now)
-        if relay.action == "StartTransaction" and self._suppression is not None:
-            transaction = members(answer.body).get("transactionId", "") if answer.type is MessageType.CALLRESULT else ""
-            if transaction:
-                self._suppression.runs(transaction, now)
+        if relay.action == "StartTransaction" and answer.type is MessageType.CALLRESULT:
+            self._transactions.started(answer, now)
+            self._transactions_changed(now)
         if relay.action == "BootNotification":
             self.accepted, interval_s = boot_answer(answer)
             self.heartbeat_s = interval_s or self.heartbeat_s

@@ -199,7 +199,7 @@ class Plan:
         """A SetChargingProfile that steers (see `smart_charging.steers`) goes to this station."""
         _remember(self._steered, identity, now)
 
-    def charging(self, identity: str, *, transactions: int) -> None:
+    def charging(self, identity: str, transactions: int) -> None:
         """How many transactions this station has open; unless told, it is taken to have one."""
         _remember(self._transactions, identity, transactions)
 
