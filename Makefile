@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 
-.PHONY: help demo test test-all soak check fmt bench bench-cpu bench-outbox documents run-venv dev-venv node clean
+.PHONY: help demo test test-all soak check fmt bench bench-cpu bench-outbox bench-edge documents run-venv dev-venv node clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make bench      bytes of recordings and workloads, measured again for the table in README.md"
 	@echo "make bench-cpu  processor time and memory of the codecs beside zlib, for the table in codecs/README.md"
 	@echo "make bench-outbox  what the outbox writes to the disk, for the table in gateway/README.md"
+	@echo "make bench-edge  memory, start, processor time and disk writes of an edge, for the table in gateway/README.md"
 	@echo "make documents  rewrite what is generated: tables in the READMEs, files in deploy/"
 
 demo: run-venv
@@ -53,6 +54,10 @@ bench-cpu: run-venv
 
 bench-outbox: run-venv
 	$(VENV)/bin/python -m bench.outbox $(ARGS)
+	$(VENV)/bin/python -m scripts.documents
+
+bench-edge: run-venv
+	$(VENV)/bin/python -m bench.edge $(ARGS)
 	$(VENV)/bin/python -m scripts.documents
 
 documents: dev-venv
