@@ -56,15 +56,16 @@ class Sent:
     given_up: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Heard:
-    """A CALL that somebody received; `socket` tells one connection of the receiver from another."""
+    """A CALL that somebody received; `socket` tells one connection of the receiver from another, `answered` whether it was still there for the answer."""
 
     at: float
     action: str
     payload: str
     socket: int
     message_id: str
+    answered: bool = False
 
 
 def _now() -> float:
@@ -198,7 +199,7 @@ class BusyStation:
         kind, message_id, action, payload = _parsed(text)
         if kind == 2:
             self.heard.append(Heard(_now(), action, payload, self.connections, message_id))
-            group.create_task(_answer(socket, message_id, payload, self._random.uniform(*ANSWER_S)), name=f"{self.identity} answers")
+            group.create_task(_answer(socket, self.heard[-1], self._random.uniform(*ANSWER_S)), name=f"{self.identity} answers")
         elif message_id in self._out:
             self._out.pop(message_id)[0].answers.append(text)
             self._changed.set()
@@ -256,11 +257,11 @@ class BusyCsms:
         number = self._connections
         unanswered = 0
 
-        async def answer(message_id: str, payload: str) -> None:
+        async def answer(item: Heard) -> None:
             nonlocal unanswered
             await asyncio.sleep(self._random.uniform(*ANSWER_S))
             unanswered -= 1
-            await _answer(socket, message_id, payload, 0)
+            await _answer(socket, item, 0)
 
         async with asyncio.TaskGroup() as group:
             async for text in _texts(socket):
@@ -269,10 +270,11 @@ class BusyCsms:
                     await _send(socket, f'[3,"{message_id}",{BOOT_ANSWER}]')
                 elif kind == 2:
                     self.ids_heard.append(message_id)
-                    self.heard.setdefault(identity, []).append(Heard(_now(), action, payload, number, message_id))
+                    item = Heard(_now(), action, payload, number, message_id)
+                    self.heard.setdefault(identity, []).append(item)
                     unanswered += 1
                     self.calls_at_once_max = max(self.calls_at_once_max, unanswered)
-                    group.create_task(answer(message_id, payload), name="the CSMS answers")
+                    group.create_task(answer(item), name="the CSMS answers")
                 elif (socket, message_id) in self._out:
                     sent, answered = self._out.pop((socket, message_id))
                     sent.answers.append(text)
@@ -292,12 +294,15 @@ async def _texts(socket: Socket) -> AsyncIterator[str]:
             yield text
 
 
-async def _send(socket: Socket, text: str) -> None:
+async def _send(socket: Socket, text: str) -> bool:
     """Send, if the socket is still there: who reads from it sees when it isn't."""
-    with contextlib.suppress(ConnectionClosed):
+    try:
         await socket.send(text)
+    except ConnectionClosed:
+        return False
+    return True
 
 
-async def _answer(socket: Socket, message_id: str, payload: str, delay_s: float) -> None:
+async def _answer(socket: Socket, item: Heard, delay_s: float) -> None:
     await asyncio.sleep(delay_s)
-    await _send(socket, f'[3,"{message_id}",{json.dumps({"echo": payload})}]')
+    item.answered = await _send(socket, f'[3,"{item.message_id}",{json.dumps({"echo": item.payload})}]')
