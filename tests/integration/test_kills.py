@@ -33,6 +33,9 @@ COMMAND_TIMEOUT_S = 5.0
 PATIENCE_S = 1.0
 """After which a station repeats or gives up, and the CSMS sends the next command."""
 
+SLOW_S = 0.5
+"""The longest that the CSMS takes to answer, so that a kill finds what it has heard and not answered."""
+
 GAP_S = 0.1
 """The longest that a station takes to think of something new."""
 
@@ -44,6 +47,9 @@ UP_S = (0.2, 1.5)
 
 DOWN_S = (0.0, 0.5)
 """How long one stays away."""
+
+EARLY_EACH = 10
+"""What each station has got from the edge before anything breaks, on average."""
 
 EDGE_CHANGES = (
     ('#plan = "auto"', 'plan = "live"'),
@@ -91,7 +97,7 @@ class _World:
 
 @contextlib.asynccontextmanager
 async def _open_world(random: Random, folder: Path, faults: Faults) -> AsyncIterator[_World]:
-    csms = BusyCsms(random, patience_s=PATIENCE_S)
+    csms = BusyCsms(random, patience_s=PATIENCE_S, slow_s=SLOW_S)
     async with csms.open(), contextlib.AsyncExitStack() as stack:
         files = await make_files(folder, csms.url, edge_changes=EDGE_CHANGES, cloud_changes=CLOUD_CHANGES)
         cloud = await stack.enter_async_context(Lives("cloud", "--config", files.cloud, ready="listening for edges"))
@@ -124,7 +130,8 @@ async def _settle(world: _World) -> None:
     world.proxy.calm = True
     for station in world.stations:
         await station.finish()
-    await until(lambda: not is_missing(world.stations, world.csms))
+    with contextlib.suppress(TimeoutError):  # the check says what is missing
+        await until(lambda: not is_missing(world.stations, world.csms))
 
 
 def _check(world: _World) -> None:
@@ -134,7 +141,6 @@ def _check(world: _World) -> None:
     heard = [(identity, item.message_id) for identity, items in world.csms.heard.items() for item in items]
     print(f"{world.edge.kills} and {world.cloud.kills} kills of edge and cloud, {world.proxy.cuts} cuts, {len(heard)} CALLs at the CSMS,")
     print(f"{world.answered_early} answered early, {len(heard) - len(set(heard))} repeated under their id")
-    assert world.answered_early > 10 * len(world.stations), "this is about early answers"
     check_kept(world.stations, world.csms, station_timeout_s=STATION_TIMEOUT_S + SLACK_S, command_timeout_s=COMMAND_TIMEOUT_S + SLACK_S)
 
 
@@ -142,6 +148,7 @@ def _run(seed: int, folder: Path, *, kills: int, cuts: int, faults: Faults, limi
     async def main() -> None:
         random = Random(seed)
         async with asyncio.timeout(limit_s), _open_world(random, folder, faults) as world:
+            await until(lambda: world.answered_early >= EARLY_EACH * len(world.stations))
             for number in range(kills):
                 await asyncio.sleep(random.uniform(*UP_S))
                 await world.kill(("edge", "cloud", "csms")[number % 3] if number < 3 else random.choice(("edge", "cloud", "csms")))

@@ -33,6 +33,9 @@ GAP_S = (0.0, 0.02)
 ANSWER_S = (0.0, 0.02)
 """How long somebody takes to answer."""
 
+SLOW_SHARE = 0.1
+"""Of the CSMS's answers, where it is slow at times."""
+
 FILL_BYTES = (0, 0, 0, 0, 50, 2500)
 """Besides what makes a payload unlike any other; the largest crosses the link in pieces."""
 
@@ -144,7 +147,7 @@ class BusyStation:
     async def _think(self) -> None:
         while self._thinking:
             await asyncio.sleep(self._random.uniform(0, self._gap_s))
-            if len(self._waiting) < 3:
+            if self._thinking and len(self._waiting) < 3:
                 action = self._random.choice(self._random.choice((TRANSACTION, OTHER)))
                 self.made.append(_make(self._random, len(self.made), action))
                 self._waiting.append(self.made[-1])
@@ -210,7 +213,8 @@ class BusyStation:
 class BusyCsms:
     """The CSMS for all stations and all it did; `open` it, and let it `command` stations in tasks."""
 
-    def __init__(self, random: Random, *, patience_s: float) -> None:
+    def __init__(self, random: Random, *, patience_s: float, slow_s: float = 0.0) -> None:
+        """`slow_s`: up to how long some of its answers take."""
         self.heard: dict[str, list[Heard]] = {}
         self.commands: dict[str, list[Sent]] = {}
         self.ids_heard: list[str] = []
@@ -218,6 +222,7 @@ class BusyCsms:
         self.calls_at_once_max = 0
         self._random = random
         self._patience_s = patience_s
+        self._slow_s = slow_s
         self._out: dict[tuple[ServerConnection, str], tuple[Sent, asyncio.Event]] = {}
         self._ids = 0
         self._connections = 0
@@ -259,7 +264,8 @@ class BusyCsms:
 
         async def answer(item: Heard) -> None:
             nonlocal unanswered
-            await asyncio.sleep(self._random.uniform(*ANSWER_S))
+            slow = self._slow_s and self._random.random() < SLOW_SHARE
+            await asyncio.sleep(self._random.uniform(0, self._slow_s) if slow else self._random.uniform(*ANSWER_S))
             unanswered -= 1
             await _answer(socket, item, 0)
 
