@@ -1,4 +1,4 @@
-"""Edge, cloud and CSMS killed at random, and the link between them cut all the time, under the traffic of busy stations.
+"""Edge, cloud and CSMS killed at random, the link between them and the stations' sockets cut all the time, under the traffic of busy stations.
 
 The programs are processes with the files of `ocppress ca`; a kill is a SIGKILL. The CSMS is in the test, which has its record, and goes as
 a killed process goes: all its sockets break at once. A failure names its seed: traffic, kills and cuts are drawn from it, though not what the
@@ -48,6 +48,9 @@ UP_S = (0.2, 1.5)
 DOWN_S = (0.0, 0.5)
 """How long one stays away."""
 
+HANG_UP_S = (0.1, 0.8)
+"""Between two moments at which one of the stations loses its socket, and with it answers to what it will repeat."""
+
 EARLY_EACH = 10
 """What each station has got from the edge before anything breaks, on average."""
 
@@ -90,6 +93,12 @@ class _World:
             await asyncio.sleep(down_s)
             await end.come_back()
 
+    async def hang_up(self) -> None:
+        """Cut stations' sockets, until nothing breaks any more."""
+        while not self.proxy.calm:
+            await asyncio.sleep(self.random.uniform(*HANG_UP_S))
+            self.random.choice(self.stations).hang_up()
+
     @property
     def answered_early(self) -> int:
         return sum(answer.endswith(",{}]") for station in self.stations for sent in station.made for answer in sent.answers)
@@ -108,7 +117,9 @@ async def _open_world(random: Random, folder: Path, faults: Faults) -> AsyncIter
         for station in stations:
             await stack.enter_async_context(background(station.run(), station.identity))
             await stack.enter_async_context(background(csms.command(station.identity), f"commands to {station.identity}"))
-        yield _World(random, edge, cloud, csms, proxy, stations)
+        world = _World(random, edge, cloud, csms, proxy, stations)
+        await stack.enter_async_context(background(world.hang_up(), "hang up"))
+        yield world
 
 
 def _stations(files: Files, random: Random) -> list[BusyStation]:
@@ -139,8 +150,11 @@ def _check(world: _World) -> None:
         said = [line for line in end.lines + end.process.lines if " ERROR " in line or "Traceback" in line]
         assert not said, said
     heard = [(identity, item.message_id) for identity, items in world.csms.heard.items() for item in items]
-    print(f"{world.edge.kills} and {world.cloud.kills} kills of edge and cloud, {world.proxy.cuts} cuts, {len(heard)} CALLs at the CSMS,")
-    print(f"{world.answered_early} answered early, {len(heard) - len(set(heard))} repeated under their id")
+    connections = sum(station.connections for station in world.stations)
+    print(
+        f"{world.edge.kills} and {world.cloud.kills} kills of edge and cloud, {world.proxy.cuts} cuts, {connections} connections of stations,"
+    )
+    print(f"{len(heard)} CALLs at the CSMS, {world.answered_early} answered early, {len(heard) - len(set(heard))} repeated under their id")
     check_kept(world.stations, world.csms, station_timeout_s=STATION_TIMEOUT_S + SLACK_S, command_timeout_s=COMMAND_TIMEOUT_S + SLACK_S)
 
 

@@ -109,6 +109,7 @@ class BusyStation:
         self.heard: list[Heard] = []
         self.stray_answers: list[str] = []
         self.connections = 0
+        self._socket: ClientConnection | None = None
         self._url = url
         self._random = random
         self._patience_s = patience_s
@@ -129,6 +130,11 @@ class BusyStation:
         self._changed.set()
         await self._done.wait()
 
+    def hang_up(self) -> None:
+        """Lose the socket, if there is one, and whatever was on its way; `run` makes another."""
+        if self._socket is not None:
+            self._socket.transport.abort()
+
     async def run(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as group:
@@ -137,6 +143,7 @@ class BusyStation:
                 with contextlib.suppress(ConnectionClosed, InvalidHandshake, OSError):
                     async with RawStation(f"{self._url}/{self.identity}", subprotocols=["ocpp1.6"]) as station:
                         self.connections += 1
+                        self._socket = station.socket
                         await self._talk(station.socket)
                 for sent, _ in reversed(self._out.values()):
                     self._again(sent)
