@@ -16,18 +16,19 @@ from bench.training.forger import CHECKSUM, LIMIT, SKELETON, Forger
 from ocppress_codecs.adaptive.contexts import mixed
 from ocppress_codecs.adaptive.fields import NumberField, expected_length
 from ocppress_codecs.adaptive.forecasts import EVEN, Readings
-from ocppress_codecs.adaptive.message import code_message
+from ocppress_codecs.adaptive.literals import code_text
+from ocppress_codecs.adaptive.message import TEXT_CONTEXT, code_message
 from ocppress_codecs.adaptive.model import Shape
 from ocppress_codecs.adaptive.numerals import code_choice, code_gamma, code_residual
 from ocppress_codecs.adaptive.skeletons import HOLE
 from ocppress_codecs.adaptive.values import code_value
 from ocppress_codecs.calls import CallLog
-from ocppress_codecs.carriage import covered, numbered
+from ocppress_codecs.carriage import Progress, checksum, covered, numbered
 from ocppress_codecs.errors import DecodeError
 from ocppress_codecs.rpc import Message, MessageType, parse
 from ocppress_codecs.scalars import Number, Scalar, Text, Time
 
-__all__ = ["Forgery", "forgeries"]
+__all__ = ["Forgery", "forgeries", "lenient"]
 
 NUMBER: Final = '[2,"a","DataTransfer",{"data":1}]'
 STRINGS: Final = '[2,"a","DataTransfer",{"data":["a","b"]}]'
@@ -55,6 +56,26 @@ def forgeries() -> Iterator[Forgery]:
     for title, error, write in (*_messages(), *_shapes(), *_values(), *_literals()):
         after = [NUMBER] if "known" in title else [STRINGS] if "recent" in title else [HEARTBEAT] if "after" in title else []
         yield Forgery(title, after, _forged(after, write), error)
+
+
+def lenient() -> Iterator[tuple[str, bytes]]:
+    """First frames that no encoder writes, and that a decoder takes: one answer `{}` to CALL 0, or one Heartbeat."""
+    answer = [Message(MessageType.CALLRESULT, "", "{}", 0)]
+    forger = Forger([])
+    forger.answer(1)
+    code_gamma(forger.writer, mixed(92, 0), 2)
+    forger.writer.bit(93, 0)
+    if forger.model.shapes.numbers:
+        forger.writer.bit(mixed(112, 1), 0)
+    forger.writer.bit(114, 0)
+    code_choice(forger.writer, mixed(97, 0), 3, MessageType.CALLRESULT.value)
+    code_text(forger.writer, forger.model, "{}", False, LIMIT)
+    forger.model.subject = TEXT_CONTEXT
+    forger.more(1, 0)
+    yield "what is expected, as a difference of 0", forger.writer.finish() + checksum(covered(answer), Progress())[0]
+    batch = [Message(MessageType.CALL, "Heartbeat", '"Heartbeat",{}', 0)]
+    frame = Forger([]).direction.write(batch, covered(batch), False)[0]
+    yield "zeros that an encoder leaves out", frame[:-2] + bytes(1) + frame[-2:]
 
 
 def _whole_frames() -> Iterator[Forgery]:

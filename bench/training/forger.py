@@ -101,7 +101,7 @@ class Forger:
         for byte in data:
             self.writer.raw(8, byte)
 
-    def more(self, sent: int) -> None:
-        """One more message follows."""
+    def more(self, sent: int, bit: int = 1) -> None:
+        """Whether one more message follows."""
         context = frame_context(self.model.lengths, sent)
-        self.writer.pair(mixed(context, self.model.subject), mixed(context, 120), 1)
+        self.writer.pair(mixed(context, self.model.subject), mixed(context, 120), bit)

@@ -141,6 +141,7 @@ def for_adaptive() -> Iterator[Session]:
     yield _recorded("sim-vcp-2.1", 60.0)
     yield _transfers("many small shapes, words and strings", 160, keys=(3, 10), texts=(2, 8))
     yield _transfers("few large shapes, words and strings", 36, keys=(14, 44), texts=(1, 300))
+    yield _forgotten()
     yield _reports()
     yield _literals()
     yield _packed()
@@ -188,6 +189,19 @@ def _transfers(name: str, count: int, *, keys: tuple[int, int], texts: tuple[int
         found.say(UP, known[-1])
         if number % 3 == 2:
             found.say(UP, source.choice(known[-40:]))
+    return found
+
+
+def _forgotten() -> Session:
+    """Short names that are forgotten for long ones, and guessed after what they followed while nothing has taken their number (5.8)."""
+    source = random.Random(3)  # Few seeds have such a guess.
+    found = Session("guesses that are forgotten", OcppVersion.V201)
+    for number in range(3):
+        for part in range(12):
+            if part == 6:
+                found.say(UP, _transfer({_letters(source, 60): 1 for _ in range(62)}))
+            names = [f"known{source.randrange(40)}" if place % 2 else _letters(source, source.choice([2, 4, 8])) for place in range(4)]
+            found.say(UP, _transfer(dict.fromkeys(names, number)))
     return found
 
 

@@ -1,26 +1,28 @@
 """Makes `codecs/vectors/*.json`: frames and their messages, for implementers in any language. `codecs/README.md` says how to read them.
 
-Sessions show what an encoder writes and a decoder must give, in both directions. Rejections show what a decoder must refuse, after the frames of `after`,
-with which error, and that it goes on as if nothing had been.
+Sessions show what an encoder writes and a decoder must give, in both directions; acceptances what a decoder takes besides. Rejections show what it
+must refuse, after the frames of `after`, with which error, and that it goes on as if nothing had been.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import zstandard
 
-from bench.training.forged import forgeries
+from bench.training.forged import forgeries, lenient
 from bench.training.sessions import Session, Step, for_adaptive, for_all
 from bench.training.vector_parts import parts, trace
+from ocppress_codecs import cbor
 from ocppress_codecs.calls import CallLog
+from ocppress_codecs.carriage import Progress, checksum
 from ocppress_codecs.dictionary import Dictionary, shipped
 from ocppress_codecs.errors import DecodeError
-from ocppress_codecs.interface import CodecName, Endpoint, Side
+from ocppress_codecs.interface import CodecName, Decoder, Endpoint, Side
 from ocppress_codecs.registry import fingerprint, open_endpoint
 from ocppress_codecs.rpc import Message, OcppVersion, parse
 from ocppress_gateway.workloads.traces import Direction
@@ -96,6 +98,7 @@ def vectors_text(name: CodecName) -> str:
             "codec": name.value,
             "fingerprint": fingerprint(name).hex(),
             "sessions": list(_sessions(name)),
+            "acceptances": [_acceptance(name, title, frame) for title, frame in _ACCEPTED[name]()],
             "rejections": list(_REJECTIONS[name]()),
         }
     )
@@ -187,9 +190,13 @@ class _Pair:
         messages = decoder.decode(frame)
         found: dict[str, Any] = {"new_epoch": True} if step.new_epoch else {}
         found |= {"direction": step.direction.value, "frame": frame.hex(), "messages": _listed(messages)}
-        saved = encoder.saved()
-        assert saved == decoder.saved(), "both ends have the same state"
-        return found | ({"state": saved[-_STATE_BYTES:].hex()} if saved is not None else {})
+        assert encoder.saved() == decoder.saved(), "both ends have the same state"
+        return found | _state(decoder)
+
+
+def _state(decoder: Decoder) -> dict[str, str]:
+    saved = decoder.saved()
+    return {"state": saved[-_STATE_BYTES:].hex()} if saved is not None else {}
 
 
 def _listed(messages: Sequence[Message]) -> list[dict[str, Any]]:
@@ -208,6 +215,12 @@ def _rejection(name: CodecName, title: str, after: Sequence[str], frame: bytes, 
         found = refused.code
     assert found == error, f"{title}: {found} instead of {error}"
     return {"name": title, "after": before, "frame": frame.hex(), "error": error, "then": pair.carry(steps[-1])}
+
+
+def _acceptance(name: CodecName, title: str, frame: bytes) -> dict[str, Any]:
+    """What no encoder writes and a decoder must take, as the first frame going up."""
+    decoder = _Pair(name, OcppVersion.V16, Dictionary()).cloud.decoder
+    return {"name": title, "frame": frame.hex(), "messages": _listed(decoder.decode(frame))} | _state(decoder)
 
 
 def _frame(name: CodecName) -> bytes:
@@ -232,8 +245,14 @@ def _cbor_rejections() -> list[dict[str, Any]]:
         "zstd that goes on": (b"\xfd" + packed + b"\0\0\0", "malformed"),
         "zstd with a window of 1 GiB": (b"\xfd\x00\xa0" + packed[2:] + b"\0\0", "malformed"),
         "zstd that expands to 64 MiB": (b"\xfd" + _packed(bytes(64 * 1024 * 1024)) + b"\0\0", "malformed"),
+        "more items than allowed": (
+            b"\xff" + _packed(b"\x82\x03\xa1\x61a" + cbor.head(cbor.ARRAY, cbor.ITEMS_MAX) + b"\x01" * cbor.ITEMS_MAX) + bytes(4),
+            "limit",
+        ),
     }
-    return [_rejection(CodecName.CBOR_ZSTD, title, [_HEARTBEAT], frame, error) for title, (frame, error) in cases.items()]
+    found = [_rejection(CodecName.CBOR_ZSTD, title, [_HEARTBEAT], frame, error) for title, (frame, error) in cases.items()]
+    number = bytes.fromhex("20c4820005") + b"\0\0"
+    return [*found, _rejection(CodecName.CBOR_ZSTD, "an action that becomes a number", ['[2,"a","Own.Action",{}]'], number, "malformed")]
 
 
 def _packed(plain: bytes) -> bytes:
@@ -264,6 +283,17 @@ def _verbatim_rejections() -> list[dict[str, Any]]:
 def _adaptive_rejections() -> list[dict[str, Any]]:
     return [_rejection(CodecName.ADAPTIVE, one.title, one.after, one.frame, one.error) for one in forgeries()]
 
+
+def _expected_as_difference(content: bytes) -> tuple[str, bytes]:
+    """A first answer, to CALL 0, whose reference is 2."""
+    return "what is expected, as a difference of 0", content + checksum(b'[3,"0",{}]\n', Progress())[0]
+
+
+_ACCEPTED: Final[dict[CodecName, Callable[[], Iterable[tuple[str, bytes]]]]] = {
+    CodecName.VERBATIM: lambda: [_expected_as_difference(bytes.fromhex("0111027b7d"))],
+    CodecName.CBOR_ZSTD: lambda: [_expected_as_difference(bytes.fromhex("81028203a0"))],
+    CodecName.ADAPTIVE: lenient,
+}
 
 _REJECTIONS: Final = {
     CodecName.VERBATIM: _verbatim_rejections,

@@ -9,6 +9,7 @@ Constraints are checked when a file is read, not by the constructors: code that 
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -23,7 +24,9 @@ from msgspec import Meta
 
 from ocppress_codecs.interface import CodecName
 from ocppress_gateway.core.identity import IDENTITY_PATTERN
+from ocppress_gateway.core.measurands import MEASURANDS
 from ocppress_gateway.core.plan import PlanName
+from ocppress_gateway.core.suppression import SuppressionSettings
 from ocppress_gateway.errors import ConfigError
 
 __all__ = [
@@ -38,9 +41,11 @@ __all__ = [
     "EdgeTimeouts",
     "LinkTls",
     "LogConfig",
+    "OutboxConfig",
     "SimConfig",
     "StationTls",
     "StationsConfig",
+    "SuppressionConfig",
     "cloud_from",
     "edge_from",
     "effective_json",
@@ -60,6 +65,7 @@ Seconds = Annotated[float, Meta(gt=0, le=86400)]
 LinkLife = Annotated[float, Meta(ge=5, le=86400)]
 """How long a CALL may be under way across the link. Of that the far end takes off up to 1 s, for deadlines cross in whole seconds, up to
 2.2 s for the drift of two clocks, and the link's round trip (see `core.clock`): less than 5 s could be nothing."""
+Band = Annotated[float, Meta(ge=0, le=1e9)]
 Action = Annotated[str, Meta(pattern=r"^[A-Za-z]{1,64}\Z")]
 Identity = Annotated[str, Meta(pattern=IDENTITY_PATTERN)]
 InterfaceName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}\Z")]
@@ -167,6 +173,61 @@ class EdgeTimeouts(_Table, frozen=True, kw_only=True):
             raise ValueError("`reconnect_min_s` is more than `reconnect_max_s`")
 
 
+class OutboxConfig(_Table, frozen=True, kw_only=True):
+    """What may wait on the edge's disk. Beyond it nothing more is answered early, so that stations keep what is new; what waits is never dropped."""
+
+    size_mib: Annotated[int, Meta(ge=1, le=1024, description="How much may wait, in MiB of 1,048,576 bytes.")] = 64
+    age_days: Annotated[
+        float, Meta(gt=0, le=365, description="How long the oldest may have waited, in days of a running edge, whatever its clock says.")
+    ] = 14.0
+
+    @property
+    def size_bytes(self) -> int:
+        """`size_mib` in bytes."""
+        return self.size_mib * 1024 * 1024
+
+    @property
+    def age_s(self) -> float:
+        """`age_days` in seconds."""
+        return self.age_days * 86400
+
+
+class SuppressionConfig(_Table, frozen=True, kw_only=True):
+    """Meter values outside transactions that say nothing new and are dropped, which OCPP allows (J01); nothing of a transaction ever is."""
+
+    silence_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=86400,
+            description="How long nothing at all may be heard of a connector before its values are sent anyway; 0 drops nothing.",
+        ),
+    ] = 0.0
+    bands: Annotated[
+        dict[str, Band | dict[str, Any]],
+        Meta(
+            description="How far a value may lie from what was sent last, by measurand in quotes, in the station's unit:"
+            ' `{ "Voltage" = 2.0, "Current.Import" = 0.1 }`; of another measurand it must be the same number.'
+        ),
+    ] = {}
+
+    def __post_init__(self) -> None:
+        for name, band in self.bands.items():
+            if isinstance(band, dict):  # what TOML makes of dots
+                raise ValueError(f'`bands` has a measurand without quotes; its name belongs in quotes: "{name}.{next(iter(band), "…")}"')
+            if name not in MEASURANDS:
+                close = difflib.get_close_matches(name, MEASURANDS, n=1)
+                raise ValueError(f"`bands` has {name!r}, which is no measurand of OCPP" + (f"; is it {close[0]!r}?" if close else ""))
+        if self.bands and not self.silence_s:
+            raise ValueError("`bands` are of no use without `silence_s`")
+
+    @property
+    def settings(self) -> SuppressionSettings | None:
+        """What is dropped; None for nothing."""
+        bands = {name: band for name, band in self.bands.items() if not isinstance(band, dict)}
+        return SuppressionSettings(self.silence_s, bands) if self.silence_s else None
+
+
 class SimConfig(_Table, frozen=True, kw_only=True):
     """The SIM card and what its month may cost."""
 
@@ -226,6 +287,8 @@ class EdgeConfig(_Table, frozen=True, kw_only=True):
     stations: StationsConfig = StationsConfig()
     link: EdgeLinkConfig
     timeouts: EdgeTimeouts = EdgeTimeouts()
+    outbox: OutboxConfig = OutboxConfig()
+    suppression: SuppressionConfig = SuppressionConfig()
     sim: SimConfig = SimConfig()
     log: LogConfig = LogConfig()
 
@@ -299,6 +362,13 @@ class CloudConfig(_Table, frozen=True, kw_only=True):
     state_folder: Annotated[
         Path, Meta(description="Where is kept how far the CSMS has answered, and what it refused; made with mode 0700.")
     ] = Path("state")
+    stop_late_rejected: Annotated[
+        bool,
+        Meta(
+            description="Whether the gateway sends RequestStopTransaction to a station (2.x) when the CSMS's answer to a TransactionEvent that the edge"
+            " had answered early says that its idToken isn't Accepted: the station no longer hears that answer."
+        ),
+    ] = False
     link: CloudLinkConfig = CloudLinkConfig()
     csms: CsmsConfig
     timeouts: CloudTimeouts = CloudTimeouts()

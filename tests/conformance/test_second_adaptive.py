@@ -66,6 +66,11 @@ def test_sessions(session: dict[str, Any]) -> None:
         take(decoders, step)
 
 
+@pytest.mark.parametrize("case", CONTENT["acceptances"], ids=lambda case: case["name"])
+def test_acceptances(case: dict[str, Any]) -> None:
+    take(pair(), {"direction": "up"} | case)
+
+
 @pytest.mark.parametrize("case", CONTENT["rejections"], ids=lambda case: case["name"])
 def test_rejections(case: dict[str, Any]) -> None:
     decoders = pair()

@@ -125,6 +125,15 @@ def test_a_session_goes_on_from_saved_states(case: dict[str, Any]) -> None:
         _carry(end, step, case.get("packed", False))
 
 
+@pytest.mark.parametrize(("codec", "case"), _cases("acceptances"))
+def test_what_no_encoder_writes_is_taken(codec: CodecName, case: dict[str, Any]) -> None:
+    messages = _messages(case["messages"])
+    decoder = End(codec, case, Side.CLOUD).open.decoder
+    assert decoder.decode(bytes.fromhex(case["frame"])) == messages
+    assert _state(decoder) == case.get("state")
+    assert End(codec, case, Side.EDGE).open.encoder.encode(messages) != bytes.fromhex(case["frame"])
+
+
 @pytest.mark.parametrize(("codec", "case"), _cases("rejections"))
 def test_bad_frames_are_refused_and_change_nothing(codec: CodecName, case: dict[str, Any]) -> None:
     end = End(codec, case, Side.CLOUD)

@@ -95,8 +95,10 @@ class _World:
 
     async def hang_up(self) -> None:
         """Cut stations' sockets, until nothing breaks any more."""
-        while not self.proxy.calm:
+        while True:
             await asyncio.sleep(self.random.uniform(*HANG_UP_S))
+            if self.proxy.calm:
+                return
             self.random.choice(self.stations).hang_up()
 
     @property
@@ -151,9 +153,7 @@ def _check(world: _World) -> None:
         assert not said, said
     heard = [(identity, item.message_id) for identity, items in world.csms.heard.items() for item in items]
     connections = sum(station.connections for station in world.stations)
-    print(
-        f"{world.edge.kills} and {world.cloud.kills} kills of edge and cloud, {world.proxy.cuts} cuts, {connections} connections of stations,"
-    )
+    print(f"{world.edge.kills} and {world.cloud.kills} kills of edge and cloud, {world.proxy.cuts} cuts, {connections} station sockets,")
     print(f"{len(heard)} CALLs at the CSMS, {world.answered_early} answered early, {len(heard) - len(set(heard))} repeated under their id")
     check_kept(world.stations, world.csms, station_timeout_s=STATION_TIMEOUT_S + SLACK_S, command_timeout_s=COMMAND_TIMEOUT_S + SLACK_S)
 

@@ -29,7 +29,7 @@ def edge_station() -> EdgeStation:
 
 def cloud_station() -> CloudStation:
     times = {"call_timeout_s": 30.0, "command_timeout_s": 30.0, "attempt_interval_s": 60.0}
-    return CloudStation("CP001", 0, make_id=str, attempts_max=3, counters=Counters(), **times)
+    return CloudStation("CP001", 0, make_id=str, attempts_max=3, stops_late_rejected=False, relayed_bytes=0, counters=Counters(), **times)
 
 
 # Written from the drawings in the modules, not from the tables.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocppress_codecs.rpc import Message, MessageType
-from ocppress_gateway.core.suppression import CONNECTORS_REMEMBERED_MAX, Suppression, SuppressionSettings
+from ocppress_gateway.core.measurands import MEASURANDS
+from ocppress_gateway.core.suppression import (
+    CONNECTORS_REMEMBERED_MAX,
+    TRANSACTION_SILENCE_S,
+    TRANSACTIONS_REMEMBERED_MAX,
+    Suppression,
+    SuppressionSettings,
+)
+from scripts.empty_answers import SCHEMA_PACKAGES
 
 SETTINGS = SuppressionSettings(silence_s=900.0, bands={"Voltage": 2.0, "Current.Import": 0.1})
 
@@ -50,6 +60,24 @@ def test_without_a_band_only_the_same_number_is_unchanged() -> None:
     assert not memory.is_unchanged(message([{"value": "1000.01"}]), 2.0)
     for close in ("123456789012345678.1", "123456789012345678.2"):
         assert not memory.is_unchanged(message([{"value": close}]), 3.0)
+
+
+def test_the_measurands_are_those_of_the_schemas() -> None:
+    found: set[str] = set()
+    for package in SCHEMA_PACKAGES.values():
+        for file in (importlib.resources.files(package) / "schemas").iterdir():
+            if file.name.endswith(".json"):
+                found |= set(_measurands(json.loads(file.read_text(encoding="utf-8-sig"))))
+    assert found == MEASURANDS
+
+
+def _measurands(schema: Any) -> Iterator[str]:
+    """In 1.6 an enumeration stands where it is used, in 2.x it has a name."""
+    inner = list(schema.items()) if isinstance(schema, dict) else [("", one) for one in schema] if isinstance(schema, list) else []
+    for name, value in inner:
+        if name in ("measurand", "MeasurandEnumType") and isinstance(value, dict):
+            yield from value.get("enum", ())
+        yield from _measurands(value)
 
 
 def test_the_longest_silence() -> None:
@@ -138,6 +166,57 @@ def test_after_something_else_was_heard_of_the_meters_the_next_values_go() -> No
     memory.is_unchanged(message([volts("230")]), 0.0)
     memory.forget()
     assert not memory.is_unchanged(message([volts("230")]), 1.0)
+
+
+def event(kind: str, transaction: str) -> Message:
+    info = f'{{"transactionId":"{transaction}"}}'
+    return Message(MessageType.CALL, "TransactionEvent", f'"TransactionEvent",{{"eventType":"{kind}","transactionInfo":{info}}}')
+
+
+def test_while_any_transaction_runs_nothing_is_dropped() -> None:
+    memory = suppression()
+    for transaction in ("A", "B"):
+        memory.transaction(event("Started", transaction), 0.0)
+    for transaction in ("A", "A", "C"):
+        memory.transaction(event("Ended", transaction), 0.0)
+        for _ in range(2):
+            assert not memory.is_unchanged(message([volts("230")]), 1.0)
+    memory.transaction(event("Ended", "B"), 2.0)
+    assert not memory.is_unchanged(message([volts("230")]), 3.0)
+    assert memory.is_unchanged(message([volts("230")]), 4.0)
+
+
+def test_a_transaction_that_is_not_heard_of_for_a_day_has_ended() -> None:
+    memory = suppression()
+    memory.transaction(event("Started", "A"), 0.0)
+    memory.transaction(event("Updated", "A"), 60.0)
+    for now in (TRANSACTION_SILENCE_S + 58.0, TRANSACTION_SILENCE_S + 59.0, TRANSACTION_SILENCE_S + 60.0):
+        assert not memory.is_unchanged(message([volts("230")]), now)
+    assert memory.is_unchanged(message([volts("230")]), TRANSACTION_SILENCE_S + 61.0)
+
+
+@pytest.mark.parametrize("odd", ["{}", '{"transactionInfo":7}', '{"transactionInfo":{}}', '{"eventType":"Ended"}', "[]", "7"])
+def test_a_transaction_without_an_id_is_only_something_that_was_heard(odd: str) -> None:
+    memory = suppression()
+    memory.is_unchanged(message([volts("230")]), 0.0)
+    memory.transaction(Message(MessageType.CALL, "TransactionEvent", f'"TransactionEvent",{odd}'), 1.0)
+    assert not memory.is_unchanged(message([volts("230")]), 2.0)
+    assert memory.is_unchanged(message([volts("230")]), 3.0)
+
+
+def test_running_transactions_are_bounded() -> None:
+    memory = suppression()
+    for number in range(3 * TRANSACTIONS_REMEMBERED_MAX):
+        memory.transaction(event("Started", str(number)), 0.0)
+    assert len(memory._running) == TRANSACTIONS_REMEMBERED_MAX
+
+
+def test_clock_aligned_values_may_be_dropped_too_and_are_apart() -> None:
+    memory = suppression()
+    aligned = message([volts("230", context="Sample.Clock")])
+    assert not memory.is_unchanged(aligned, 0.0)
+    assert memory.is_unchanged(aligned, 1.0)
+    assert not memory.is_unchanged(message([volts("230")]), 2.0)
 
 
 @given(st.lists(st.tuples(st.integers(1, 2), st.integers(2200, 2400), st.floats(1.0, 400.0)), max_size=60))

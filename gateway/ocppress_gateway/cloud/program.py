@@ -34,6 +34,8 @@ from ocppress_gateway.core.events import (
 from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.core.stored import PositionsEvent
 from ocppress_gateway.core.views import CloudView
+from ocppress_gateway.cost.month import relayed_ip_bytes
+from ocppress_gateway.cost.wire import Conditions
 from ocppress_gateway.errors import GatewayError
 from ocppress_gateway.positions.sqlite import SqlitePositionsStore
 from ocppress_gateway.positions.store import PositionsStore
@@ -161,6 +163,8 @@ def cloud_settings(config: CloudConfig) -> CloudSettings:
         retry_repeat_times=config.csms.retry_repeat_times,
         attempts_max=config.csms.message_attempts,
         attempt_interval_s=config.csms.message_attempt_interval_s,
+        stops_late_rejected=config.stop_late_rejected,
+        relayed_bytes=relayed_ip_bytes(Conditions()),
     )
 
 

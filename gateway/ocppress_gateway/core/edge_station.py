@@ -33,6 +33,7 @@ from ocppress_gateway.core.answers import (
     error_of,
     heartbeat_answer,
     is_accepted,
+    members,
     with_messages_in_queue,
 )
 from ocppress_gateway.core.calls import OutgoingCall
@@ -302,6 +303,8 @@ class EdgeStation(Conversation):
     def not_stored(self, event: NotStored) -> None:
         """A message could not be stored: it is relayed, if its sender still waits."""
         outgoing = self._storing.pop(event.ticket)
+        if self._suppression is not None:
+            self._suppression.forget()
         self.lanes.not_stored(outgoing)
         if outgoing.relay is None or outgoing.relay.socket != self.socket:
             self.lanes.drop(outgoing)
@@ -363,7 +366,7 @@ class EdgeStation(Conversation):
     def _take_call(self, relay: Relay, message: Message, now: float, out: list[Effect]) -> bool:
         if is_transaction(message):
             if self._suppression is not None:
-                self._suppression.forget()
+                self._suppression.transaction(message, now)
             relay.fingerprint = fingerprint(message)
             answer = self._repeats.answer(relay.fingerprint, now)
             if answer is None and self._early.delay_s(self.identity, now) is not None:
@@ -379,7 +382,12 @@ class EdgeStation(Conversation):
                 if earlier is not relay:
                     self._count_repeat()
                     self.incoming.abandon(earlier)
-        return not self._answers_early(relay, message, now, out)
+        if self._answers_early(relay, message, now, out):
+            return False
+        if self._suppression is not None and message.action == "MeterValues":
+            # Relayed: whether the CSMS gets it isn't known.
+            self._suppression.forget()
+        return True
 
     def _answers_early(self, relay: Relay, message: Message, now: float, out: list[Effect]) -> bool:
         """Answer a CALL here, now or once it is stored; false if it is the CSMS's to answer."""
@@ -396,15 +404,15 @@ class EdgeStation(Conversation):
             self._count_early()
             self._answer(relay, heartbeat_answer(unix_s + now - at), out)
             return True
+        if relay.fingerprint is not None and self._waits_for_the_disk(relay, relay.fingerprint):
+            return True
+        if not early.ready or early.troubled or now < early.failed_until:
+            return False
         if self._is_unchanged(message, now):
             self.suppressed += 1
             self.counters.suppressed += 1
             self._answer(relay, EMPTY_ANSWER, out)
             return True
-        if relay.fingerprint is not None and self._waits_for_the_disk(relay, relay.fingerprint):
-            return True
-        if not early.ready or early.troubled or now < early.failed_until:
-            return False
         urgent = is_urgent(message)
         lane = Lane.ORDERED if is_transaction(message) else Lane.EXPRESS
         due_at = now if self._is_triggered(now) else now + (min(early.urgent_s, delay_s) if urgent else delay_s)
@@ -456,6 +464,10 @@ class EdgeStation(Conversation):
                 self._repeats.answered(relay.fingerprint, answer, now)
             elif error_of(answer)[0] in FINAL_ERRORS:
                 self._refused.refused(relay.fingerprint, answer, now)
+        if relay.action == "StartTransaction" and self._suppression is not None:
+            transaction = members(answer.body).get("transactionId", "") if answer.type is MessageType.CALLRESULT else ""
+            if transaction:
+                self._suppression.runs(transaction, now)
         if relay.action == "BootNotification":
             self.accepted, interval_s = boot_answer(answer)
             self.heartbeat_s = interval_s or self.heartbeat_s

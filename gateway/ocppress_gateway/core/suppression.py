@@ -3,6 +3,9 @@
 A MeterValues is dropped if the CSMS has had one of the same connector or EVSE with the same set of values, each of which lies within its measurand's
 band of what was *sent* last, and that is no longer ago than the longest silence. Whatever isn't understood to the last member goes: signed values,
 values that somebody asked for, customData, text that is no number.
+
+A MeterValues doesn't always say that there is a transaction: 2.x has no member for it, and in 1.6 it is optional. So nothing at all is dropped of a
+station while one of its transactions is known to run.
 """
 
 from __future__ import annotations
@@ -16,11 +19,18 @@ from typing import Final, Literal
 import msgspec
 
 from ocppress_codecs.rpc import Message, payload_text
+from ocppress_gateway.core.answers import members
 
 __all__ = ["Suppression", "SuppressionSettings"]
 
 CONNECTORS_REMEMBERED_MAX: Final = 64
 """Connectors or EVSEs of one station, the one sent longest ago forgotten first."""
+
+TRANSACTIONS_REMEMBERED_MAX: Final = 64
+"""Running transactions of one station, a connector's each."""
+
+TRANSACTION_SILENCE_S: Final = 24 * 3600.0
+"""A transaction of which nothing was heard for so long has ended without a word, with its station's memory for instance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +88,17 @@ class Suppression:
     def __init__(self, settings: SuppressionSettings) -> None:
         self._settings = settings
         self._sent: OrderedDict[tuple[int | None, int | None], tuple[_Values, float]] = OrderedDict()
+        self._running: OrderedDict[str, float] = OrderedDict()
+        """When something was heard of a transaction last, by the text of its id."""
 
     def is_unchanged(self, message: Message, now: float) -> bool:
         """Whether a MeterValues without a transaction may be dropped; if not, it counts as sent."""
         try:
             request = msgspec.json.decode(payload_text(message), type=_MeterValues)
         except (ValueError, RecursionError):
+            self.forget()
+            return False
+        if self._is_charging(now):
             self.forget()
             return False
         connector = request.connector_id, request.evse_id
@@ -101,6 +116,29 @@ class Suppression:
         if len(self._sent) > CONNECTORS_REMEMBERED_MAX:
             self._sent.popitem(last=False)
         return False
+
+    def transaction(self, message: Message, now: float) -> None:
+        """The station reports on a transaction: what it says of its meters next goes, and all of it until the transaction has ended."""
+        self.forget()
+        said = members(payload_text(message))
+        if message.action == "TransactionEvent":
+            transaction, ended = members(said.get("transactionInfo", "")).get("transactionId", ""), said.get("eventType") == '"Ended"'
+        else:
+            transaction, ended = said.get("transactionId", ""), message.action == "StopTransaction"
+        if ended:
+            self._running.pop(transaction, None)
+        elif transaction:
+            self.runs(transaction, now)
+
+    def runs(self, transaction: str, now: float) -> None:
+        """A transaction with this id, a JSON token, has begun or goes on."""
+        self._running[transaction] = now
+        self._running.move_to_end(transaction)
+        if len(self._running) > TRANSACTIONS_REMEMBERED_MAX:
+            self._running.popitem(last=False)
+
+    def _is_charging(self, now: float) -> bool:
+        return any(now - heard_at < TRANSACTION_SILENCE_S for heard_at in self._running.values())
 
     def forget(self) -> None:
         """The CSMS has heard something else of the station's meters: the next values go."""

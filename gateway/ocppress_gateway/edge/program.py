@@ -47,6 +47,7 @@ from ocppress_gateway.edge.server import StationServer
 from ocppress_gateway.errors import GatewayError
 from ocppress_gateway.ledger.keeper import LedgerKeeper, looks_up
 from ocppress_gateway.ledger.sqlite import SqliteLedgerStore
+from ocppress_gateway.outbox.base import OutboxLimits
 from ocppress_gateway.outbox.sqlite import SqliteOutboxStore
 from ocppress_gateway.outbox.store import OutboxStore
 from ocppress_gateway.outbox.worker import OutboxWorker
@@ -56,7 +57,7 @@ from ocppress_gateway.transports.base import Connector
 from ocppress_gateway.transports.tls import link_client_context, station_server_context
 from ocppress_gateway.transports.websocket import WebSocketConnector
 
-__all__ = ["COMMAND_TIMEOUT_S", "EdgeProgram", "edge_settings", "run"]
+__all__ = ["COMMAND_TIMEOUT_S", "EdgeProgram", "edge_settings", "outbox_limits", "run"]
 
 COMMAND_TIMEOUT_S: Final = 30.0
 """How long a station may take to answer one of the CSMS's CALLs (OCPP's guideline for any answer)."""
@@ -226,7 +227,13 @@ def edge_settings(config: EdgeConfig) -> EdgeSettings:
         serves_offline=config.link.when_lost == "serve",
         station_grace_s=config.timeouts.station_grace_s,
         drain_s=config.timeouts.drain_s,
+        suppression=config.suppression.settings,
     )
+
+
+def outbox_limits(config: EdgeConfig) -> OutboxLimits:
+    """When the outbox shall refuse what is new."""
+    return OutboxLimits(bytes_max=config.outbox.size_bytes, age_s_max=config.outbox.age_s)
 
 
 def run(config: EdgeConfig) -> int:
@@ -252,7 +259,7 @@ def run(config: EdgeConfig) -> int:
         ssl_context=None
         if station_tls is None
         else station_server_context(certificate_file=station_tls.certificate_file, key_file=station_tls.key_file),
-        outbox=SqliteOutboxStore(config.state_folder) if settings.outbox else None,
+        outbox=SqliteOutboxStore(config.state_folder, limits=outbox_limits(config)) if settings.outbox else None,
         keeper=LedgerKeeper(
             ledger,
             plan,
