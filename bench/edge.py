@@ -207,7 +207,7 @@ async def _files(folder: Path, csms_url: str, plan: PlanName) -> tuple[Path, Pat
     _change(edge_file, "#port = 8887", f"port = {station_port}")
     _change(edge_file, '#host = "0.0.0.0"', f'host = "{_HOST}"')
     _change(edge_file, '#plan = "auto"', f'plan = "{plan}"')
-    _change(edge_file, "#keepalive_s = 240", "keepalive_s = 1500")
+    _change(edge_file, "#keepalive_s =", "keepalive_s = 1500")
     return edge_file, cloud_file, station_port
 
 

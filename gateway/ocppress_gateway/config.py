@@ -24,8 +24,10 @@ from msgspec import Meta
 
 from ocppress_codecs.interface import CodecName
 from ocppress_gateway.core.identity import IDENTITY_PATTERN
+from ocppress_gateway.core.keepalive import SILENCES, START_S
 from ocppress_gateway.core.measurands import MEASURANDS
-from ocppress_gateway.core.plan import PlanName
+from ocppress_gateway.core.parts import REACHABILITY_MAX_S
+from ocppress_gateway.core.plan import PROBE_BYTES, PlanName
 from ocppress_gateway.core.suppression import SuppressionSettings
 from ocppress_gateway.errors import ConfigError
 
@@ -102,6 +104,11 @@ class LinkTls(_Table, frozen=True, kw_only=True):
 # --- edge
 
 
+def _probes_mb(keepalive_s: int) -> str:
+    """What probes after each such silence cost in a month of 30 days."""
+    return f"{30 * 86_400 / keepalive_s * PROBE_BYTES / 1e6:.2f}"
+
+
 class StationsConfig(_Table, frozen=True, kw_only=True):
     """Where the stations connect: `ws://HOST:PORT/any/path/IDENTITY`, or `wss://` with `tls`."""
 
@@ -120,14 +127,19 @@ class EdgeLinkConfig(_Table, frozen=True, kw_only=True):
     linger_ms: Annotated[
         int, Meta(ge=0, le=1000, description="How long a message waits for others to share its packet, in milliseconds.")
     ] = 20
-    keepalive_s: Annotated[
+    reachability_s: Annotated[
         int,
         Meta(
-            ge=30,
-            le=7200,
-            description="Silence after which the edge probes the link, less than the carrier keeps an idle mapping; no plan waits longer.",
+            ge=180,
+            le=REACHABILITY_MAX_S,
+            description="How long a dead link may look alive. The edge searches each network for the longest silence it allows, up to two thirds of"
+            f" this, and probes after it: {_probes_mb(1500)} MB a month at 25 minutes, {_probes_mb(START_S)} MB at {START_S // 60}, where it begins.",
         ),
-    ] = 240
+    ] = 2250
+    keepalive_s: Annotated[
+        Annotated[int, Meta(ge=30, le=7200)] | None,
+        Meta(description="Probe after this silence, and search for none; no plan waits longer than the silence that is known to be safe."),
+    ] = None
     when_lost: Annotated[
         Literal["mirror", "serve"],
         Meta(
@@ -137,6 +149,8 @@ class EdgeLinkConfig(_Table, frozen=True, kw_only=True):
     ] = "mirror"
 
     def __post_init__(self) -> None:
+        if self.keepalive_s is not None and SILENCES * self.keepalive_s > self.reachability_s:
+            raise ValueError(f"`keepalive_s` {self.keepalive_s} is more than two thirds of `reachability_s` {self.reachability_s}")
         if _websocket_url(self.url):
             if self.tls is None:
                 raise ValueError("a `wss://` link needs the table `tls`")

@@ -56,7 +56,7 @@ EARLY_EACH = 10
 
 EDGE_CHANGES = (
     ('#plan = "auto"', 'plan = "live"'),
-    ("#keepalive_s = 240", "keepalive_s = 30"),
+    ("#keepalive_s =", "keepalive_s = 30"),
     ("#station_timeout_s = 60.0", f"station_timeout_s = {STATION_TIMEOUT_S}"),
     ("#reconnect_min_s = 1.0", "reconnect_min_s = 0.1"),
     ("#reconnect_max_s = 60.0", "reconnect_max_s = 0.5"),

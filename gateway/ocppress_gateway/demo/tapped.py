@@ -30,6 +30,7 @@ class _TappedConnection(Connection):
     def __init__(self, connection: Connection, listen: Listen) -> None:
         self.peer = connection.peer
         self.address = connection.address
+        self.network = connection.network
         self._connection = connection
         self._listen = listen
 
@@ -45,6 +46,9 @@ class _TappedConnection(Connection):
 
     async def close(self, reason: str) -> None:
         await self._connection.close(reason)
+
+    def set_keepalive(self, keepalive_s: int) -> None:
+        self._connection.set_keepalive(keepalive_s)
 
     def wire_count(self) -> WireCount | None:
         return self._connection.wire_count()

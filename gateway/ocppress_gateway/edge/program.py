@@ -35,6 +35,7 @@ from ocppress_gateway.core.events import (
     SendStation,
     StoreMessage,
 )
+from ocppress_gateway.core.keepalive import SILENCES, START_S, KeepaliveSearch
 from ocppress_gateway.core.ledger import Ledger, LedgerSettings
 from ocppress_gateway.core.ledger_events import LinkMessageCounted, Way
 from ocppress_gateway.core.machine import Machine
@@ -227,6 +228,7 @@ def edge_settings(config: EdgeConfig) -> EdgeSettings:
         serves_offline=config.link.when_lost == "serve",
         station_grace_s=config.timeouts.station_grace_s,
         drain_s=config.timeouts.drain_s,
+        reachability_s=config.link.reachability_s,
         suppression=config.suppression.settings,
     )
 
@@ -242,7 +244,7 @@ def run(config: EdgeConfig) -> int:
     link_tls, station_tls = config.link.tls, config.stations.tls
     settings = edge_settings(config)
     sim = config.sim
-    plan = Plan(PlanSettings(config.plan, sim.budget_bytes), keepalive_s=config.link.keepalive_s, now=time.monotonic())
+    plan = Plan(PlanSettings(config.plan, sim.budget_bytes), keepalive_s=config.link.keepalive_s or START_S, now=time.monotonic())
     ledger = Ledger(LedgerSettings(sim.budget_bytes, sim.zone, sim.first_day, sim.rounding_bytes))
     machine = EdgeMachine(settings, random=random.SystemRandom().random, random_bytes=os.urandom, freshness=plan, wall_s=time.time)
     program = EdgeProgram(
@@ -252,7 +254,7 @@ def run(config: EdgeConfig) -> int:
             None
             if link_tls is None
             else link_client_context(ca_file=link_tls.ca_file, certificate_file=link_tls.certificate_file, key_file=link_tls.key_file),
-            keepalive_s=config.link.keepalive_s,
+            keepalive_s=config.link.keepalive_s or START_S,
         ),
         host=config.stations.host,
         port=config.stations.port,
@@ -267,6 +269,7 @@ def run(config: EdgeConfig) -> int:
             interface=sim.interface,
             looks_up=looks_up(config.link.url),
             logger=logging.getLogger("ocppress.ledger"),
+            search=KeepaliveSearch(longest_s=config.link.reachability_s / SILENCES, fixed_s=config.link.keepalive_s),
         ),
         view=machine.view,
         control=config.state_folder / EDGE_SOCKET,

@@ -93,10 +93,11 @@ class LedgerReader:
             self._count(number, connection)
         self._tell(LinkEnded(number, refused))
 
-    def _count(self, number: int, connection: Counted) -> None:
+    def _count(self, number: int, connection: Counted) -> WireCount | None:
         count = connection.wire_count()
         if count is not None:
             self._tell(LinkCounted(number, count))
+        return count
 
     def _tell(self, event: LedgerEvent) -> None:
         self.ledger.step(event, self._clock(), self._wall())

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import socket
 import struct
@@ -24,7 +25,16 @@ from typing import Any, Final
 
 from ocppress_gateway.core.wire_count import WireCount
 
-__all__ = ["KEEPALIVE_IDLE_S", "NOT_SENT_BYTES", "AckLimit", "Wiretap", "set_cloud_options", "set_edge_options", "set_keepalive"]
+__all__ = [
+    "KEEPALIVE_IDLE_S",
+    "NOT_SENT_BYTES",
+    "AckLimit",
+    "Wiretap",
+    "interface_of",
+    "set_cloud_options",
+    "set_edge_options",
+    "set_keepalive",
+]
 
 KEEPALIVE_IDLE_S: Final = 240
 """Silence after which the edge sends a probe: under the 5 minutes after which short-tempered carriers forget an idle mapping. 80 to 104
@@ -45,6 +55,9 @@ overtaken."""
 
 _TIMEOUT_MARGIN: Final = 1.1
 """The kernel's timers are late by some per cent."""
+
+_SIOCGIFADDR: Final = 0x8915
+"""struct ifreq of linux/if.h: 16 bytes of name, then the address as a struct sockaddr_in."""
 
 _TCP_INFO_BYTES: Final = 216
 _OPTION_TIMESTAMPS: Final = 1
@@ -113,6 +126,17 @@ class AckLimit:
     def _set(self, timeout_s: float) -> None:
         with contextlib.suppress(OSError):  # it has just been closed
             self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(timeout_s * 1000))
+
+
+def interface_of(address: str) -> str:
+    """The name of the network interface that has this IPv4 address, "" if none has."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+        for _, name in socket.if_nameindex():
+            with contextlib.suppress(OSError):  # it has no IPv4 address
+                answer = fcntl.ioctl(asker, _SIOCGIFADDR, struct.pack("256s", name.encode()))
+                if socket.inet_ntoa(answer[20:24]) == address:
+                    return name
+    return ""
 
 
 class Wiretap:

@@ -30,7 +30,15 @@ from ocppress_gateway.http_client import ClientSocket, client_session, unreachab
 from ocppress_gateway.http_listener import HttpListener
 from ocppress_gateway.http_requests import is_upgrade, request_logger
 from ocppress_gateway.transports.base import Connection, ConnectionHandler, Connector, Listener, check_message
-from ocppress_gateway.transports.tcp import KEEPALIVE_IDLE_S, AckLimit, Wiretap, set_cloud_options, set_edge_options
+from ocppress_gateway.transports.tcp import (
+    KEEPALIVE_IDLE_S,
+    AckLimit,
+    Wiretap,
+    interface_of,
+    set_cloud_options,
+    set_edge_options,
+    set_keepalive,
+)
 from ocppress_gateway.transports.tls import ResumingContext, expired, keep_session, peer_name
 
 __all__ = ["WebSocketConnection", "WebSocketConnector", "WebSocketListener"]
@@ -78,6 +86,7 @@ class WebSocketConnection(Connection):
         """`release` is awaited once when the connection has ended, whoever ended it. `probes`: this end does."""
         self.peer = peer
         self.address = _address(transport)
+        self.network = interface_of(transport.get_extra_info("sockname")[0])
         self._websocket = websocket
         self._transport = transport
         self._release = release
@@ -128,6 +137,10 @@ class WebSocketConnection(Connection):
                         await self._websocket.close()
         finally:
             await self._let_go()
+
+    def set_keepalive(self, keepalive_s: int) -> None:
+        with contextlib.suppress(OSError):  # it has just been closed
+            set_keepalive(self._transport.get_extra_info("socket"), keepalive_s)
 
     def wire_count(self) -> WireCount | None:
         return self._wiretap.read()
