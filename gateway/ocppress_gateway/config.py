@@ -35,6 +35,7 @@ __all__ = [
     "EDGE_NAME_PATTERN",
     "CloudConfig",
     "CloudLinkConfig",
+    "CloudLinkTls",
     "CloudTimeouts",
     "CsmsConfig",
     "EdgeConfig",
@@ -310,12 +311,39 @@ class EdgeConfig(_Table, frozen=True, kw_only=True):
 # --- cloud
 
 
+class CloudLinkTls(LinkTls, frozen=True, kw_only=True):
+    """TLS 1.3 with certificates at both ends of the link, as `ocppress ca` makes them."""
+
+    revoked_file: Annotated[
+        Path | None,
+        Meta(
+            description="Edges that are locked out, as `ocppress ca revoke` lists them. Read again when it changes; it never runs out, as a CRL"
+            " would, and with it all edges."
+        ),
+    ] = None
+    renewals_folder: Annotated[
+        Path | None,
+        Meta(description="Renewed certificates, `EDGE.pem`, as `ocppress ca renew` makes them, which the cloud sends to their edges."),
+    ] = None
+    issuer_key_file: Annotated[
+        Path | None,
+        Meta(
+            description="The CA's key, for a cloud that shall renew edges' certificates by itself. Whoever takes this machine over then"
+            " has the CA."
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.issuer_key_file is not None and self.renewals_folder is None:
+            raise ValueError("`issuer_key_file` needs `renewals_folder`")
+
+
 class CloudLinkConfig(_Table, frozen=True, kw_only=True):
     """Where the edges connect."""
 
     host: Annotated[str, Meta(min_length=1, description="Address to listen on; `0.0.0.0` for all of IPv4.")] = "0.0.0.0"
     port: Annotated[Port, Meta(description="Port to listen on.")] = 8886
-    tls: LinkTls | None = None
+    tls: CloudLinkTls | None = None
 
 
 class CsmsConfig(_Table, frozen=True, kw_only=True):

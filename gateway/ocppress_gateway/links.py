@@ -140,7 +140,7 @@ class Links:
         if self.watch is not None:
             self.watch.opened(number, connection)
         reason = "the program ends"
-        self._driver.post_now(LinkOpened(number, connection.peer))
+        self._driver.post_now(LinkOpened(number, connection.peer, connection.certificate))
         try:
             async with link.deadline.limit(), asyncio.TaskGroup() as group:
                 writer = group.create_task(self._write(number, link, connection), name=f"link {number} writer")

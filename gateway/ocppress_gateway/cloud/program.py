@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from ocppress_gateway.cloud.csms import CsmsClient
 from ocppress_gateway.cloud.operating import CloudOperator
+from ocppress_gateway.cloud.renewals import Renewals
 from ocppress_gateway.config import CloudConfig
 from ocppress_gateway.control.place import CLOUD_SOCKET
 from ocppress_gateway.control.protocol import Answer, Request
@@ -24,9 +26,11 @@ from ocppress_gateway.core.events import (
     CloseLink,
     Effect,
     ExpectSigns,
+    FindRenewal,
     Level,
     LoadPositions,
     OpenCsms,
+    RenewalFound,
     ReplayEnded,
     SavePosition,
     SendCsms,
@@ -37,13 +41,14 @@ from ocppress_gateway.core.stored import PositionsEvent
 from ocppress_gateway.core.views import CloudView
 from ocppress_gateway.cost.month import relayed_ip_bytes
 from ocppress_gateway.cost.wire import Conditions
-from ocppress_gateway.errors import GatewayError
+from ocppress_gateway.errors import GatewayError, StoreFailed
 from ocppress_gateway.positions.sqlite import SqlitePositionsStore
 from ocppress_gateway.positions.store import PositionsStore
 from ocppress_gateway.positions.worker import PositionsWorker
 from ocppress_gateway.program import Program, run_until_signal
 from ocppress_gateway.storage.opening import Opening
 from ocppress_gateway.transports.base import Connection, Listener
+from ocppress_gateway.transports.revoked import RevokedKeys
 from ocppress_gateway.transports.tls import csms_client_context, link_server_context
 from ocppress_gateway.transports.websocket import WebSocketListener
 
@@ -62,6 +67,7 @@ class CloudProgram(Program):
         csms_ssl_context: ssl.SSLContext | None = None,
         connect_timeout_s: float = 7.0,
         positions: PositionsStore | None = None,
+        renewals: Renewals | None = None,
         view: Callable[[float], CloudView] | None = None,
         control: Path | None = None,
         shutdown_s: float = 10.0,
@@ -69,13 +75,14 @@ class CloudProgram(Program):
     ) -> None:
         """`listener` is the edges' side; `positions` is needed if an edge has an outbox.
 
-        `csms_url` has one `{identity}`, `csms_ssl_context` None means the system's certificates. `positions` and the machine's `view` are
+        `renewals` is for a listener that sees certificates. `csms_url` has one `{identity}`, `csms_ssl_context` None means the system's certificates. `positions` and the machine's `view` are
         needed with `control`, the operator's socket.
         """
         super().__init__(machine, logger=logging.getLogger("ocppress.cloud"), shutdown_s=shutdown_s, control=control, clock=clock)
         self._listener = listener
         self._numbers = itertools.count(1)
         self._csms_url = csms_url
+        self._renewals = renewals
         self._opening = Opening()
         self._positions = None if positions is None else PositionsWorker(positions, self._reported)
         self._operator: CloudOperator | None = None
@@ -99,11 +106,21 @@ class CloudProgram(Program):
                 self.links.close(effect.link, effect.reason)
             case LoadPositions() | SavePosition() | Bury():
                 self._ask_positions(effect)
+            case FindRenewal():
+                self._spawn(self._find_renewal(effect), "renewal")
             case ReplayEnded():
                 assert self._operator is not None, "replays are an operator's"
                 self._operator.replay_ended(effect)
             case _:
                 raise TypeError(f"the cloud cannot do {type(effect).__name__}")
+
+    async def _find_renewal(self, effect: FindRenewal) -> None:
+        assert self._renewals is not None, "who sees certificates can renew them"
+        try:
+            found = RenewalFound(effect.link, await asyncio.to_thread(self._renewals.find, effect.certificate))
+        except (ValueError, StoreFailed) as error:
+            found = RenewalFound(effect.link, None, str(error))
+        self._driver.post_now(found)
 
     def _ask_positions(self, effect: LoadPositions | SavePosition | Bury) -> None:
         assert self._positions is not None, "edges with an outbox need a cloud with positions"
@@ -175,7 +192,7 @@ def run(config: CloudConfig) -> int:
     """Run the cloud until SIGTERM; returns the exit code. Raises `ConfigError` for TLS files that can't be used, `GatewayError` for a port
     that is taken."""
     tls = config.link.tls
-    machine = CloudMachine(cloud_settings(config), random=random.SystemRandom().random, random_bytes=os.urandom)
+    machine = CloudMachine(cloud_settings(config), random=random.SystemRandom().random, random_bytes=os.urandom, wall_s=time.time)
     program = CloudProgram(
         machine,
         WebSocketListener(
@@ -184,11 +201,13 @@ def run(config: CloudConfig) -> int:
             ssl_context=None
             if tls is None
             else link_server_context(ca_file=tls.ca_file, certificate_file=tls.certificate_file, key_file=tls.key_file),
+            revoked=None if tls is None or tls.revoked_file is None else RevokedKeys(tls.revoked_file),
         ),
         csms_url=config.csms.url,
         csms_ssl_context=None if config.csms.ca_file is None else csms_client_context(ca_file=config.csms.ca_file),
         connect_timeout_s=config.csms.connect_timeout_s,
         positions=SqlitePositionsStore(config.state_folder),
+        renewals=None if tls is None else Renewals(tls),
         view=machine.view,
         control=config.state_folder / CLOUD_SOCKET,
         shutdown_s=config.timeouts.shutdown_s,

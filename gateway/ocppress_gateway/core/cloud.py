@@ -8,7 +8,7 @@ station's messages is in `cloud_station` and `conversation`; here is what concer
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -18,6 +18,7 @@ from ocppress_codecs.interface import CodecName, Side
 from ocppress_codecs.registry import offers, open_endpoint
 from ocppress_codecs.rpc import OcppVersion
 from ocppress_gateway.core.alarms import Alarms
+from ocppress_gateway.core.certificate import Certificate, weeks_left
 from ocppress_gateway.core.channel import Channel
 from ocppress_gateway.core.clock import LinkClock
 from ocppress_gateway.core.cloud_station import CloudStation, CsmsState, CsmsStep
@@ -33,6 +34,7 @@ from ocppress_gateway.core.events import (
     Effect,
     Event,
     ExpectSigns,
+    FindRenewal,
     Level,
     LinkClosed,
     LinkMessage,
@@ -41,6 +43,7 @@ from ocppress_gateway.core.events import (
     LoadPositions,
     Note,
     OpenCsms,
+    RenewalFound,
     Replay,
     ReplayEnded,
     SendLink,
@@ -63,6 +66,7 @@ from ocppress_gateway.core.parts import (
     Part,
     PartError,
     Piece,
+    Renewal,
     RenewedClock,
     StationWelcome,
     TakeClock,
@@ -83,6 +87,7 @@ from ocppress_gateway.core.stored import (
     PositionsOpened,
     PositionsTrouble,
 )
+from ocppress_gateway.core.told import Told
 from ocppress_gateway.core.views import CloudEdgeView, CloudView
 
 __all__ = ["ANY_STATION", "CloudMachine", "CloudSettings"]
@@ -95,6 +100,12 @@ GREETING_TIMEOUT_S: Final = 15.0
 
 STOP_FLUSH_S: Final = 3.0
 """How long a stopping cloud goes on sending what waits; the rest of the shutdown's time is for closing."""
+
+RIVAL_RETRY_S: Final = 300
+"""When an edge may try again whose name another certificate is connected under: it has to be revoked, or go, and a person has to look."""
+
+RENEWAL_LOOK_S: Final = 86_400.0
+"""How often an edge's certificate is looked at, and how often it is sent one that it doesn't use: a connection can last for months."""
 
 REFUSED_FOR_GOOD: Final = frozenset({400, 401, 403, 404, 410})
 """HTTP answers to a reopened CSMS socket after which the station has to ask for itself."""
@@ -140,6 +151,7 @@ class _Edge:
     report: Report | None = None
     """What it has told of itself last."""
     lost_at: float | None = None
+    renewal_sent_at: float | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -149,6 +161,9 @@ class _Link:
     session: LinkSession
     peer: str
     greet_by: float
+    certificate: Certificate | None = None
+    look_at: float | None = None
+    """When its certificate's age is to be looked at."""
     edge: _Edge | None = None
 
 
@@ -160,8 +175,11 @@ class CloudMachine:
     random: Callable[[], float]
     random_bytes: Callable[[int], bytes]
     counters: Counters = field(default_factory=Counters)
+    wall_s: Callable[[], float] = lambda: 0.0
+    """Unix seconds, for the ends of certificates."""
 
     def __post_init__(self) -> None:
+        self._told = Told()
         self._links: dict[int, _Link] = {}
         self._edges: dict[str, _Edge] = {}
         self._by_socket: dict[int, tuple[_Edge, CloudStation]] = {}
@@ -251,6 +269,8 @@ class CloudMachine:
                 self._trouble(event, out)
             case Replay():
                 self._replay(event, now, out)
+            case RenewalFound():
+                self._renewal_found(event, now, out)
             case Stop():
                 self._stop(now, out)
             case Tick():
@@ -287,6 +307,7 @@ class CloudMachine:
         for link in self._touched_links:
             if link.session.state is SessionState.GREETING and not link.session.closing and now >= link.greet_by:
                 self._refuse_link(link, "no hello", out)
+            self._look_at_certificate(link, now, out)
             self._flush(link, now, out)
             self._alarms.set(link, _link_deadline(link))
         self._touched_stations = {}
@@ -326,7 +347,7 @@ class CloudMachine:
     def _opened(self, event: LinkOpened, now: float, out: list[Effect]) -> None:
         session = LinkSession(event.link, self.settings.linger_s, takes_clock=False)
         session.moved(SessionEvent.OPENED)
-        link = self._links[event.link] = _Link(session, event.peer, now + GREETING_TIMEOUT_S)
+        link = self._links[event.link] = _Link(session, event.peer, now + GREETING_TIMEOUT_S, event.certificate)
         self._touched_links[link] = None
         if self._stopping:
             self._refuse_link(link, "the cloud is stopping", out)
@@ -352,8 +373,13 @@ class CloudMachine:
                     self._shut(station, 1001, "the link is down", out)
 
     def _refuse_link(self, link: _Link, reason: str, out: list[Effect], retry_after_s: int = 0) -> None:
-        """Say why, and close."""
-        out.append(self._note(Level.WARNING, "link refused", edge=link.edge.name if link.edge else link.peer, reason=reason))
+        """Say why, and close. What the owner of a certificate is refused for again and again is a warning once."""
+        name = link.edge.name if link.edge else link.peer
+        if link.certificate is None:
+            out.append(self._note(Level.WARNING, "link refused", edge=name, reason=reason))
+        else:
+            level = self._once("link", link.certificate.serial, reason.partition(":")[0])
+            out.append(self._note(level, "link refused", edge=name, reason=reason, serial=link.certificate.serial_hex))
         if link.session.state is SessionState.GREETING:
             out.append(SendLink(link.session.link, link.session.greeting(Goodbye(for_people(reason), retry_after_s))))
         self._close_link(link, reason, out)
@@ -471,8 +497,12 @@ class CloudMachine:
             raise PartError("slots or identities in the hello repeat")
         edge = self._edges.setdefault(name, _Edge(name))
         if edge.link is not None:
+            if _rivals(self._links[edge.link], link):
+                self._refuse_link(link, "this edge is connected with another key", out, RIVAL_RETRY_S)
+                return
             self._close_link(self._links[edge.link], "the same edge has connected again", out)
         link.edge = edge
+        link.look_at = None if link.certificate is None else now
         edge.link = link.session.link
         edge.up_at = now
         edge.lost_at = None
@@ -529,6 +559,31 @@ class CloudMachine:
             channel.renew(self._new_epoch(), partial(open_endpoint, edge.codec, channel.version, Side.CLOUD), known.received)
         return StationWelcome(channel.epoch, True, attached, received)
 
+    # --- certificates
+
+    def _look_at_certificate(self, link: _Link, now: float, out: list[Effect]) -> None:
+        if link.look_at is None or link.certificate is None or link.edge is None or link.session.closing or now < link.look_at:
+            return
+        link.look_at = now + RENEWAL_LOOK_S
+        if self.wall_s() < link.certificate.renew_from_unix_s:
+            return
+        sent_at = link.edge.renewal_sent_at
+        if sent_at is None or now >= sent_at + RENEWAL_LOOK_S:
+            out.append(FindRenewal(link.session.link, link.certificate))
+
+    def _renewal_found(self, event: RenewalFound, now: float, out: list[Effect]) -> None:
+        link = self._links.get(event.link)
+        if link is None or link.edge is None or link.certificate is None:
+            return
+        if event.certificate is not None:
+            link.session.ride(Renewal(event.certificate))
+            link.edge.renewal_sent_at = now
+            out.append(self._note(Level.INFO, "an edge's renewed certificate goes to it", edge=link.edge.name))
+        elif self._told.first("no renewal", link.edge.name, weeks_left(link.certificate, self.wall_s())):
+            days = round((link.certificate.ends_unix_s - self.wall_s()) / 86_400)
+            words = "an edge's certificate ends and there is none to follow it"
+            out.append(self._note(Level.WARNING, words, edge=link.edge.name, days=days, reason=event.reason))
+
     def _new_epoch(self) -> int:
         return int.from_bytes(self.random_bytes(4), "big") or 1
 
@@ -544,7 +599,8 @@ class CloudMachine:
             link.session.control(Verdict(attach.slot, attach.attachment, 503, "", 0, "the gateway is stopping"), now)
             return
         if attach.identity not in allowed and ANY_STATION not in allowed:
-            out.append(self._note(Level.WARNING, "edge may not speak for station", edge=edge.name, station=attach.identity))
+            level = self._once("station", edge.name, attach.identity)
+            out.append(self._note(level, "edge may not speak for station", edge=edge.name, station=attach.identity))
             verdict = Verdict(attach.slot, attach.attachment, 404, "", 0, "this edge may not speak for the station")
             link.session.control(verdict, now)
             return
@@ -763,11 +819,25 @@ class CloudMachine:
             elif not link.session.closing:
                 self._refuse_link(link, "the cloud is stopping", out)
 
+    def _once(self, *key: Hashable) -> Level:
+        """How loud a warning is that whoever causes it can cause any number of times."""
+        return Level.WARNING if self._told.first(*key) else Level.DEBUG
+
     def _note(self, level: Level, words: str, **fields: Any) -> Note:
         return Note(level, words, fields)
 
 
+def _rivals(connected: _Link, newcomer: _Link) -> bool:
+    """Whether two connections of one edge's name have certificates of different keys: then one of them isn't that edge, and it isn't for
+    the newcomer to say which. A renewed certificate has the same key."""
+    ours, theirs = connected.certificate, newcomer.certificate
+    return ours is not None and theirs is not None and ours.public_key != theirs.public_key
+
+
 def _link_deadline(link: _Link) -> float | None:
-    if link.session.state is SessionState.GREETING and not link.session.closing:
+    if link.session.closing:
+        return None
+    if link.session.state is SessionState.GREETING:
         return link.greet_by
-    return link.session.next_deadline()
+    times = (link.session.next_deadline(), link.look_at)
+    return min((at for at in times if at is not None), default=None)

@@ -51,6 +51,7 @@ from ocppress_gateway.core.events import (
     StationText,
     Stop,
     StoreMessage,
+    TakeRenewal,
     TellReport,
     Tick,
 )
@@ -72,6 +73,7 @@ from ocppress_gateway.core.parts import (
     Part,
     PartError,
     Piece,
+    Renewal,
     RenewedClock,
     TellDelivered,
     Verdict,
@@ -555,7 +557,8 @@ class EdgeMachine:
         conversations: list[Conversation] = list(self._stations.values())
         self._session.wake(conversations, now)
         if self._report is not None and self._session.is_open:
-            self._session.report, self._report = self._report, None
+            self._session.ride(self._report)
+            self._report = None
         message = self._session.next_message(conversations, now)
         if message:
             out.append(SendLink(self._session.link, message, tuple(self._session.shares)))
@@ -606,6 +609,8 @@ class EdgeMachine:
                     self._leave(station, part.code, part.reason, now, out)
             case RenewedClock():
                 self._session.clock_renewed(now)
+            case Renewal():
+                out.append(TakeRenewal(part.certificate))
             case Delivered() | CsmsTime():
                 station = self._slot(part.slot)
                 if station.channel is None:

@@ -12,6 +12,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import Any
 
+from ocppress_gateway.core.certificate import Certificate
 from ocppress_gateway.core.ledger_events import FrameShare
 from ocppress_gateway.core.stored import DeadLetter, Lane, OutboxEvent, PositionsEvent, StoredMessage
 
@@ -30,6 +31,7 @@ __all__ = [
     "Effect",
     "Event",
     "ExpectSigns",
+    "FindRenewal",
     "Flush",
     "ForgetStored",
     "Level",
@@ -46,6 +48,7 @@ __all__ = [
     "PauseStation",
     "RefuseStation",
     "RememberStation",
+    "RenewalFound",
     "Replay",
     "ReplayEnded",
     "ResumeStation",
@@ -58,6 +61,7 @@ __all__ = [
     "StationText",
     "Stop",
     "StoreMessage",
+    "TakeRenewal",
     "TellReport",
     "Tick",
 ]
@@ -82,10 +86,13 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class LinkOpened:
-    """A link connection is up and carries nothing yet. `peer` is the name in the far end's certificate, "" without TLS."""
+    """A link connection is up and carries nothing yet. `peer` is the name in the far end's certificate, "" without TLS.
+
+    `certificate`: that one, where the transport sees it."""
 
     link: int
     peer: str = ""
+    certificate: Certificate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +209,15 @@ class Replay:
     letter: DeadLetter
 
 
+@dataclass(frozen=True, slots=True)
+class RenewalFound:
+    """What came of `FindRenewal`: the edge's next certificate in DER, or None and why there is none."""
+
+    link: int
+    certificate: bytes | None
+    reason: str = ""
+
+
 CsmsEvent = CsmsOpened | CsmsRefused | CsmsText | CsmsClosed
 Event = (
     OutboxEvent
@@ -218,6 +234,7 @@ Event = (
     | Flush
     | TellReport
     | Replay
+    | RenewalFound
     | CsmsEvent
 )
 
@@ -318,7 +335,22 @@ class ResumeStation:
     socket: int
 
 
+@dataclass(frozen=True, slots=True)
+class TakeRenewal:
+    """The cloud has sent this as the edge's next certificate, in DER: check it, keep it, use it from the next connection on."""
+
+    certificate: bytes = field(repr=False)
+
+
 # --- effects of the cloud
+
+
+@dataclass(frozen=True, slots=True)
+class FindRenewal:
+    """Find the next certificate for an edge that has shown `certificate`; report `RenewalFound` with this link."""
+
+    link: int
+    certificate: Certificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -459,4 +491,6 @@ Effect = (
     | SavePosition
     | Bury
     | ReplayEnded
+    | TakeRenewal
+    | FindRenewal
 )

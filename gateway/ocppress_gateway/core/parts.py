@@ -22,6 +22,7 @@ import cbor2
 import msgspec
 
 from ocppress_codecs.interface import FRAME_BYTES_MAX
+from ocppress_gateway.core.certificate import CERTIFICATE_BYTES_MAX
 from ocppress_gateway.core.identity import IDENTITY_PATTERN
 from ocppress_gateway.core.limits import LINK_MESSAGE_BYTES_MAX, STATIONS_PER_EDGE_MAX
 from ocppress_gateway.core.report import REPORT_BYTES_MAX
@@ -47,6 +48,7 @@ __all__ = [
     "Part",
     "PartError",
     "Piece",
+    "Renewal",
     "RenewedClock",
     "StationWelcome",
     "TakeClock",
@@ -268,6 +270,12 @@ class DayReport(_Control, frozen=True):
     report: Annotated[bytes, msgspec.Meta(max_length=REPORT_BYTES_MAX)]
 
 
+class Renewal(_Control, frozen=True):
+    """Cloud to edge, riding on something else: the edge's next certificate in DER, for the same key. An edge that it doesn't suit drops it."""
+
+    certificate: Annotated[bytes, msgspec.Meta(min_length=1, max_length=CERTIFICATE_BYTES_MAX)]
+
+
 Control = (
     Hello
     | Welcome
@@ -282,6 +290,7 @@ Control = (
     | CsmsTime
     | TellDelivered
     | DayReport
+    | Renewal
 )
 Part = FramePart | Piece | Ack | Control
 
@@ -299,6 +308,7 @@ _KINDS: Final[dict[int, type[_Control]]] = {
     11: CsmsTime,
     12: TellDelivered,
     13: DayReport,
+    14: Renewal,
 }
 _KIND_OF: Final = {control: kind for kind, control in _KINDS.items()}
 

@@ -23,7 +23,7 @@ from ocppress_gateway.core.clock import CLOCK_AGE_MAX_S, LinkClock
 from ocppress_gateway.core.conversation import Conversation
 from ocppress_gateway.core.ledger_events import FrameShare
 from ocppress_gateway.core.limits import LINK_MESSAGE_BYTES_MAX, PIECE_BYTES
-from ocppress_gateway.core.parts import Control, DayReport, Goodbye, Part, RenewedClock, TakeClock, write_parts
+from ocppress_gateway.core.parts import Control, Goodbye, Part, RenewedClock, TakeClock, write_parts
 
 __all__ = ["TRANSITIONS", "LinkSession", "SessionEvent", "SessionState"]
 
@@ -41,8 +41,6 @@ and on a link that keeps breaking a backlog in one piece would begin anew each t
 RIDING_BYTES_MAX: Final = 42
 """What rides along for a station: an acknowledgement of 4 bytes, the delivered positions in at most 24, the CSMS's time in at most 14."""
 CLOCK_PARTS_BYTES: Final = 6
-REPORT_PART_BYTES: Final = 56
-"""Kind, length, array and byte string around a `DayReport` of 48 bytes."""
 
 
 class SessionState(enum.StrEnum):
@@ -91,8 +89,7 @@ class LinkSession:
         self._writing = False
         self._send_at: float | None = None
         self._turn = 0
-        self.report: DayReport | None = None
-        """Rides on the next link message that has a frame."""
+        self._rider: Control | None = None
         self.shares: list[FrameShare] = []
         """Whose frames the last link message has."""
 
@@ -135,6 +132,10 @@ class LinkSession:
         self._send_at = now
         self.goodbye_said |= isinstance(part, Goodbye)
 
+    def ride(self, part: Control) -> None:
+        """Send a control part with the next link message that has a frame; one at a time, for they are rare."""
+        self._rider = part
+
     def kernel_has_it(self) -> None:
         """The last link message is with the kernel."""
         self._writing = False
@@ -162,7 +163,8 @@ class LinkSession:
             return b""
         parts: list[Part] = []
         size = 0
-        room = LINK_MESSAGE_BYTES_MAX - RIDING_BYTES_MAX * len(conversations) - CLOCK_PARTS_BYTES - REPORT_PART_BYTES
+        room = LINK_MESSAGE_BYTES_MAX - RIDING_BYTES_MAX * len(conversations) - CLOCK_PARTS_BYTES
+        room -= 0 if self._rider is None else len(write_parts([self._rider]))
         while self._controls:
             control_bytes = len(write_parts([self._controls[0]]))
             if size + control_bytes > room:
@@ -173,9 +175,9 @@ class LinkSession:
         frames = [] if self._controls else self._frames(conversations, now, size, room)
         for conversation in conversations:
             parts += conversation.riding(bool(parts or frames), now)
-        if frames and self.report is not None:
-            parts.append(self.report)
-            self.report = None
+        if frames and self._rider is not None:
+            parts.append(self._rider)
+            self._rider = None
         parts += frames
         if parts:
             # After the frames, whose deadlines are stamped with the old zero.

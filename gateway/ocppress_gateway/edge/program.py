@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import random
@@ -9,11 +10,12 @@ import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from ocppress_gateway.config import EdgeConfig
 from ocppress_gateway.control.place import EDGE_SOCKET
 from ocppress_gateway.control.protocol import Answer, Request
+from ocppress_gateway.core.certificate import weeks_left
 from ocppress_gateway.core.edge import EdgeMachine, EdgeSettings
 from ocppress_gateway.core.events import (
     AdmitStation,
@@ -34,6 +36,7 @@ from ocppress_gateway.core.events import (
     SendLink,
     SendStation,
     StoreMessage,
+    TakeRenewal,
 )
 from ocppress_gateway.core.keepalive import SILENCES, START_S, KeepaliveSearch
 from ocppress_gateway.core.ledger import Ledger, LedgerSettings
@@ -42,10 +45,12 @@ from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.core.plan import Plan, PlanName, PlanSettings
 from ocppress_gateway.core.policy import Overrides
 from ocppress_gateway.core.stored import OutboxEvent
+from ocppress_gateway.core.told import Told
 from ocppress_gateway.core.views import EdgeView
+from ocppress_gateway.edge.certificate import OwnCertificate
 from ocppress_gateway.edge.operating import EdgeOperator
 from ocppress_gateway.edge.server import StationServer
-from ocppress_gateway.errors import GatewayError
+from ocppress_gateway.errors import ConfigError, GatewayError, StoreFailed
 from ocppress_gateway.ledger.keeper import LedgerKeeper, looks_up
 from ocppress_gateway.ledger.sqlite import SqliteLedgerStore
 from ocppress_gateway.outbox.base import OutboxLimits
@@ -55,13 +60,19 @@ from ocppress_gateway.outbox.worker import OutboxWorker
 from ocppress_gateway.program import Program, run_until_signal
 from ocppress_gateway.storage.opening import Opening
 from ocppress_gateway.transports.base import Connector
-from ocppress_gateway.transports.tls import link_client_context, station_server_context
+from ocppress_gateway.transports.tls import station_server_context
 from ocppress_gateway.transports.websocket import WebSocketConnector
 
 __all__ = ["COMMAND_TIMEOUT_S", "EdgeProgram", "edge_settings", "outbox_limits", "run"]
 
 COMMAND_TIMEOUT_S: Final = 30.0
 """How long a station may take to answer one of the CSMS's CALLs (OCPP's guideline for any answer)."""
+
+CERTIFICATE_LOOK_S: Final = 86_400.0
+"""How often the edge looks how long its certificate still lasts."""
+
+CERTIFICATE_FIRST_LOOK_S: Final = 3600.0
+"""And the first time after its start: a renewal has had its chance by then."""
 
 _ANY_HOST: Final = frozenset({"0.0.0.0", "::", ""})
 
@@ -79,6 +90,7 @@ class EdgeProgram(Program):
         ssl_context: ssl.SSLContext | None = None,
         outbox: OutboxStore | None = None,
         keeper: LedgerKeeper | None = None,
+        certificate: OwnCertificate | None = None,
         view: Callable[[float], EdgeView] | None = None,
         control: Path | None = None,
         shutdown_s: float = 10.0,
@@ -86,10 +98,12 @@ class EdgeProgram(Program):
     ) -> None:
         """`host`, `port` (0 for any free one) and `ssl_context` are the stations' side, `connector` the way to the cloud.
 
-        `outbox` is needed if the machine's settings say so, `keeper` and the machine's `view` with `control`, the operator's socket.
+        `certificate` is the connector's, where it can be renewed. `outbox` is needed if the machine's settings say so, `keeper` and the machine's `view` with `control`, the operator's socket.
         """
         super().__init__(machine, logger=logging.getLogger("ocppress.edge"), shutdown_s=shutdown_s, control=control, clock=clock)
         self._connector = connector
+        self._certificate = certificate
+        self._renewing: asyncio.Task[None] | None = None
         self._host = host
         self._scheme = "ws" if ssl_context is None else "wss"
         self._keeper = keeper
@@ -145,10 +159,37 @@ class EdgeProgram(Program):
                 self._spawn(self.links.dial(effect.link, self._connector), f"link {effect.link}")
             case CloseLink():
                 self.links.close(effect.link, effect.reason)
+            case TakeRenewal():
+                self._take_renewal(effect)
             case StoreMessage() | LoadStored() | ForgetStored() | RememberStation() | DistrustOutbox():
                 self._ask_outbox(effect)
             case _:
                 raise TypeError(f"the edge cannot do {type(effect).__name__}")
+
+    def _take_renewal(self, effect: TakeRenewal) -> None:
+        if self._certificate is not None and (self._renewing is None or self._renewing.done()):
+            self._renewing = self._spawn(self._renew(self._certificate, effect.certificate), "renewal")
+
+    async def _renew(self, own: OwnCertificate, der: bytes) -> None:
+        try:
+            await asyncio.to_thread(own.keep, der)
+            kept = own.use()
+        except (ValueError, OSError, StoreFailed, ConfigError) as error:
+            self._say(Level.WARNING, "a renewed certificate from the cloud won't do", reason=str(error))
+        else:
+            days = round((kept.ends_unix_s - time.time()) / 86_400)
+            self._say(Level.INFO, "the certificate is renewed, from the next connection on", serial=kept.serial_hex, days=days)
+
+    async def _watch_certificate(self, own: OwnCertificate) -> NoReturn:
+        """Warn, once a week, of a certificate that ends and hasn't been renewed."""
+        told = Told()
+        await asyncio.sleep(CERTIFICATE_FIRST_LOOK_S)
+        while True:
+            now = time.time()
+            if own.current is not None and now >= own.current.renew_from_unix_s and told.first(weeks_left(own.current, now)):
+                days = round((own.current.ends_unix_s - now) / 86_400)
+                self._say(Level.WARNING, "this edge's certificate ends and the cloud has sent none to follow it", days=days)
+            await asyncio.sleep(CERTIFICATE_LOOK_S)
 
     def _account(self, event: LinkMessageCounted) -> None:
         if self._keeper is not None:
@@ -202,6 +243,8 @@ class EdgeProgram(Program):
             self._spawn(self._keeper.run(), "ledger")
         if self._operator is not None:
             self._spawn(self._operator.report_daily(), "daily report")
+        if self._certificate is not None:
+            self._spawn(self._watch_certificate(self._certificate), "certificate")
 
     async def _close(self) -> None:
         await self._stations.close()
@@ -247,13 +290,21 @@ def run(config: EdgeConfig) -> int:
     plan = Plan(PlanSettings(config.plan, sim.budget_bytes), keepalive_s=config.link.keepalive_s or START_S, now=time.monotonic())
     ledger = Ledger(LedgerSettings(sim.budget_bytes, sim.zone, sim.first_day, sim.rounding_bytes))
     machine = EdgeMachine(settings, random=random.SystemRandom().random, random_bytes=os.urandom, freshness=plan, wall_s=time.time)
+    certificate = (
+        None
+        if link_tls is None
+        else OwnCertificate(
+            ca_file=link_tls.ca_file,
+            certificate_file=link_tls.certificate_file,
+            key_file=link_tls.key_file,
+            state_folder=config.state_folder,
+        )
+    )
     program = EdgeProgram(
         machine,
         WebSocketConnector(
             config.link.url,
-            None
-            if link_tls is None
-            else link_client_context(ca_file=link_tls.ca_file, certificate_file=link_tls.certificate_file, key_file=link_tls.key_file),
+            None if certificate is None else certificate.context,
             keepalive_s=config.link.keepalive_s or START_S,
         ),
         host=config.stations.host,
@@ -271,6 +322,7 @@ def run(config: EdgeConfig) -> int:
             logger=logging.getLogger("ocppress.ledger"),
             search=KeepaliveSearch(longest_s=config.link.reachability_s / SILENCES, fixed_s=config.link.keepalive_s),
         ),
+        certificate=certificate,
         view=machine.view,
         control=config.state_folder / EDGE_SOCKET,
         shutdown_s=config.timeouts.shutdown_s,

@@ -22,13 +22,22 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-__all__ = ["Credentials", "issue_cloud", "issue_edge", "make_authority", "read_credentials"]
+__all__ = [
+    "Credentials",
+    "issue_cloud",
+    "issue_edge",
+    "issue_station_server",
+    "make_authority",
+    "read_credentials",
+    "renewed_cloud",
+    "renewed_edge",
+]
 
 AUTHORITY_DAYS: Final = 20 * 365
 """Longer than the hardware at the edges lasts: a new authority means a visit to each."""
 
 LEAF_DAYS: Final = 5 * 365
-"""There is no renewal yet."""
+"""Renewed over the link from two thirds of it on: an edge may have been away for twenty months and still gets its next one."""
 
 _CLOCK_SKEW: Final = timedelta(days=1)
 """A certificate is valid from a day ago, for machines whose clocks are behind."""
@@ -68,7 +77,7 @@ def make_authority(name: str, now: datetime) -> Credentials:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = _name(name)
     builder = (
-        _builder(subject, subject, key, now, AUTHORITY_DAYS)
+        _builder(subject, subject, key.public_key(), now, AUTHORITY_DAYS)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_AUTHORITY_USAGE, critical=True)
         .add_extension(x509.SubjectKeyIdentifier(_key_identifier(key)), critical=False)
@@ -78,13 +87,37 @@ def make_authority(name: str, now: datetime) -> Credentials:
 
 def issue_cloud(authority: Credentials, hosts: Sequence[str], now: datetime) -> Credentials:
     """A server certificate for a cloud that edges reach under `hosts`, which are DNS names or IP addresses; `ValueError` if not."""
-    names = x509.SubjectAlternativeName([_host(host) for host in hosts])
-    return _issue(authority, "cloud", ExtendedKeyUsageOID.SERVER_AUTH, now, names)
+    key = ec.generate_private_key(ec.SECP256R1())
+    return Credentials(key, _signed(authority, "cloud", key.public_key(), ExtendedKeyUsageOID.SERVER_AUTH, now, _names(hosts)))
+
+
+def renewed_cloud(authority: Credentials, certificate: x509.Certificate, now: datetime) -> x509.Certificate:
+    """The next certificate of a cloud, for the same key and hosts."""
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return _signed(authority, "cloud", _public_key(certificate), ExtendedKeyUsageOID.SERVER_AUTH, now, names)
 
 
 def issue_edge(authority: Credentials, edge: str, now: datetime) -> Credentials:
     """A client certificate whose common name is the edge's name."""
-    return _issue(authority, edge, ExtendedKeyUsageOID.CLIENT_AUTH, now)
+    key = ec.generate_private_key(ec.SECP256R1())
+    return Credentials(key, _signed(authority, edge, key.public_key(), ExtendedKeyUsageOID.CLIENT_AUTH, now))
+
+
+def renewed_edge(authority: Credentials, edge: str, public_key: bytes, now: datetime) -> bytes:
+    """The next certificate of an edge, in PEM, for the same key, its SubjectPublicKeyInfo in DER. Raises `ValueError` for a key of another kind."""
+    key = serialization.load_der_public_key(public_key)
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise ValueError("not a key on an elliptic curve")
+    return _signed(authority, edge, key, ExtendedKeyUsageOID.CLIENT_AUTH, now).public_bytes(serialization.Encoding.PEM)
+
+
+def issue_station_server(authority: Credentials, hosts: Sequence[str], now: datetime) -> Credentials:
+    """A server certificate for an edge that stations reach under `hosts`; it lasts as long as its authority, for a station renews no
+    certificate of its CSMS. OCPP wants the server's name as common name, too (2.0.1 Part 2, A00.FR.318). `ValueError` as for `issue_cloud`."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    days = (authority.certificate.not_valid_after_utc - now.astimezone(UTC)).days
+    names = _names(hosts)
+    return Credentials(key, _signed(authority, hosts[0], key.public_key(), ExtendedKeyUsageOID.SERVER_AUTH, now, names, days=days))
 
 
 def read_credentials(key_pem: bytes, certificate_pem: bytes) -> Credentials:
@@ -96,27 +129,40 @@ def read_credentials(key_pem: bytes, certificate_pem: bytes) -> Credentials:
     return Credentials(key, certificate)
 
 
-def _issue(authority: Credentials, name: str, usage: x509.ObjectIdentifier, now: datetime, *more: x509.ExtensionType) -> Credentials:
-    key = ec.generate_private_key(ec.SECP256R1())
+def _signed(
+    authority: Credentials,
+    name: str,
+    key: ec.EllipticCurvePublicKey,
+    usage: x509.ObjectIdentifier,
+    now: datetime,
+    *more: x509.ExtensionType,
+    days: int = LEAF_DAYS,
+) -> x509.Certificate:
     issuer = authority.certificate
     identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     builder = (
-        _builder(_name(name), issuer.subject, key, now, LEAF_DAYS)
+        _builder(_name(name), issuer.subject, key, now, days)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
         .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
     )
     for extension in more:
         builder = builder.add_extension(extension, critical=False)
-    return Credentials(key, builder.sign(authority.key, hashes.SHA256()))
+    return builder.sign(authority.key, hashes.SHA256())
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime, days: int) -> x509.CertificateBuilder:
+def _public_key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
+    key = certificate.public_key()
+    assert isinstance(key, ec.EllipticCurvePublicKey), "those of `ocppress ca` have no other"
+    return key
+
+
+def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime, days: int) -> x509.CertificateBuilder:
     start = now.astimezone(UTC).replace(microsecond=0) - _CLOCK_SKEW
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
-        .public_key(key.public_key())
+        .public_key(key)
         .serial_number(secrets.randbits(64) + 1)
         .not_valid_before(start)
         .not_valid_after(start + timedelta(days=days))
@@ -130,6 +176,10 @@ def _key_identifier(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _names(hosts: Sequence[str]) -> x509.SubjectAlternativeName:
+    return x509.SubjectAlternativeName([_host(host) for host in hosts])
 
 
 def _host(host: str) -> x509.GeneralName:

@@ -21,6 +21,7 @@ __all__ = [
     "put_away",
     "size_of",
     "thread_written_bytes",
+    "write_private_file",
 ]
 
 SET_ASIDE_MAX: Final = 3
@@ -82,6 +83,18 @@ def make_private_file(file: Path) -> None:
     """Make an empty file for its owner alone, if there is none. Raises `StoreFailed`."""
     with failures(file):
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def write_private_file(file: Path, data: bytes) -> None:
+    """Put `data` in the place of whatever a file for its owner alone has, whole or not at all. Raises `StoreFailed`."""
+    new = file.with_name(f".{file.name}.new")
+    with failures(file):
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as output:
+            output.write(data)
+            output.flush()
+            os.fsync(output.fileno())
+        new.replace(file)
+        _sync(file.parent)
 
 
 def put_away(file: Path, now: datetime) -> Path:

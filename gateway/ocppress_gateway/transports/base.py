@@ -9,6 +9,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Awaitable, Callable
 
+from ocppress_gateway.core.certificate import Certificate
 from ocppress_gateway.core.limits import LINK_MESSAGE_BYTES_MAX
 from ocppress_gateway.core.wire_count import WireCount
 
@@ -26,6 +27,9 @@ class Connection(abc.ABC):
 
     peer: str
     """Name in the far end's verified certificate (common name), "" without TLS or without a client certificate."""
+
+    certificate: Certificate | None = None
+    """That certificate, where the transport sees it."""
 
     address: str
     """For logs: where the far end is."""

@@ -10,27 +10,29 @@ resumed: certificates cross the link at the first connection of two programs, an
 The server keeps the session, the ticket is its number (*stateful*): 79 bytes each time, where one with the session inside has the edge's
 certificate in it, too, and crosses the link twice. OpenSSL forgets such a session if its connection ends without a close_notify, which is how
 cellular connections end; `keep_session` says one to nobody. A session in memory knows the certificates of its first handshake, so who
-accepts a resumed one has to look at their dates again: `expired`.
+accepts a resumed one has to look at them again: `certificate_of`, and `core.certificate`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from ocppress_gateway.core.certificate import Certificate, read_certificate
 from ocppress_gateway.errors import ConfigError
 from ocppress_gateway.transports.openssl import send_leaf_only, set_cipher_suites, set_session_cache
 
 __all__ = [
     "ResumingContext",
+    "ServerContext",
+    "certificate_of",
     "csms_client_context",
-    "expired",
     "keep_session",
     "link_client_context",
     "link_server_context",
-    "peer_name",
     "station_server_context",
 ]
 
@@ -74,6 +76,27 @@ class ResumingContext(ssl.SSLContext):
         """The next handshake is a full one."""
         self._session = None
 
+    def use(self, certificate_file: Path, key_file: Path) -> None:
+        """From the next connection on this is the client's certificate; the session of the one before has that in it. Raises `ConfigError`."""
+        _load_certificate(self, certificate_file, key_file)
+        self.forget()
+
+
+class ServerContext(ssl.SSLContext):
+    """A server's context that tells why certificates aren't accepted; asyncio keeps it to itself, and OpenSSL whose they were."""
+
+    not_accepted: Callable[[str], None] | None = None
+
+
+class _ServerObject(ssl.SSLObject):
+    def do_handshake(self) -> None:
+        try:
+            super().do_handshake()
+        except ssl.SSLCertVerificationError as error:
+            if isinstance(self.context, ServerContext) and self.context.not_accepted is not None:
+                self.context.not_accepted(error.verify_message)
+            raise
+
 
 def link_client_context(*, ca_file: Path, certificate_file: Path, key_file: Path) -> ResumingContext:
     """The edge's end: checks the cloud's certificate and host name against the private CA alone. Raises `ConfigError`."""
@@ -82,9 +105,10 @@ def link_client_context(*, ca_file: Path, certificate_file: Path, key_file: Path
     return context
 
 
-def link_server_context(*, ca_file: Path, certificate_file: Path, key_file: Path) -> ssl.SSLContext:
+def link_server_context(*, ca_file: Path, certificate_file: Path, key_file: Path) -> ServerContext:
     """The cloud's end: requires a certificate of the private CA from every edge. Raises `ConfigError`."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sslobject_class = _ServerObject
     context.verify_mode = ssl.CERT_REQUIRED
     context.num_tickets = 1
     context.options |= ssl.OP_NO_TICKET  # under TLS 1.3: a stateful one
@@ -118,18 +142,13 @@ def keep_session(connection: ssl.SSLObject | None) -> None:
             connection.unwrap()
 
 
-def expired(certificate: dict[str, object] | None, unix_s: float) -> bool:
-    """Whether a certificate, as `getpeercert` gives it, is over; what a full handshake checks, and a resumed one doesn't."""
-    ends = (certificate or {}).get("notAfter")
-    return isinstance(ends, str) and unix_s > ssl.cert_time_to_seconds(ends)
-
-
-def peer_name(certificate: dict[str, object] | None) -> str:
-    """The common name in a verified certificate, as `getpeercert` gives it; "" without one, or where it has not exactly one."""
-    subject = (certificate or {}).get("subject", ())
-    assert isinstance(subject, tuple), "getpeercert gives a tuple of relative distinguished names"
-    names = [value for relative_name in subject for key, value in relative_name if key == "commonName"]
-    return str(names[0]) if len(names) == 1 else ""
+def certificate_of(connection: ssl.SSLObject | None) -> Certificate | None:
+    """The far end's verified certificate, None without TLS. Raises `ssl.SSLError` for one whose fields can't be read."""
+    der = None if connection is None else connection.getpeercert(binary_form=True)
+    try:
+        return None if der is None else read_certificate(der)
+    except ValueError as error:
+        raise ssl.SSLError(f"certificate not accepted: {error}") from error
 
 
 def _set_link_options(context: ssl.SSLContext, ca_file: Path, certificate_file: Path, key_file: Path) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import ssl
 import time
@@ -23,7 +24,9 @@ import aiohttp
 from aiohttp import hdrs, web
 from aiohttp.http import WebSocketWriter
 
+from ocppress_gateway.core.certificate import Certificate
 from ocppress_gateway.core.limits import LINK_MESSAGE_BYTES_MAX
+from ocppress_gateway.core.told import Told
 from ocppress_gateway.core.wire_count import WireCount
 from ocppress_gateway.errors import LinkLost, LinkRefused
 from ocppress_gateway.http_client import ClientSocket, client_session, unreachable
@@ -39,7 +42,8 @@ from ocppress_gateway.transports.tcp import (
     set_edge_options,
     set_keepalive,
 )
-from ocppress_gateway.transports.tls import ResumingContext, expired, keep_session, peer_name
+from ocppress_gateway.transports.revoked import RevokedKeys
+from ocppress_gateway.transports.tls import ResumingContext, ServerContext, certificate_of, keep_session
 
 __all__ = ["WebSocketConnection", "WebSocketConnector", "WebSocketListener"]
 
@@ -67,6 +71,11 @@ HEADER_BYTES_MAX: Final = 1024
 HEADERS_MAX: Final = 32
 """Fields of the upgrade request; the edge sends 5, a load balancer adds its own."""
 
+RECHECK_S: Final = 60.0
+"""How long an edge that has been locked out may stay connected."""
+
+_logger = logging.getLogger("ocppress.link")
+
 _MESSAGE_BYTES_MAX: Final = LINK_MESSAGE_BYTES_MAX + 1  # aiohttp refuses what has as many bytes as its limit
 _NOT_NEEDED: Final = (hdrs.SERVER, hdrs.DATE, hdrs.CONTENT_TYPE)
 
@@ -79,12 +88,14 @@ class WebSocketConnection(Connection):
         websocket: ClientSocket | web.WebSocketResponse,
         transport: asyncio.Transport,
         *,
-        peer: str,
+        certificate: Certificate | None,
         release: Callable[[], Awaitable[None]],
         probes: bool,
     ) -> None:
         """`release` is awaited once when the connection has ended, whoever ended it. `probes`: this end does."""
-        self.peer = peer
+        self._tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+        self.certificate = certificate
+        self.peer = "" if certificate is None else certificate.name
         self.address = _address(transport)
         self.network = interface_of(transport.get_extra_info("sockname")[0])
         self._websocket = websocket
@@ -92,7 +103,6 @@ class WebSocketConnection(Connection):
         self._release = release
         self._lost: str | None = None
         self._sending = False
-        self._tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         self._wiretap = Wiretap(transport.get_extra_info("socket"))
         self._ack_limit = AckLimit(transport.get_extra_info("socket")) if probes else None
         for layer in (transport, _below_tls(transport)):
@@ -209,9 +219,8 @@ class WebSocketConnector(Connector):
             transport = websocket.transport
             if self._ssl_context is not None:
                 self._ssl_context.remember(transport.get_extra_info("ssl_object"))
-            return WebSocketConnection(
-                websocket, transport, peer=peer_name(transport.get_extra_info("peercert")), release=release, probes=True
-            )
+            certificate = certificate_of(transport.get_extra_info("ssl_object"))
+            return WebSocketConnection(websocket, transport, certificate=certificate, release=release, probes=True)
         except BaseException as error:
             await session.close()
             if isinstance(error, aiohttp.ClientError | OSError):  # TimeoutError is one
@@ -234,13 +243,27 @@ class WebSocketListener(Listener):
     empty."""
 
     def __init__(
-        self, *, host: str, port: int, ssl_context: ssl.SSLContext | None = None, request_within_s: float = REQUEST_WITHIN_S
+        self,
+        *,
+        host: str,
+        port: int,
+        ssl_context: ServerContext | None = None,
+        revoked: RevokedKeys | None = None,
+        request_within_s: float = REQUEST_WITHIN_S,
+        recheck_s: float = RECHECK_S,
     ) -> None:
+        """`revoked`: edges that are locked out. `recheck_s`: how often the certificates of open connections are looked at again."""
         if ssl_context is not None and ssl_context.verify_mode is not ssl.CERT_REQUIRED:
             raise ValueError("a link with TLS requires client certificates")
         self._host = host
         self._port = port
         self._ssl_context = ssl_context
+        if ssl_context is not None:
+            ssl_context.not_accepted = self._not_accepted
+        self._revoked = revoked
+        self._recheck_s = recheck_s
+        self._rechecking: asyncio.Task[None] | None = None
+        self._told = Told()
         self._runner: web.AppRunner | None = None
         self._listener = HttpListener(request_within_s=request_within_s, newcomers_max=NEWCOMERS_MAX)
         self._connections: set[WebSocketConnection] = set()
@@ -275,8 +298,13 @@ class WebSocketListener(Listener):
         await self._runner.setup()
         assert self._runner.server is not None, "it is there after the set-up"
         await self._listener.listen(self._runner.server, self._host, self._port, self._ssl_context)
+        self._rechecking = asyncio.get_running_loop().create_task(self._recheck(), name="link certificates")
 
     async def close(self) -> None:
+        if self._rechecking is not None:
+            self._rechecking.cancel()
+            await asyncio.wait((self._rechecking,))
+            self._rechecking = None
         if self._runner is not None:
             self._listener.stop()
             await asyncio.gather(*(connection.close("the cloud ends") for connection in self._connections))
@@ -294,14 +322,17 @@ class WebSocketListener(Listener):
         transport = request.transport
         if transport is None:
             return _gone_already()
-        certificate = transport.get_extra_info("peercert")
-        if expired(certificate, time.time()):
+        try:
+            certificate = certificate_of(transport.get_extra_info("ssl_object"))
+        except ssl.SSLError as error:
+            self._not_accepted(str(error))
+            return web.Response(status=HTTPStatus.FORBIDDEN)
+        if self._refusal(certificate) is not None:
             return web.Response(status=HTTPStatus.FORBIDDEN)
         set_cloud_options(transport.get_extra_info("socket"))
         try:
             await websocket.prepare(request)
-            peer = peer_name(certificate)
-            connection = WebSocketConnection(websocket, transport, peer=peer, release=_nothing, probes=False)
+            connection = WebSocketConnection(websocket, transport, certificate=certificate, release=_nothing, probes=False)
         except OSError:
             return _gone_already()
         self._connections.add(connection)
@@ -311,6 +342,32 @@ class WebSocketListener(Listener):
             await connection.close("the handler has returned")
             self._connections.discard(connection)
         return websocket
+
+
+    # --- certificates: what TLS doesn't look at when a session is resumed, or while a connection lasts
+
+    def _refusal(self, certificate: Certificate | None) -> str | None:
+        """Why the owner of a certificate isn't let in, or no longer; reported once."""
+        if certificate is None:
+            return None
+        reason = "its certificate has expired" if certificate.is_over(time.time()) else None
+        if self._revoked is not None and certificate in self._revoked:
+            reason = "its certificate is revoked"
+        if reason is not None and self._told.first(certificate.serial, reason):
+            fields = {"edge": certificate.name, "serial": certificate.serial_hex, "reason": reason}
+            _logger.warning("edge locked out", extra={"fields": fields})
+        return reason
+
+    def _not_accepted(self, reason: str) -> None:
+        """TLS says no more than why, so that is reported once a day, whoever it was."""
+        if self._told.first(reason, int(time.time() // 86_400)):
+            _logger.warning("an edge's certificate is not accepted", extra={"fields": {"reason": reason}})
+
+    async def _recheck(self) -> None:
+        while True:
+            await asyncio.sleep(self._recheck_s)
+            refused = [(connection, self._refusal(connection.certificate)) for connection in self._connections]
+            await asyncio.gather(*(connection.close(reason) for connection, reason in refused if reason is not None))
 
 
 async def _ignore_expectations(_: web.Request) -> None:
