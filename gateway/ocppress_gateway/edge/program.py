@@ -46,7 +46,7 @@ from ocppress_gateway.core.views import EdgeView
 from ocppress_gateway.edge.operating import EdgeOperator
 from ocppress_gateway.edge.server import StationServer
 from ocppress_gateway.errors import GatewayError
-from ocppress_gateway.ledger.keeper import LedgerKeeper, looks_up
+from ocppress_gateway.ledger.keeper import LedgerKeeper
 from ocppress_gateway.ledger.sqlite import SqliteLedgerStore
 from ocppress_gateway.outbox.base import OutboxLimits
 from ocppress_gateway.outbox.sqlite import SqliteOutboxStore
@@ -267,7 +267,6 @@ def run(config: EdgeConfig) -> int:
             plan,
             SqliteLedgerStore(config.state_folder),
             interface=sim.interface,
-            looks_up=looks_up(config.link.url),
             logger=logging.getLogger("ocppress.ledger"),
             search=KeepaliveSearch(longest_s=config.link.reachability_s / SILENCES, fixed_s=config.link.keepalive_s),
         ),
