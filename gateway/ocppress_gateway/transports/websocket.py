@@ -40,7 +40,7 @@ from ocppress_gateway.transports.tcp import (
     set_edge_options,
     set_keepalive,
 )
-from ocppress_gateway.transports.tls import ResumingContext, expired, keep_session, peer_name
+from ocppress_gateway.transports.tls import ResumingContext, expired, keep_session, owner, peer_name
 
 __all__ = ["WebSocketConnection", "WebSocketConnector", "WebSocketListener"]
 
@@ -307,10 +307,12 @@ class WebSocketListener(Listener):
         certificate = transport.get_extra_info("peercert")
         if expired(certificate, time.time()):
             return web.Response(status=HTTPStatus.FORBIDDEN)
+        peer = owner(transport.get_extra_info("ssl_object"), certificate)
+        if self._ssl_context is not None and not peer:
+            return web.Response(status=HTTPStatus.FORBIDDEN)  # a certificate that names nobody
         set_cloud_options(transport.get_extra_info("socket"))
         try:
             await websocket.prepare(request)
-            peer = peer_name(certificate)
             connection = WebSocketConnection(websocket, transport, peer=peer, release=_nothing, probes=False)
         except OSError:
             return _gone_already()
