@@ -9,14 +9,14 @@ import os
 import random
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ocppress_gateway.cloud.csms import CsmsClient
 from ocppress_gateway.cloud.operating import CloudOperator
 from ocppress_gateway.cloud.renewals import Renewals
-from ocppress_gateway.config import CloudConfig
+from ocppress_gateway.config import CloudConfig, EdgeEntry, LinkTls
 from ocppress_gateway.control.place import CLOUD_SOCKET
 from ocppress_gateway.control.protocol import Answer, Request
 from ocppress_gateway.core.cloud import CloudMachine, CloudSettings
@@ -48,8 +48,9 @@ from ocppress_gateway.positions.worker import PositionsWorker
 from ocppress_gateway.program import Program, run_until_signal
 from ocppress_gateway.storage.opening import Opening
 from ocppress_gateway.transports.base import Connection, Listener
+from ocppress_gateway.transports.psk import read_key, use_server_keys
 from ocppress_gateway.transports.revoked import RevokedKeys
-from ocppress_gateway.transports.tls import csms_client_context, link_server_context
+from ocppress_gateway.transports.tls import ServerContext, csms_client_context, link_server_context
 from ocppress_gateway.transports.websocket import WebSocketListener
 
 __all__ = ["CloudProgram", "cloud_settings", "run"]
@@ -75,8 +76,8 @@ class CloudProgram(Program):
     ) -> None:
         """`listener` is the edges' side; `positions` is needed if an edge has an outbox.
 
-        `renewals` is for a listener that sees certificates. `csms_url` has one `{identity}`, `csms_ssl_context` None means the system's certificates. `positions` and the machine's `view` are
-        needed with `control`, the operator's socket.
+        `csms_url` has one `{identity}`, `csms_ssl_context` None means the system's certificates. `renewals` is for a listener that sees
+        certificates. `positions` and the machine's `view` are needed with `control`, the operator's socket.
         """
         super().__init__(machine, logger=logging.getLogger("ocppress.cloud"), shutdown_s=shutdown_s, control=control, clock=clock)
         self._listener = listener
@@ -198,9 +199,7 @@ def run(config: CloudConfig) -> int:
         WebSocketListener(
             host=config.link.host,
             port=config.link.port,
-            ssl_context=None
-            if tls is None
-            else link_server_context(ca_file=tls.ca_file, certificate_file=tls.certificate_file, key_file=tls.key_file),
+            ssl_context=None if tls is None else _link_context(tls, config.edges),
             revoked=None if tls is None or tls.revoked_file is None else RevokedKeys(tls.revoked_file),
         ),
         csms_url=config.csms.url,
@@ -213,3 +212,11 @@ def run(config: CloudConfig) -> int:
         shutdown_s=config.timeouts.shutdown_s,
     )
     return run_until_signal(program)
+
+
+def _link_context(tls: LinkTls, edges: Sequence[EdgeEntry]) -> ServerContext:
+    context = link_server_context(ca_file=tls.ca_file, certificate_file=tls.certificate_file, key_file=tls.key_file)
+    keys = {edge.name: read_key(edge.psk_file) for edge in edges if edge.psk_file is not None}
+    if keys:
+        use_server_keys(context, keys)
+    return context

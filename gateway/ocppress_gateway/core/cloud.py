@@ -361,10 +361,14 @@ class CloudMachine:
         self._undrained.discard(event.link)
         edge = link.edge
         level, words = (Level.INFO, "link closed") if link.session.goodbye_said else (Level.WARNING, "link lost")
+        if edge is None and link.certificate is not None:
+            level = Level.DEBUG  # it never got in, and why has been said
         out.append(self._note(level, words, edge=edge.name if edge else "", reason=event.reason))
         if edge is not None and edge.link == event.link:
             edge.link = None
             edge.lost_at = now
+            if link.session.rider is not None:
+                edge.renewal_sent_at = None  # it wasn't
             self._alarms.set(edge, now + self.settings.link_grace_s)
             self._touch(edge, *edge.slots.values())
             for station in edge.slots.values():
@@ -576,7 +580,7 @@ class CloudMachine:
         if link is None or link.edge is None or link.certificate is None:
             return
         if event.certificate is not None:
-            link.session.ride(Renewal(event.certificate))
+            link.session.rider = Renewal(event.certificate)
             link.edge.renewal_sent_at = now
             out.append(self._note(Level.INFO, "an edge's renewed certificate goes to it", edge=link.edge.name))
         elif self._told.first("no renewal", link.edge.name, weeks_left(link.certificate, self.wall_s())):

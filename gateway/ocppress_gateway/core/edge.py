@@ -485,7 +485,8 @@ class EdgeMachine:
             return
         words = "link not made" if not self._session.is_open else "link closed" if self._session.goodbye_said else "link lost"
         self._session.moved(SessionEvent.LOST)
-        self._report = self._report or self._session.report
+        if self._report is None and isinstance(self._session.rider, DayReport):
+            self._report = self._session.rider
         self._session = None
         self._lost_at = now if self._lost_at is None else self._lost_at
         delay_s = min(self.settings.reconnect_max_s, self.settings.reconnect_min_s * 2.0 ** min(self._attempts, 16)) * (0.5 + self.random())
@@ -557,8 +558,7 @@ class EdgeMachine:
         conversations: list[Conversation] = list(self._stations.values())
         self._session.wake(conversations, now)
         if self._report is not None and self._session.is_open:
-            self._session.ride(self._report)
-            self._report = None
+            self._session.rider, self._report = self._report, None
         message = self._session.next_message(conversations, now)
         if message:
             out.append(SendLink(self._session.link, message, tuple(self._session.shares)))

@@ -89,7 +89,8 @@ class LinkSession:
         self._writing = False
         self._send_at: float | None = None
         self._turn = 0
-        self._rider: Control | None = None
+        self.rider: Control | None = None
+        """Goes with the next link message that has a frame; one at a time, for they are rare."""
         self.shares: list[FrameShare] = []
         """Whose frames the last link message has."""
 
@@ -132,10 +133,6 @@ class LinkSession:
         self._send_at = now
         self.goodbye_said |= isinstance(part, Goodbye)
 
-    def ride(self, part: Control) -> None:
-        """Send a control part with the next link message that has a frame; one at a time, for they are rare."""
-        self._rider = part
-
     def kernel_has_it(self) -> None:
         """The last link message is with the kernel."""
         self._writing = False
@@ -164,7 +161,7 @@ class LinkSession:
         parts: list[Part] = []
         size = 0
         room = LINK_MESSAGE_BYTES_MAX - RIDING_BYTES_MAX * len(conversations) - CLOCK_PARTS_BYTES
-        room -= 0 if self._rider is None else len(write_parts([self._rider]))
+        room -= 0 if self.rider is None else len(write_parts([self.rider]))
         while self._controls:
             control_bytes = len(write_parts([self._controls[0]]))
             if size + control_bytes > room:
@@ -175,9 +172,9 @@ class LinkSession:
         frames = [] if self._controls else self._frames(conversations, now, size, room)
         for conversation in conversations:
             parts += conversation.riding(bool(parts or frames), now)
-        if frames and self._rider is not None:
-            parts.append(self._rider)
-            self._rider = None
+        if frames and self.rider is not None:
+            parts.append(self.rider)
+            self.rider = None
         parts += frames
         if parts:
             # After the frames, whose deadlines are stamped with the old zero.

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NoReturn
 
-from ocppress_gateway.config import EdgeConfig
+from ocppress_gateway.config import EdgeConfig, EdgeLinkTls
 from ocppress_gateway.control.place import EDGE_SOCKET
 from ocppress_gateway.control.protocol import Answer, Request
 from ocppress_gateway.core.certificate import weeks_left
@@ -51,7 +51,7 @@ from ocppress_gateway.edge.certificate import OwnCertificate
 from ocppress_gateway.edge.operating import EdgeOperator
 from ocppress_gateway.edge.server import StationServer
 from ocppress_gateway.errors import ConfigError, GatewayError, StoreFailed
-from ocppress_gateway.ledger.keeper import LedgerKeeper, looks_up
+from ocppress_gateway.ledger.keeper import LedgerKeeper
 from ocppress_gateway.ledger.sqlite import SqliteLedgerStore
 from ocppress_gateway.outbox.base import OutboxLimits
 from ocppress_gateway.outbox.sqlite import SqliteOutboxStore
@@ -60,6 +60,7 @@ from ocppress_gateway.outbox.worker import OutboxWorker
 from ocppress_gateway.program import Program, run_until_signal
 from ocppress_gateway.storage.opening import Opening
 from ocppress_gateway.transports.base import Connector
+from ocppress_gateway.transports.psk import read_key, use_client_key
 from ocppress_gateway.transports.tls import station_server_context
 from ocppress_gateway.transports.websocket import WebSocketConnector
 
@@ -98,7 +99,8 @@ class EdgeProgram(Program):
     ) -> None:
         """`host`, `port` (0 for any free one) and `ssl_context` are the stations' side, `connector` the way to the cloud.
 
-        `certificate` is the connector's, where it can be renewed. `outbox` is needed if the machine's settings say so, `keeper` and the machine's `view` with `control`, the operator's socket.
+        `outbox` is needed if the machine's settings say so, `keeper` and the machine's `view` with `control`, the operator's socket.
+        `certificate` is the connector's, where it can be renewed.
         """
         super().__init__(machine, logger=logging.getLogger("ocppress.edge"), shutdown_s=shutdown_s, control=control, clock=clock)
         self._connector = connector
@@ -290,16 +292,7 @@ def run(config: EdgeConfig) -> int:
     plan = Plan(PlanSettings(config.plan, sim.budget_bytes), keepalive_s=config.link.keepalive_s or START_S, now=time.monotonic())
     ledger = Ledger(LedgerSettings(sim.budget_bytes, sim.zone, sim.first_day, sim.rounding_bytes))
     machine = EdgeMachine(settings, random=random.SystemRandom().random, random_bytes=os.urandom, freshness=plan, wall_s=time.time)
-    certificate = (
-        None
-        if link_tls is None
-        else OwnCertificate(
-            ca_file=link_tls.ca_file,
-            certificate_file=link_tls.certificate_file,
-            key_file=link_tls.key_file,
-            state_folder=config.state_folder,
-        )
-    )
+    certificate = None if link_tls is None else _own_certificate(link_tls, config.state_folder)
     program = EdgeProgram(
         machine,
         WebSocketConnector(
@@ -318,7 +311,6 @@ def run(config: EdgeConfig) -> int:
             plan,
             SqliteLedgerStore(config.state_folder),
             interface=sim.interface,
-            looks_up=looks_up(config.link.url),
             logger=logging.getLogger("ocppress.ledger"),
             search=KeepaliveSearch(longest_s=config.link.reachability_s / SILENCES, fixed_s=config.link.keepalive_s),
         ),
@@ -328,3 +320,11 @@ def run(config: EdgeConfig) -> int:
         shutdown_s=config.timeouts.shutdown_s,
     )
     return run_until_signal(program)
+
+
+def _own_certificate(tls: EdgeLinkTls, state_folder: Path) -> OwnCertificate:
+    own = OwnCertificate(ca_file=tls.ca_file, certificate_file=tls.certificate_file, key_file=tls.key_file, state_folder=state_folder)
+    if tls.psk_file is not None:
+        assert tls.psk_name is not None, "they go together"
+        use_client_key(own.context, tls.psk_name, read_key(tls.psk_file))
+    return own

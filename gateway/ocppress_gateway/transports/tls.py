@@ -24,6 +24,7 @@ from typing import Final
 from ocppress_gateway.core.certificate import Certificate, read_certificate
 from ocppress_gateway.errors import ConfigError
 from ocppress_gateway.transports.openssl import send_leaf_only, set_cipher_suites, set_session_cache
+from ocppress_gateway.transports.psk import NamedByKey
 
 __all__ = [
     "ResumingContext",
@@ -33,6 +34,7 @@ __all__ = [
     "keep_session",
     "link_client_context",
     "link_server_context",
+    "owner",
     "station_server_context",
 ]
 
@@ -55,6 +57,8 @@ class ResumingContext(ssl.SSLContext):
     """A client's context, for one server, that resumes the session of its last connection. Threads must not share it."""
 
     _session: ssl.SSLSession | None = None
+    resumes = True
+    """Turned off where a ticket would be offered besides something better."""
 
     def wrap_bio(
         self,
@@ -69,7 +73,7 @@ class ResumingContext(ssl.SSLContext):
 
     def remember(self, connection: ssl.SSLObject) -> None:
         """Take its session; not before the first data from the server, which TLS 1.3's ticket comes in front of."""
-        if connection.session is not None and connection.session.has_ticket:
+        if self.resumes and connection.session is not None and connection.session.has_ticket:
             self._session = connection.session
 
     def forget(self) -> None:
@@ -88,7 +92,7 @@ class ServerContext(ssl.SSLContext):
     not_accepted: Callable[[str], None] | None = None
 
 
-class _ServerObject(ssl.SSLObject):
+class _ServerObject(NamedByKey):
     def do_handshake(self) -> None:
         try:
             super().do_handshake()
@@ -143,12 +147,18 @@ def keep_session(connection: ssl.SSLObject | None) -> None:
 
 
 def certificate_of(connection: ssl.SSLObject | None) -> Certificate | None:
-    """The far end's verified certificate, None without TLS. Raises `ssl.SSLError` for one whose fields can't be read."""
+    """The far end's verified certificate, None without. Raises `ssl.SSLError` for one whose fields can't be read."""
     der = None if connection is None else connection.getpeercert(binary_form=True)
     try:
         return None if der is None else read_certificate(der)
     except ValueError as error:
         raise ssl.SSLError(f"certificate not accepted: {error}") from error
+
+
+def owner(connection: ssl.SSLObject | None, certificate: Certificate | None) -> str:
+    """Who is at the far end of a connection, by its pre-shared key or its verified certificate; "" without TLS."""
+    by_key = connection.name if isinstance(connection, NamedByKey) else ""
+    return by_key or ("" if certificate is None else certificate.name)
 
 
 def _set_link_options(context: ssl.SSLContext, ca_file: Path, certificate_file: Path, key_file: Path) -> None:

@@ -33,6 +33,8 @@ from ocppress_gateway.http_client import ClientSocket, client_session, unreachab
 from ocppress_gateway.http_listener import HttpListener
 from ocppress_gateway.http_requests import is_upgrade, request_logger
 from ocppress_gateway.transports.base import Connection, ConnectionHandler, Connector, Listener, check_message
+from ocppress_gateway.transports.names import RememberedNames
+from ocppress_gateway.transports.revoked import RevokedKeys
 from ocppress_gateway.transports.tcp import (
     KEEPALIVE_IDLE_S,
     AckLimit,
@@ -42,8 +44,7 @@ from ocppress_gateway.transports.tcp import (
     set_edge_options,
     set_keepalive,
 )
-from ocppress_gateway.transports.revoked import RevokedKeys
-from ocppress_gateway.transports.tls import ResumingContext, ServerContext, certificate_of, keep_session
+from ocppress_gateway.transports.tls import ResumingContext, ServerContext, certificate_of, keep_session, owner
 
 __all__ = ["WebSocketConnection", "WebSocketConnector", "WebSocketListener"]
 
@@ -88,6 +89,7 @@ class WebSocketConnection(Connection):
         websocket: ClientSocket | web.WebSocketResponse,
         transport: asyncio.Transport,
         *,
+        peer: str,
         certificate: Certificate | None,
         release: Callable[[], Awaitable[None]],
         probes: bool,
@@ -95,7 +97,7 @@ class WebSocketConnection(Connection):
         """`release` is awaited once when the connection has ended, whoever ended it. `probes`: this end does."""
         self._tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         self.certificate = certificate
-        self.peer = "" if certificate is None else certificate.name
+        self.peer = peer
         self.address = _address(transport)
         self.network = interface_of(transport.get_extra_info("sockname")[0])
         self._websocket = websocket
@@ -197,6 +199,11 @@ class WebSocketConnector(Connector):
         self.address = url
         self._ssl_context = ssl_context
         self._keepalive_s = keepalive_s
+        self._names = RememberedNames()
+
+    @property
+    def looks_up(self) -> bool:
+        return self._names.looks_up(urlsplit(self.address).hostname or "")
 
     async def connect(self) -> WebSocketConnection:
         session = client_session(
@@ -204,6 +211,7 @@ class WebSocketConnector(Connector):
             socket_class=_LinkSocket,
             socket_factory=self._socket,
             skip_headers=(hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING),
+            resolver=self._names,
         )
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -216,14 +224,20 @@ class WebSocketConnector(Connector):
                 websocket.abort()
                 await session.close()
 
+            self._names.worked()
             transport = websocket.transport
             if self._ssl_context is not None:
                 self._ssl_context.remember(transport.get_extra_info("ssl_object"))
-            certificate = certificate_of(transport.get_extra_info("ssl_object"))
-            return WebSocketConnection(websocket, transport, certificate=certificate, release=release, probes=True)
+            tls = transport.get_extra_info("ssl_object")
+            certificate = certificate_of(tls)
+            return WebSocketConnection(
+                websocket, transport, peer=owner(tls, certificate), certificate=certificate, release=release, probes=True
+            )
         except BaseException as error:
             await session.close()
             if isinstance(error, aiohttp.ClientError | OSError):  # TimeoutError is one
+                if not isinstance(error, aiohttp.WSServerHandshakeError):
+                    self._names.failed()
                 raised = _connect_error(error)
                 if isinstance(raised, LinkRefused) and self._ssl_context is not None:
                     self._ssl_context.forget()  # a full handshake says what is wrong, and may mend it
@@ -322,17 +336,21 @@ class WebSocketListener(Listener):
         transport = request.transport
         if transport is None:
             return _gone_already()
+        tls = transport.get_extra_info("ssl_object")
         try:
-            certificate = certificate_of(transport.get_extra_info("ssl_object"))
+            certificate = certificate_of(tls)
         except ssl.SSLError as error:
             self._not_accepted(str(error))
             return web.Response(status=HTTPStatus.FORBIDDEN)
         if self._refusal(certificate) is not None:
             return web.Response(status=HTTPStatus.FORBIDDEN)
+        peer = owner(tls, certificate)
+        if self._ssl_context is not None and not peer:
+            return web.Response(status=HTTPStatus.FORBIDDEN)  # a certificate that names nobody
         set_cloud_options(transport.get_extra_info("socket"))
         try:
             await websocket.prepare(request)
-            connection = WebSocketConnection(websocket, transport, certificate=certificate, release=_nothing, probes=False)
+            connection = WebSocketConnection(websocket, transport, peer=peer, certificate=certificate, release=_nothing, probes=False)
         except OSError:
             return _gone_already()
         self._connections.add(connection)
@@ -342,7 +360,6 @@ class WebSocketListener(Listener):
             await connection.close("the handler has returned")
             self._connections.discard(connection)
         return websocket
-
 
     # --- certificates: what TLS doesn't look at when a session is resumed, or while a connection lasts
 
