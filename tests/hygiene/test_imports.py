@@ -31,7 +31,7 @@ MAY_IMPORT: Final = {
 
 NEVER: Final = {
     "edge": {"cloud", "cli", "demo", "tools", "provisioning"},
-    "cloud": {"edge", "cli", "demo", "tools", "provisioning"},
+    "cloud": {"edge", "cli", "demo", "tools"},
     "tools": {"cli", "demo", "edge", "cloud", "provisioning"},
     "demo": {"cli"},
 }

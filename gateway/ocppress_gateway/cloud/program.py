@@ -50,7 +50,7 @@ from ocppress_gateway.storage.opening import Opening
 from ocppress_gateway.transports.base import Connection, Listener
 from ocppress_gateway.transports.psk import read_key, use_server_keys
 from ocppress_gateway.transports.revoked import RevokedKeys
-from ocppress_gateway.transports.tls import ServerContext, csms_client_context, link_server_context
+from ocppress_gateway.transports.tls import ServerContext, certificate_in, csms_client_context, link_server_context
 from ocppress_gateway.transports.websocket import WebSocketListener
 
 __all__ = ["CloudProgram", "cloud_settings", "run"]
@@ -193,6 +193,8 @@ def run(config: CloudConfig) -> int:
     """Run the cloud until SIGTERM; returns the exit code. Raises `ConfigError` for TLS files that can't be used, `GatewayError` for a port
     that is taken."""
     tls = config.link.tls
+    if tls is not None:
+        _warn_of_end(tls)
     machine = CloudMachine(cloud_settings(config), random=random.SystemRandom().random, random_bytes=os.urandom, wall_s=time.time)
     program = CloudProgram(
         machine,
@@ -212,6 +214,16 @@ def run(config: CloudConfig) -> int:
         shutdown_s=config.timeouts.shutdown_s,
     )
     return run_until_signal(program)
+
+
+def _warn_of_end(tls: LinkTls) -> None:
+    """No edge could connect after it."""
+    own, now = certificate_in(tls.certificate_file), time.time()
+    if own is not None and now >= own.renew_from_unix_s:
+        fields = {"days": round((own.ends_unix_s - now) / 86_400)}
+        logging.getLogger("ocppress.cloud").warning(
+            "this cloud's certificate ends, `ocppress ca renew --cloud` makes the next", extra={"fields": fields}
+        )
 
 
 def _link_context(tls: LinkTls, edges: Sequence[EdgeEntry]) -> ServerContext:

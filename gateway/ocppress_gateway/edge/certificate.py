@@ -6,13 +6,12 @@ is used; one for another key or name, because the edge has been issued anew, is 
 
 from __future__ import annotations
 
-import ssl
 from pathlib import Path
 from typing import Final
 
 from ocppress_gateway.core.certificate import Certificate, read_certificate
 from ocppress_gateway.storage.files import make_private_folder, write_private_file
-from ocppress_gateway.transports.tls import ResumingContext, link_client_context
+from ocppress_gateway.transports.tls import ResumingContext, certificate_in, link_client_context
 
 __all__ = ["RENEWED_FILE", "OwnCertificate"]
 
@@ -29,7 +28,7 @@ class OwnCertificate:
         self._key_file = key_file
         self._issued_file = certificate_file
         self._renewed_file = state_folder / RENEWED_FILE
-        issued, renewed = _read(certificate_file), _read(self._renewed_file)
+        issued, renewed = certificate_in(certificate_file), certificate_in(self._renewed_file)
         follows = issued is not None and renewed is not None and renewed.renews(issued)
         self.current = renewed if follows else issued
         """None for one whose fields can't be read, which can be used but not renewed."""
@@ -51,17 +50,7 @@ class OwnCertificate:
     def use(self) -> Certificate:
         """From the next connection on, what `keep` has kept. Raises `ConfigError`."""
         self.context.use(self._renewed_file, self._key_file)
-        kept = _read(self._renewed_file)
+        kept = certificate_in(self._renewed_file)
         assert kept is not None, "it has been written just now"
         self.current = kept
         return kept
-
-
-def _read(file: Path) -> Certificate | None:
-    """What stands first in a PEM file; None if there is none, or none that can be read."""
-    try:
-        text = file.read_text(encoding="ascii")
-        start, end = text.index(ssl.PEM_HEADER), text.index(ssl.PEM_FOOTER) + len(ssl.PEM_FOOTER)
-        return read_certificate(ssl.PEM_cert_to_DER_cert(text[start:end]))
-    except (OSError, ValueError):
-        return None

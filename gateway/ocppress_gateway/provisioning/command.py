@@ -16,7 +16,7 @@ _CSMS_URL: Final = "ws://127.0.0.1:9000/{identity}"
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `ca` with its two sub-commands."""
+    """Add `ca` with its sub-commands."""
     parser = commands.add_parser(
         "ca", help="make the certificates of the link", description="A private certification authority for the link."
     )
@@ -41,7 +41,34 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     issue.add_argument("--stations", required=True, metavar="ID,ID…", help="identities of its stations; '*' for any")
     _add_folder(issue)
     issue.add_argument("--cloud-url", metavar="URL", help="wss://HOST:PORT/ of the cloud (default: from the cloud's folder)")
+    issue.add_argument(
+        "--station-host",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="a name or address under which stations reach the edge, for a certificate that they can trust; repeat for more (default: no TLS there)",
+    )
     issue.set_defaults(func=_issue)
+
+    renew = actions.add_parser(
+        "renew",
+        help="make a new certificate for an edge's key",
+        description="Make a new certificate for the same key, which the cloud sends to its edge over the link: nothing secret travels.",
+    )
+    which = renew.add_mutually_exclusive_group(required=True)
+    which.add_argument("edge", metavar="EDGE", nargs="?", help="the edge's name")
+    which.add_argument("--cloud", action="store_true", help="the cloud's own certificate instead, to be copied to it")
+    _add_folder(renew)
+    renew.set_defaults(func=_renew)
+
+    revoke = actions.add_parser(
+        "revoke",
+        help="lock an edge out",
+        description="Enter an edge's key in the list of revoked ones, and take its entry from cloud.toml; `issue` can then make it anew.",
+    )
+    revoke.add_argument("edge", metavar="EDGE", help="the edge's name")
+    _add_folder(revoke)
+    revoke.set_defaults(func=_revoke)
 
 
 def _add_folder(parser: argparse.ArgumentParser) -> None:
@@ -64,10 +91,39 @@ def _issue(args: argparse.Namespace) -> int:
     from ocppress_gateway.provisioning.folder import make_edge_folder
 
     stations = [identity.strip() for identity in args.stations.split(",")]
-    entry = make_edge_folder(args.dir, args.edge, stations=stations, cloud_url=args.cloud_url, now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    entry = make_edge_folder(
+        args.dir, args.edge, stations=stations, cloud_url=args.cloud_url, now=now, station_hosts=list(dict.fromkeys(args.station_host))
+    )
     print(entry.strip())
-    print(f"{args.dir / 'edges' / args.edge}: copy it to the edge, then: ocppress edge --config edge.toml", file=sys.stderr)
+    folder = args.dir / "edges" / args.edge
+    print(f"{folder}, or {folder}.tar.gz: copy it to the edge, then: ocppress edge --config edge.toml", file=sys.stderr)
+    print(f"{folder / 'stations.txt'}: what to set in its stations", file=sys.stderr)
     print(
         f"The entry above is in {args.dir / 'cloud' / 'cloud.toml'}; append it where the cloud runs, and restart the cloud", file=sys.stderr
     )
+    return 0
+
+
+def _renew(args: argparse.Namespace) -> int:
+    from ocppress_gateway.provisioning.changes import renew_cloud, renew_edge
+
+    now = datetime.now(UTC)
+    if args.cloud:
+        print(f"{renew_cloud(args.dir, now)}: copy it to the cloud in the place of its own, and restart the cloud", file=sys.stderr)
+    else:
+        file = renew_edge(args.dir, args.edge, now)
+        print(
+            f"{file}: copy it to `renewals_folder` of the cloud, which sends it once two thirds of the present one are over",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def _revoke(args: argparse.Namespace) -> int:
+    from ocppress_gateway.provisioning.changes import revoke_edge
+
+    file = revoke_edge(args.dir, args.edge, datetime.now(UTC).date())
+    print(f"{file}: copy it to the cloud, in the place of its own; within a minute the edge is locked out", file=sys.stderr)
+    print(f"Take the entry of {args.edge} from cloud.toml there, too; that counts from the cloud's next start", file=sys.stderr)
     return 0

@@ -1,9 +1,14 @@
 """The folder of a certification authority, with a folder to copy to each machine.
 
     ca.key  ca.pem                  the authority; the key is needed to issue and nowhere else
-    cloud/                          for the cloud:      cloud.toml  cloud.pem  cloud.key  ca.pem
-    edges/EDGE/                     for that edge:      edge.toml   edge.pem   edge.key   ca.pem
+    cloud/                          for the cloud:      cloud.toml  cloud.pem  cloud.key  ca.pem  revoked.txt  renewals/
+    edges/EDGE/                     for that edge:      edge.toml   edge.pem   edge.key   ca.pem  stations.txt
                                     and the entry for cloud.toml, already in the one above:  cloud-entry.toml
+                                    after renewals:     edge-2.pem, …
+    edges/EDGE.tar.gz               the same without that entry, to copy
+    stations-ca.key  .pem           a second authority, for what stations are to trust: made when the first edge gets a certificate for them,
+                                    station.pem, station.key, stations-ca.pem in its folder. What it signs opens no link.
+    revoked/                        folders of edges that are locked out
 
 A folder is made under another name, read as its program will read it, and only then renamed: it is there whole or not at all, and
 nothing is overwritten.
@@ -11,24 +16,54 @@ nothing is overwritten.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
+import tarfile
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from ocppress_gateway.config import EDGE_NAME_PATTERN, CloudConfig, EdgeConfig, cloud_from, load_cloud, load_edge
 from ocppress_gateway.config_text import commented_toml, edges_entry
 from ocppress_gateway.core.identity import IDENTITY_PATTERN
 from ocppress_gateway.errors import ConfigError, UsageError
-from ocppress_gateway.provisioning.certificates import Credentials, issue_cloud, issue_edge, make_authority, read_credentials
+from ocppress_gateway.provisioning.certificates import (
+    Credentials,
+    issue_cloud,
+    issue_edge,
+    issue_station_server,
+    make_authority,
+    read_credentials,
+)
+from ocppress_gateway.provisioning.stations import stations_text
 
-__all__ = ["cloud_toml", "edge_toml", "make_authority_folder", "make_edge_folder"]
+__all__ = [
+    "RENEWALS_FOLDER",
+    "REVOKED_FILE",
+    "check_edge_name",
+    "checked",
+    "cloud_toml",
+    "edge_toml",
+    "make_authority_folder",
+    "make_edge_folder",
+    "read_pair",
+    "replace",
+]
+
+REVOKED_FILE: Final = "revoked.txt"
+RENEWALS_FOLDER: Final = "renewals"
+_STATIONS_CA: Final = "stations-ca"
+_REVOKED_HEADING: Final = """\
+# Edges that are locked out, each by the SHA-256 of its key, which all its certificates have. `ocppress ca revoke` adds to this; a cloud that runs
+# reads it again when it has changed, and ends what is connected within a minute.
+"""
 
 
 def make_authority_folder(folder: Path, *, name: str, hosts: Sequence[str], csms_url: str, now: datetime) -> None:
@@ -48,56 +83,73 @@ def make_authority_folder(folder: Path, *, name: str, hosts: Sequence[str], csms
         cloud.mkdir()
         _write_pair(cloud, "cloud", server)
         _write(cloud / "ca.pem", authority.certificate_pem)
+        _write(cloud / REVOKED_FILE, _REVOKED_HEADING.encode())
+        (cloud / RENEWALS_FOLDER).mkdir()
         _write(cloud / "cloud.toml", cloud_toml(csms_url).encode())
         (new / "edges").mkdir()
-        _checked(lambda: load_cloud(cloud / "cloud.toml"))
+        checked(lambda: load_cloud(cloud / "cloud.toml"))
 
 
-def make_edge_folder(folder: Path, edge: str, *, stations: Sequence[str], cloud_url: str | None, now: datetime) -> str:
+def make_edge_folder(
+    folder: Path, edge: str, *, stations: Sequence[str], cloud_url: str | None, now: datetime, station_hosts: Sequence[str] = ()
+) -> str:
     """A key, a certificate and a configuration for a new edge, and its entry in `cloud.toml`, which is returned.
 
-    `cloud_url` None is the first name in the cloud's certificate and the port in `cloud.toml`. Raises `UsageError`, or `ConfigError` if
-    `cloud.toml` cannot be used.
+    `cloud_url` None is the first name in the cloud's certificate and the port in `cloud.toml`. `station_hosts`: under which stations reach the
+    edge, for a certificate that they can trust; without, stations have no TLS. Raises `UsageError`, or `ConfigError` if `cloud.toml` cannot be used.
     """
-    if not re.match(EDGE_NAME_PATTERN, edge):
-        raise UsageError(
-            f"{edge!r} cannot be an edge's name: 1 to 32 letters, digits, dots, hyphens and underscores, a letter or digit first"
-        )
+    check_edge_name(edge)
     for identity in stations:
         if not re.match(IDENTITY_PATTERN, identity):
             raise UsageError(f"{identity!r} cannot be a station's identity: 1 to 48 letters, digits and *+=:|@._-, or '*' alone for any")
     target = folder / "edges" / edge
-    if target.exists():
-        raise UsageError(f"{target} is there already; nothing was changed")
-    authority = _read_pair(folder, "ca")
+    bundle = _bundle_of(target)
+    for place in target, bundle:
+        if place.exists():
+            raise UsageError(f"{place} is there already; nothing was changed")
+    authority = read_pair(folder, "ca")
     cloud_file = folder / "cloud" / "cloud.toml"
     port = load_cloud(cloud_file).link.port
-    url = _cloud_url(cloud_url, _read_pair(folder / "cloud", "cloud").names, port)
+    url = _cloud_url(cloud_url, read_pair(folder / "cloud", "cloud").names, port)
     entry = edges_entry(edge, stations)
     cloud_text = cloud_file.read_text() + entry
-    _checked(lambda: cloud_from(tomllib.loads(cloud_text), cloud_file))
+    checked(lambda: cloud_from(tomllib.loads(cloud_text), cloud_file))
     with _whole(target) as new:
         _write_pair(new, "edge", issue_edge(authority, edge, now))
         _write(new / "ca.pem", authority.certificate_pem)
-        _write(new / "edge.toml", edge_toml(url).encode())
+        if station_hosts:
+            _write_station_pair(folder, new, authority, station_hosts, now)
+        _write(new / "edge.toml", edge_toml(url, station_tls=bool(station_hosts)).encode())
+        config = checked(lambda: load_edge(new / "edge.toml"))
+        ca_file = f"{_STATIONS_CA}.pem" if station_hosts else None
+        _write(new / "stations.txt", stations_text(edge, stations, station_hosts, config.stations.port, ca_file).encode())
+        _write_bundle(bundle, new, edge)
         _write(new / "cloud-entry.toml", entry.encode())
-        _checked(lambda: load_edge(new / "edge.toml"))
-    replacement = cloud_file.with_name(".cloud.toml.new")
-    replacement.write_text(cloud_text)
-    replacement.replace(cloud_file)
+    replace(cloud_file, cloud_text.encode())
     return entry
 
 
-def edge_toml(cloud_url: str) -> str:
-    """`edge.toml` of an edge whose certificate and key stand beside it."""
-    values = {"link": {"url": cloud_url, "tls": _tls("edge")}}
+def check_edge_name(edge: str) -> None:
+    """Raise `UsageError` for what isn't one."""
+    if not re.match(EDGE_NAME_PATTERN, edge):
+        raise UsageError(
+            f"{edge!r} cannot be an edge's name: 1 to 32 letters, digits, dots, hyphens and underscores, a letter or digit first"
+        )
+
+
+def edge_toml(cloud_url: str, *, station_tls: bool = False) -> str:
+    """`edge.toml` of an edge whose certificate and key stand beside it; with `station_tls`, those for stations, too."""
+    values: dict[str, Any] = {"link": {"url": cloud_url, "tls": _tls("edge")}}
+    if station_tls:
+        values["stations"] = {"tls": {"certificate_file": "station.pem", "key_file": "station.key"}}
     return commented_toml(EdgeConfig, values, "ocppress edge\nWhat has no value here stands commented out, with its default.")
 
 
 def cloud_toml(csms_url: str, edges: Sequence[tuple[str, Sequence[str]]] = ()) -> str:
     """`cloud.toml` of a cloud whose certificate and key stand beside it, with the `edges` and their stations that may connect."""
     entries = [{"name": name, "stations": stations} for name, stations in edges]
-    values = {"link": {"tls": _tls("cloud")}, "csms": {"url": csms_url}, "edges": entries}
+    tls = _tls("cloud") | {"revoked_file": REVOKED_FILE, "renewals_folder": RENEWALS_FOLDER}
+    values = {"link": {"tls": tls}, "csms": {"url": csms_url}, "edges": entries}
     return commented_toml(CloudConfig, values, "ocppress cloud\nWhat has no value here stands commented out, with its default.")
 
 
@@ -118,10 +170,13 @@ def _cloud_url(url: str | None, names: Sequence[str], port: int) -> str:
     return url
 
 
-def _checked(load: Callable[[], object]) -> None:
+Config = TypeVar("Config", CloudConfig, EdgeConfig)
+
+
+def checked(load: Callable[[], Config]) -> Config:
     """Read a configuration made from what the user typed, and blame that, not a file that nobody has seen."""
     try:
-        load()
+        return load()
     except ConfigError as error:
         raise UsageError(error.reason + (f" (at {error.place})" if error.place else "")) from None
 
@@ -142,12 +197,57 @@ def _whole(folder: Path) -> Iterator[Path]:
         raise
 
 
+def _write_station_pair(folder: Path, new: Path, authority: Credentials, hosts: Sequence[str], now: datetime) -> None:
+    """A certificate for stations, of the second authority, which is made with the first. One authority for both could be used to pose as the cloud."""
+    if not (folder / f"{_STATIONS_CA}.pem").exists():
+        own_name = authority.certificate.subject.rfc4514_string().removeprefix("CN=")
+        stations = make_authority(f"{own_name[:50]} stations", now)
+        replace(folder / f"{_STATIONS_CA}.key", stations.key_pem, mode=0o600)
+        replace(folder / f"{_STATIONS_CA}.pem", stations.certificate_pem)
+    stations = read_pair(folder, _STATIONS_CA)
+    try:
+        server = issue_station_server(stations, hosts, now)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    _write_pair(new, "station", server)
+    _write(new / f"{_STATIONS_CA}.pem", stations.certificate_pem)
+
+
+def _bundle_of(target: Path) -> Path:
+    return target.with_name(f"{target.name}.tar.gz")
+
+
+def _write_bundle(bundle: Path, folder: Path, edge: str) -> None:
+    """One file with the edge's folder, for its owner alone: there is a key in it."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for file in sorted(folder.iterdir()):
+            archive.add(file, arcname=f"{edge}/{file.name}", filter=_nobodys)
+    replace(bundle, buffer.getvalue(), mode=0o600)
+
+
+def _nobodys(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Without who made it, which is nobody's business at the edge."""
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    return entry
+
+
+def replace(file: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Write a file whole or not at all, over what is there."""
+    new = file.with_name(f".{file.name}.new")
+    new.unlink(missing_ok=True)
+    _write(new, data, mode=mode)
+    new.replace(file)
+
+
 def _write_pair(folder: Path, name: str, credentials: Credentials) -> None:
     _write(folder / f"{name}.key", credentials.key_pem, mode=0o600)
     _write(folder / f"{name}.pem", credentials.certificate_pem)
 
 
-def _read_pair(folder: Path, name: str) -> Credentials:
+def read_pair(folder: Path, name: str) -> Credentials:
+    """A key and its certificate in an authority's folder. Raises `UsageError`."""
     try:
         return read_credentials((folder / f"{name}.key").read_bytes(), (folder / f"{name}.pem").read_bytes())
     except OSError as error:

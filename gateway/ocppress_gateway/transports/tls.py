@@ -29,6 +29,7 @@ from ocppress_gateway.transports.psk import NamedByKey
 __all__ = [
     "ResumingContext",
     "ServerContext",
+    "certificate_in",
     "certificate_of",
     "csms_client_context",
     "keep_session",
@@ -153,6 +154,16 @@ def certificate_of(connection: ssl.SSLObject | None) -> Certificate | None:
         return None if der is None else read_certificate(der)
     except ValueError as error:
         raise ssl.SSLError(f"certificate not accepted: {error}") from error
+
+
+def certificate_in(file: Path) -> Certificate | None:
+    """The first certificate in a PEM file; None if there is no such file, or none that can be read."""
+    try:
+        text = file.read_text(encoding="ascii")
+        start, end = text.index(ssl.PEM_HEADER), text.index(ssl.PEM_FOOTER) + len(ssl.PEM_FOOTER)
+        return read_certificate(ssl.PEM_cert_to_DER_cert(text[start:end]))
+    except (OSError, ValueError):
+        return None
 
 
 def owner(connection: ssl.SSLObject | None, certificate: Certificate | None) -> str:

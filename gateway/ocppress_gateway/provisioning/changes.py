@@ -1,0 +1,128 @@
+"""What becomes of an edge later: a new certificate for its key, or none any more."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterator
+from datetime import date, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from ocppress_gateway.config import CloudConfig, cloud_from, load_cloud
+from ocppress_gateway.errors import UsageError
+from ocppress_gateway.provisioning.certificates import renewed_cloud, renewed_edge
+from ocppress_gateway.provisioning.folder import RENEWALS_FOLDER, REVOKED_FILE, check_edge_name, checked, read_pair, replace
+
+__all__ = ["renew_cloud", "renew_edge", "revoke_edge", "without_edge"]
+
+
+def renew_edge(folder: Path, edge: str, now: datetime) -> Path:
+    """A new certificate for the key of an edge, in its folder and among the cloud's renewals; the latter is returned. Raises `UsageError`.
+
+    The edge's key isn't needed, and may have left this folder.
+    """
+    home = _home(folder, edge)
+    authority = read_pair(folder, "ca")
+    present = _certificates(home)
+    key = present[0].public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    pem = renewed_edge(authority, edge, key, now)
+    replace(home / f"edge-{len(present) + 1}.pem", pem)
+    renewals = folder / "cloud" / RENEWALS_FOLDER
+    renewals.mkdir(exist_ok=True)
+    replace(renewals / f"{edge}.pem", pem)
+    return renewals / f"{edge}.pem"
+
+
+def renew_cloud(folder: Path, now: datetime) -> Path:
+    """A new certificate for the key and hosts of the cloud, in the place of its present one, which is kept as `cloud-old.pem`. Raises `UsageError`."""
+    authority, cloud = read_pair(folder, "ca"), read_pair(folder / "cloud", "cloud")
+    file = folder / "cloud" / "cloud.pem"
+    replace(file.with_name("cloud-old.pem"), cloud.certificate_pem)
+    replace(file, renewed_cloud(authority, cloud.certificate, now).public_bytes(Encoding.PEM))
+    return file
+
+
+def revoke_edge(folder: Path, edge: str, today: date) -> Path:
+    """Enter an edge's key in the list of revoked ones, take its entry from `cloud.toml`, and put its folder away; the list is returned.
+
+    Raises `UsageError`, or `ConfigError` if `cloud.toml` cannot be used.
+    """
+    home = _home(folder, edge)
+    certificates = _certificates(home)
+    cloud = folder / "cloud"
+    config = load_cloud(cloud / "cloud.toml")
+    if config.link.tls is None or config.link.tls.revoked_file is None:
+        raise UsageError(f'{cloud / "cloud.toml"} has no list to enter it in; add revoked_file = "{REVOKED_FILE}" to its [link.tls]')
+    without = without_edge((cloud / "cloud.toml").read_text(), edge, cloud / "cloud.toml")
+    key = certificates[0].public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    serials = " ".join(f"{certificate.serial_number:02x}" for certificate in certificates)
+    line = f"\n# {edge}, revoked {today}, certificates {serials}\n{hashlib.sha256(key).hexdigest()}\n"
+    revoked = config.link.tls.revoked_file
+    replace(revoked, revoked.read_bytes() + line.encode())  # first of all, and what follows may be repeated
+    replace(cloud / "cloud.toml", without.encode())
+    (cloud / RENEWALS_FOLDER / f"{edge}.pem").unlink(missing_ok=True)
+    home.with_name(f"{edge}.tar.gz").unlink(missing_ok=True)
+    (folder / "revoked").mkdir(exist_ok=True)
+    home.rename(folder / "revoked" / f"{edge}-{serials.split()[0]}")
+    return revoked
+
+
+def without_edge(text: str, edge: str, file: Path) -> str:
+    """The text of a `cloud.toml` without the entry of an edge, the rest untouched, as it is if there is no such entry. Raises `UsageError` where that
+    can't be done without changing anything else."""
+    kept = "".join(block for block in _blocks(text) if _edge_of(block) != edge)
+    before, after = _read(text, file), _read(kept, file)
+    if after.edges != tuple(entry for entry in before.edges if entry.name != edge):
+        raise UsageError(f"the entry of {edge} in {file} is too intricate to be taken out; do it by hand, then repeat this")
+    return kept
+
+
+def _read(text: str, file: Path) -> CloudConfig:
+    return checked(lambda: cloud_from(tomllib.loads(text), file))
+
+
+def _blocks(text: str) -> Iterator[str]:
+    """The text in pieces, so that each `[[edges]]` with its keys is one, without the blank lines and comments that follow it."""
+    block: list[str] = []
+    after: list[str] = []
+    for line in text.splitlines(keepends=True):
+        if line.startswith("["):
+            yield from ("".join(block), "".join(after))
+            block, after = [line], []
+        elif line.strip() and not line.lstrip().startswith("#"):
+            block += [*after, line]
+            after = []
+        else:
+            after.append(line)
+    yield from ("".join(block), "".join(after))
+
+
+def _edge_of(block: str) -> str | None:
+    if not block.startswith("[[edges]]"):
+        return None
+    try:
+        name = tomllib.loads(block)["edges"][0].get("name")
+    except tomllib.TOMLDecodeError:
+        return None  # a part of something larger; the comparison afterwards says so
+    return name if isinstance(name, str) else None
+
+
+def _home(folder: Path, edge: str) -> Path:
+    check_edge_name(edge)
+    home = folder / "edges" / edge
+    if not home.is_dir():
+        raise UsageError(f"{home} isn't there: `ocppress ca issue {edge}` makes it")
+    return home
+
+
+def _certificates(home: Path) -> list[x509.Certificate]:
+    """All that were issued to an edge here, the first one first."""
+    later = sorted(home.glob("edge-*.pem"), key=lambda file: int(re.sub(r"\D", "", file.stem) or 0))
+    try:
+        return [x509.load_pem_x509_certificate(file.read_bytes()) for file in (home / "edge.pem", *later)]
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the certificates in {home} cannot be read: {error}") from error
