@@ -66,3 +66,13 @@ def test_loads_nothing_that_waits() -> None:
     loaded = set(ran.stdout.split())
     assert "ocppress_codecs" in loaded
     assert loaded & BANNED_AT_RUN_TIME == set()
+
+
+def test_a_running_edge_loads_no_library_that_it_needs_once_in_years() -> None:
+    """Memory is short where it runs: `cryptography` comes with a renewed certificate."""
+    program = "import ocppress_gateway.cli, ocppress_gateway.edge.program, sys; print(*{name.split('.')[0] for name in sys.modules})"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, PACKAGES.values()))}
+    ran = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True, timeout=60)
+    loaded = set(ran.stdout.split())
+    assert {"ocppress_gateway", "aiohttp"} <= loaded
+    assert "cryptography" not in loaded

@@ -10,7 +10,8 @@ from ocppress_codecs.interface import CodecName, Side
 from ocppress_codecs.registry import fingerprint
 from ocppress_codecs.rpc import OcppVersion
 from ocppress_gateway.core.calls import WAITING_MAX
-from ocppress_gateway.core.cloud import GREETING_TIMEOUT_S, CloudMachine, CloudSettings
+from ocppress_gateway.core.certificate import Certificate
+from ocppress_gateway.core.cloud import GREETING_TIMEOUT_S, RIVAL_RETRY_S, CloudMachine, CloudSettings
 from ocppress_gateway.core.events import (
     CloseCsms,
     CloseLink,
@@ -18,17 +19,24 @@ from ocppress_gateway.core.events import (
     CsmsOpened,
     CsmsRefused,
     CsmsText,
+    Effect,
+    Event,
     ExpectSigns,
+    FindRenewal,
+    Level,
     LinkClosed,
     LinkMessage,
     LinkOpened,
     LinkSent,
+    Note,
     OpenCsms,
     OpenLink,
+    RenewalFound,
     SendCsms,
     SendLink,
     StationGone,
     Stop,
+    Tick,
 )
 from ocppress_gateway.core.limits import IDENTITIES_MAX, LANES_MESSAGES_MAX
 from ocppress_gateway.core.parts import (
@@ -42,6 +50,7 @@ from ocppress_gateway.core.parts import (
     Hello,
     KnownStation,
     Part,
+    Renewal,
     RenewedClock,
     StationWelcome,
     TakeClock,
@@ -882,3 +891,102 @@ def test_goodbye_of_an_edge_is_noted() -> None:
     play.play([("far", Goodbye("the edge is stopping", 0)), ("out", [])])
     assert play.noted("the edge says goodbye")
     assert read_parts(b"") == []
+
+
+# --- certificates
+
+DAY_S = 86_400.0
+LIFE_S = 90 * DAY_S
+
+
+def certificate(serial: int, key: bytes = b"key") -> Certificate:
+    """Of the edge, from 0 to `LIFE_S`."""
+    return Certificate("edge", serial, key, 0.0, LIFE_S)
+
+
+class Certified:
+    """A cloud at a time of the calendar, and what it has said."""
+
+    def __init__(self, unix_s: float) -> None:
+        self.unix_s = unix_s
+        self.machine = CloudMachine(SETTINGS, random=lambda: 0.5, random_bytes=lambda count: bytes([7]) * count, wall_s=lambda: self.unix_s)
+
+    def step(self, event: Event, now: float) -> list[Effect]:
+        return self.machine.step(event, now)
+
+    def connect(self, link: int, shown: Certificate | None, now: float = 0.0) -> list[Effect]:
+        self.step(LinkOpened(link, "edge", shown), now)
+        return self.step(LinkMessage(link, write_parts([hello(edge="")])), now)
+
+
+def warnings(effects: list[Effect]) -> list[str]:
+    return [effect.words for effect in effects if isinstance(effect, Note) and effect.level >= Level.WARNING]
+
+
+def test_a_certificate_of_another_key_does_not_end_the_connection_of_the_first() -> None:
+    cloud = Certified(0.0)
+    assert CloseLink(1, "the same edge has connected again") not in cloud.connect(1, certificate(1))
+    said = []
+    for link in (2, 3):
+        effects = cloud.connect(link, certificate(2, b"other"))
+        goodbye = Goodbye("this edge is connected with another key", RIVAL_RETRY_S)
+        assert [read_parts(effect.data) for effect in effects if isinstance(effect, SendLink)] == [[goodbye]]
+        assert [effect.link for effect in effects if isinstance(effect, CloseLink)] == [link]
+        said += warnings(effects)
+        said += warnings(cloud.step(LinkClosed(link, "closed"), 0.0))
+    assert said == ["link refused"], "once"
+    # The same key under a renewed certificate is the same edge; and once that has gone, the other may come.
+    assert CloseLink(1, "the same edge has connected again") in cloud.connect(4, certificate(3))
+    cloud.step(LinkClosed(4, "lost"), 0.0)
+    assert not [effect for effect in cloud.connect(5, certificate(2, b"other")) if isinstance(effect, CloseLink)]
+
+
+def test_without_a_certificate_the_newest_connection_wins() -> None:
+    cloud = Certified(0.0)
+    for link, shown in enumerate((None, certificate(1), None), 1):
+        closed = [effect.link for effect in cloud.connect(link, shown) if isinstance(effect, CloseLink)]
+        assert closed == ([link - 1] if link > 1 else [])
+
+
+def test_a_certificate_is_renewed_after_two_thirds_of_its_life_and_rides_on_a_frame() -> None:
+    cloud = Certified(LIFE_S * 2 / 3 - DAY_S / 2)
+    shown = certificate(1)
+    assert not [effect for effect in cloud.connect(1, shown) if isinstance(effect, FindRenewal)]
+    assert cloud.machine.next_deadline() == DAY_S, "a connection can last for months"
+    cloud.unix_s += DAY_S
+    assert FindRenewal(1, shown) in cloud.step(Tick(), DAY_S)
+    assert not [effect for effect in cloud.step(RenewalFound(1, b"DER"), DAY_S) if isinstance(effect, SendLink)], "no packet of its own"
+    assert cloud.machine._links[1].session.rider == Renewal(b"DER")
+    # Sent, and not used by the edge yet: not again before a day is over; not sent at all: at the next connection.
+    cloud.machine._links[1].session.rider = None
+    cloud.step(LinkClosed(1, "lost"), DAY_S + 1)
+    assert FindRenewal(2, shown) not in cloud.connect(2, shown, DAY_S + 2)
+    assert FindRenewal(2, shown) in cloud.step(Tick(), 2 * DAY_S + 2)
+    cloud.step(RenewalFound(2, b"DER"), 2 * DAY_S + 2)
+    cloud.step(LinkClosed(2, "lost"), 2 * DAY_S + 3)
+    assert FindRenewal(3, shown) in cloud.connect(3, shown, 2 * DAY_S + 4)
+
+
+def test_an_end_without_a_renewal_is_said_once_a_week() -> None:
+    cloud = Certified(LIFE_S * 2 / 3)
+    shown = certificate(1)
+    cloud.connect(1, shown)
+    said = []
+    for day in range(31):
+        said += warnings(cloud.step(RenewalFound(1, None, "none there"), day * DAY_S))
+        cloud.unix_s += DAY_S
+    assert said == ["an edge's certificate ends and there is none to follow it"] * 5
+    assert warnings(cloud.step(RenewalFound(9, None, "whose connection has gone"), 0.0)) == []
+
+
+def test_a_station_that_is_not_the_edges_is_told_of_once() -> None:
+    cloud = Certified(0.0)
+    cloud.step(LinkOpened(1, "narrow", Certificate("narrow", 1, b"key", 0.0, LIFE_S)), 0.0)
+    cloud.step(LinkMessage(1, write_parts([hello(edge="")])), 0.0)
+    said = []
+    for number in range(1, 5):
+        effects = cloud.step(LinkMessage(1, write_parts([attach(number, identity="CP002")])), 0.0)
+        cloud.step(LinkSent(1), 0.0)
+        assert not [effect for effect in effects if isinstance(effect, OpenCsms)]
+        said += warnings(effects)
+    assert said == ["edge may not speak for station"]

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import ssl
+import tarfile
 import tomllib
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from ocppress_gateway import cli
 from ocppress_gateway.config import LinkTls, load_cloud, load_edge
+from ocppress_gateway.core.certificate import Certificate
 from ocppress_gateway.errors import UsageError
 from ocppress_gateway.provisioning.certificates import AUTHORITY_DAYS, LEAF_DAYS, issue_cloud, issue_edge, make_authority
-from ocppress_gateway.provisioning.folder import make_authority_folder, make_edge_folder
+from ocppress_gateway.provisioning.changes import renew_cloud, renew_edge, revoke_edge, without_edge
+from ocppress_gateway.provisioning.folder import cloud_toml, make_authority_folder, make_edge_folder
+from ocppress_gateway.transports.revoked import RevokedKeys
+from ocppress_gateway.transports.tls import certificate_in, link_client_context, station_server_context
 
 NOW = datetime.now(UTC)
 CSMS_URL = "ws://localhost:9000/{identity}"
@@ -90,7 +95,7 @@ def test_a_refused_edge_leaves_no_trace(edge: str, stations: tuple[str, ...], cl
     with pytest.raises(UsageError, match=reason):
         _edge(folder, edge, stations, cloud_url)
     assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
-    assert [entry.name for entry in (folder / "edges").iterdir()] == ["site-1"]
+    assert sorted(entry.name for entry in (folder / "edges").iterdir()) == ["site-1", "site-1.tar.gz"]
 
 
 @pytest.mark.parametrize(
@@ -133,6 +138,171 @@ def test_certificates_are_small_and_valid_as_long_as_they_say() -> None:
         assert credentials.certificate.not_valid_before_utc < NOW
     leaf = issue_edge(authority, "site-0001", NOW).certificate
     assert len(leaf.public_bytes(Encoding.DER)) <= LEAF_BYTES_MAX
+
+
+# --- what stations need, and what is copied
+
+
+def _in(file: Path) -> Certificate:
+    found = certificate_in(file)
+    assert found is not None
+    return found
+
+
+def test_an_edge_for_stations_with_tls_has_all_that_they_need(folder: Path) -> None:
+    hosts = ("edge.lan", "192.0.2.7")
+    make_edge_folder(folder, "site-1", stations=("CP001",), cloud_url=None, now=NOW, station_hosts=hosts)
+    make_edge_folder(folder, "site-2", stations=("*",), cloud_url=None, now=NOW, station_hosts=("::1",))
+    first, second = (folder / "edges" / edge for edge in ("site-1", "site-2"))
+    assert (
+        (first / "stations-ca.pem").read_bytes() == (second / "stations-ca.pem").read_bytes() == (folder / "stations-ca.pem").read_bytes()
+    )
+    tls = load_edge(first / "edge.toml").stations.tls
+    assert tls is not None
+    server = station_server_context(certificate_file=tls.certificate_file, key_file=tls.key_file)
+    for host in hosts:
+        station = ssl.create_default_context(cafile=first / "stations-ca.pem")
+        station.verify_flags |= ssl.VERIFY_X509_STRICT
+        _handshake(station, server, host)
+        with pytest.raises(ssl.SSLCertVerificationError, match="mismatch"):
+            _handshake(ssl.create_default_context(cafile=first / "stations-ca.pem"), server, "cloud.example.com")
+    assert _in(first / "station.pem").ends_unix_s <= _in(first / "stations-ca.pem").ends_unix_s
+    text = (first / "stations.txt").read_text()
+    for said in ("wss://edge.lan:8887/CP001", "wss://192.0.2.7:8887/", "stations-ca.pem", "Security profile     2"):
+        assert said in text
+    assert "wss://[::1]:8887/IDENTITY" in (second / "stations.txt").read_text()
+
+
+def test_what_stations_trust_opens_no_link(folder: Path) -> None:
+    """A stolen station.key, for a host that is the cloud's."""
+    make_edge_folder(folder, "site-1", stations=("CP001",), cloud_url=None, now=NOW, station_hosts=("localhost",))
+    poser = _server(folder)
+    poser.load_cert_chain(folder / "edges/site-1/station.pem", folder / "edges/site-1/station.key")
+    with pytest.raises(ssl.SSLCertVerificationError):
+        _handshake(_client(folder), poser, "localhost")
+
+
+def test_without_a_host_stations_have_no_tls_and_are_told(folder: Path) -> None:
+    _edge(folder)
+    assert load_edge(folder / "edges/site-1/edge.toml").stations.tls is None
+    assert "Security profile     1" in (folder / "edges/site-1/stations.txt").read_text()
+    assert not list(folder.rglob("station*.pem"))
+
+
+def test_a_host_that_is_none_leaves_no_trace(folder: Path) -> None:
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(UsageError, match="neither a DNS name"):
+        make_edge_folder(folder, "site-1", stations=("CP001",), cloud_url=None, now=NOW, station_hosts=("a b",))
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_the_bundle_is_the_edges_folder_for_its_owner_alone(folder: Path, tmp_path: Path) -> None:
+    _edge(folder)
+    bundle = folder / "edges/site-1.tar.gz"
+    assert bundle.stat().st_mode & 0o777 == 0o600
+    with tarfile.open(bundle) as archive:
+        assert {(entry.name, entry.mode, entry.uid, entry.uname) for entry in archive} == {
+            (f"site-1/{name}", 0o600 if name == "edge.key" else 0o644, 0, "")
+            for name in ("ca.pem", "edge.key", "edge.pem", "edge.toml", "stations.txt")
+        }
+        archive.extractall(tmp_path / "edge", filter="data")
+    assert cli.main(["edge", "--config", str(tmp_path / "edge/site-1/edge.toml"), "--check"]) == cli.OK
+
+
+# --- renewing and revoking
+
+
+def test_a_renewal_is_for_the_same_key_and_needs_none(folder: Path) -> None:
+    _edge(folder)
+    home = folder / "edges/site-1"
+    (home / "edge.key").rename(folder / "elsewhere.key")
+    for number, day in ((2, 1), (3, 2)):
+        sent = renew_edge(folder, "site-1", NOW + timedelta(days=day))
+        assert sent == folder / "cloud/renewals/site-1.pem"
+        assert sent.read_bytes() == (home / f"edge-{number}.pem").read_bytes()
+        assert _in(sent).renews(_in(home / "edge.pem"))
+    assert _in(home / "edge-3.pem").renews(_in(home / "edge-2.pem"))
+    link_client_context(ca_file=home / "ca.pem", certificate_file=home / "edge-3.pem", key_file=folder / "elsewhere.key")
+    with pytest.raises(UsageError, match="ocppress ca issue site-9"):
+        renew_edge(folder, "site-9", NOW)
+    with pytest.raises(UsageError, match="cannot be an edge's name"):
+        renew_edge(folder, "../edges/site-1", NOW)
+
+
+def test_the_clouds_renewal_keeps_its_hosts(folder: Path) -> None:
+    _edge(folder)
+    before = _in(folder / "cloud/cloud.pem")
+    renew_cloud(folder, NOW + timedelta(days=1))
+    assert _in(folder / "cloud/cloud.pem").renews(before)
+    assert _in(folder / "cloud/cloud-old.pem") == before
+    for host in ("localhost", "127.0.0.1", "::1"):
+        _handshake(_client(folder), _server(folder), host)
+
+
+def test_a_revoked_edge_is_on_the_list_with_all_its_certificates(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _edge(folder)
+    _edge(folder, "site-2", ("CP3",))
+    home = folder / "edges/site-1"
+    renew_edge(folder, "site-1", NOW + timedelta(days=1))
+    certificates = [_in(home / "edge.pem"), _in(home / "edge-2.pem")]
+    listed = revoke_edge(folder, "site-1", date(2026, 3, 1))
+    revoked = RevokedKeys(listed)
+    assert all(certificate in revoked for certificate in certificates)
+    assert _in(folder / "edges/site-2/edge.pem") not in revoked
+    assert all(certificate.serial_hex in listed.read_text() for certificate in certificates), "for people"
+    assert [entry.name for entry in load_cloud(folder / "cloud/cloud.toml").edges] == ["site-2"]
+    assert sorted(entry.name for entry in (folder / "edges").iterdir()) == ["site-2", "site-2.tar.gz"]
+    assert list((folder / "cloud/renewals").iterdir()) == []
+    assert (folder / "revoked" / f"site-1-{certificates[0].serial_hex}" / "edge.key").is_file()
+    # The name is free again, for another key; the list holds on.
+    _edge(folder)
+    assert _in(home / "edge.pem") not in RevokedKeys(listed)
+    revoke_edge(folder, "site-1", date(2026, 3, 2))
+    assert certificates[0] in RevokedKeys(listed)
+    assert cli.main(["ca", "revoke", "site-1", "--dir", str(folder)]) == cli.USAGE
+    assert "isn't there" in capsys.readouterr().err
+
+
+def test_an_authority_without_a_list_says_what_to_add(folder: Path) -> None:
+    _edge(folder)
+    file = folder / "cloud/cloud.toml"
+    file.write_text(file.read_text().replace("revoked_file =", "#revoked_file ="))
+    with pytest.raises(UsageError, match=r'add revoked_file = "revoked\.txt"'):
+        revoke_edge(folder, "site-1", date(2026, 3, 1))
+    assert (folder / "edges/site-1").is_dir()
+
+
+def test_an_entry_goes_and_nothing_else_does(folder: Path) -> None:
+    file = folder / "cloud/cloud.toml"
+    entries = [
+        '[[edges]]\nname = "one" # the first\nstations = ["CP1"]\n',
+        '[[edges]]  # in another order\nstations = [\n  "CP2", # here\n  "CP3",\n]\n\n# with a remark\nname = "two"\n',
+        '[[edges]]\nname = "three"\nstations = ["CP4"]\n',
+    ]
+    head = file.read_text() + "\n# mine\n"
+    tail = "\n# of all\n[timeouts]\nlink_grace_s = 5.0\n"
+    head = head.replace("[timeouts]\n", "")
+    text = head + "\n# before\n".join(entries) + tail
+    for number, name in enumerate(("one", "two", "three")):
+        kept = without_edge(text, name, file)
+        assert kept == text.replace(entries[number], "")
+    assert without_edge(text, "four", file) == text
+    for intricate in (
+        'edges = [{ name = "one", stations = ["CP1"] }]\n' + head + tail,
+        head + '[[ edges ]]\nname = "one"\nstations = ["CP1"]\n',
+    ):
+        with pytest.raises(UsageError, match="too intricate"):
+            without_edge(intricate, "one", file)
+
+
+def test_cloud_toml_reads_what_the_cloud_needs_to_renew_and_refuse() -> None:
+    assert tomllib.loads(cloud_toml(CSMS_URL))["link"]["tls"] == {
+        "ca_file": "ca.pem",
+        "certificate_file": "cloud.pem",
+        "key_file": "cloud.key",
+        "revoked_file": "revoked.txt",
+        "renewals_folder": "renewals",
+    }
 
 
 # --- handshakes

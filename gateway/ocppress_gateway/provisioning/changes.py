@@ -12,10 +12,10 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from ocppress_gateway.config import CloudConfig, cloud_from, load_cloud
-from ocppress_gateway.errors import UsageError
+from ocppress_gateway.config import EdgeEntry, cloud_from, load_cloud
+from ocppress_gateway.errors import ConfigError, UsageError
 from ocppress_gateway.provisioning.certificates import renewed_cloud, renewed_edge
-from ocppress_gateway.provisioning.folder import RENEWALS_FOLDER, REVOKED_FILE, check_edge_name, checked, read_pair, replace
+from ocppress_gateway.provisioning.folder import RENEWALS_FOLDER, REVOKED_FILE, check_edge_name, read_pair, replace
 
 __all__ = ["renew_cloud", "renew_edge", "revoke_edge", "without_edge"]
 
@@ -75,14 +75,17 @@ def without_edge(text: str, edge: str, file: Path) -> str:
     """The text of a `cloud.toml` without the entry of an edge, the rest untouched, as it is if there is no such entry. Raises `UsageError` where that
     can't be done without changing anything else."""
     kept = "".join(block for block in _blocks(text) if _edge_of(block) != edge)
-    before, after = _read(text, file), _read(kept, file)
-    if after.edges != tuple(entry for entry in before.edges if entry.name != edge):
+    edges = tuple(entry for entry in cloud_from(tomllib.loads(text), file).edges if entry.name != edge)
+    if _edges(kept, file) != edges:
         raise UsageError(f"the entry of {edge} in {file} is too intricate to be taken out; do it by hand, then repeat this")
     return kept
 
 
-def _read(text: str, file: Path) -> CloudConfig:
-    return checked(lambda: cloud_from(tomllib.loads(text), file))
+def _edges(text: str, file: Path) -> tuple[EdgeEntry, ...] | None:
+    try:
+        return cloud_from(tomllib.loads(text), file).edges
+    except (tomllib.TOMLDecodeError, ConfigError):
+        return None
 
 
 def _blocks(text: str) -> Iterator[str]:

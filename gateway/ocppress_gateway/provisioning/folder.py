@@ -199,16 +199,16 @@ def _whole(folder: Path) -> Iterator[Path]:
 
 def _write_station_pair(folder: Path, new: Path, authority: Credentials, hosts: Sequence[str], now: datetime) -> None:
     """A certificate for stations, of the second authority, which is made with the first. One authority for both could be used to pose as the cloud."""
-    if not (folder / f"{_STATIONS_CA}.pem").exists():
-        own_name = authority.certificate.subject.rfc4514_string().removeprefix("CN=")
-        stations = make_authority(f"{own_name[:50]} stations", now)
-        replace(folder / f"{_STATIONS_CA}.key", stations.key_pem, mode=0o600)
-        replace(folder / f"{_STATIONS_CA}.pem", stations.certificate_pem)
-    stations = read_pair(folder, _STATIONS_CA)
+    is_new = not (folder / f"{_STATIONS_CA}.pem").exists()
+    own_name = authority.certificate.subject.rfc4514_string().removeprefix("CN=")
+    stations = make_authority(f"{own_name[:50]} stations", now) if is_new else read_pair(folder, _STATIONS_CA)
     try:
         server = issue_station_server(stations, hosts, now)
     except ValueError as error:
         raise UsageError(str(error)) from error
+    if is_new:
+        replace(folder / f"{_STATIONS_CA}.key", stations.key_pem, mode=0o600)
+        replace(folder / f"{_STATIONS_CA}.pem", stations.certificate_pem)
     _write_pair(new, "station", server)
     _write(new / f"{_STATIONS_CA}.pem", stations.certificate_pem)
 
