@@ -20,7 +20,7 @@ DAY_S = 86_400
 
 
 def _own(
-    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey, *names: x509.NameAttribute, ends: datetime
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey, *names: x509.NameAttribute[str], ends: datetime
 ) -> bytes:
     subject = x509.Name(names)
     builder = (
