@@ -96,8 +96,9 @@ class World:
         (folder / "ca.pem").write_bytes((self.folder / "ca.pem").read_bytes())
         return folder
 
-    def said(self, words: str) -> list[str]:
-        return [line for line in self.cloud.lines if words in line]
+    def warned(self, words: str) -> list[str]:
+        """What the cloud has said so that an operator sees it; repetitions are for who debugs."""
+        return [line for line in self.cloud.lines if words in line and " WARNING " in line]
 
 
 def _answer(text: str) -> Sequence[str]:
@@ -111,7 +112,9 @@ async def _world(folder: Path, rogue_stations: str = "CP666") -> AsyncIterator[W
     edge_port, cloud_port = await free_port(), await free_port()
     async with RawCsms(handler=_answer) as csms:
         ocppress("ca", "init", "--dir", authority, "--host", "127.0.0.1", "--csms-url", csms.url)
-        cloud_file = change(authority / "cloud/cloud.toml", ("#port = 8886", f"port = {cloud_port}"))
+        cloud_file = change(
+            authority / "cloud/cloud.toml", ("#port = 8886", f"port = {cloud_port}"), ('#level = "info"', 'level = "debug"')
+        )
         ocppress("ca", "issue", "honest", "--dir", authority, "--stations", "CP001")
         ocppress("ca", "issue", "rogue", "--dir", authority, "--stations", rogue_stations)
         edge_file = authority / "edges/honest/edge.toml"
@@ -148,7 +151,8 @@ def test_certificates_that_are_not_accepted(tmp_path: Path) -> None:
         ours = world.authority
         kinds = {
             "self-signed": (make_authority("honest", now), "self-signed certificate"),
-            "of another authority of the same name": (issue_edge(other, "honest", now), "certificate signature failure"),
+            "of another authority of the same name": (issue_edge(other, "honest", now), "unable to get local issuer certificate"),
+            "forged": (issue_edge(Credentials(other.key, ours.certificate), "honest", now), "certificate signature failure"),
             "expired": (issue_edge(ours, "honest", now - lifetime), "certificate has expired"),
             "not yet valid": (issue_edge(ours, "honest", now + timedelta(days=2)), "certificate is not yet valid"),
             "the cloud's": (read_credentials(*_pair(world.folder / "cloud", "cloud")), "unsuitable certificate purpose"),
@@ -164,7 +168,7 @@ def test_certificates_that_are_not_accepted(tmp_path: Path) -> None:
                     async with RogueEdge.connected(to) as rogue:
                         await rogue.hello()
             said = await world.cloud.said(f'an edge\'s certificate is not accepted reason="{reason}"')
-            assert world.said(reason) == [said], kind
+            assert world.warned(reason) == [said], kind
         await _without_a_certificate(world)
 
     _run(tmp_path, work)
@@ -178,10 +182,12 @@ async def _without_a_certificate(world: World) -> None:
     context = ssl.create_default_context(cafile=world.folder / "ca.pem")
     for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
         context.maximum_version = version
-        with pytest.raises((OSError, asyncio.IncompleteReadError)):
+        answer = b""
+        with contextlib.suppress(OSError):
             reader, writer = await asyncio.open_connection("127.0.0.1", world.cloud_port, ssl=context)
             writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            await reader.readexactly(1)
+            answer = await reader.read()
+        assert answer == b""
 
 
 def test_who_has_an_edges_certificate_or_another_cas_is_no_cloud(tmp_path: Path) -> None:
@@ -247,7 +253,7 @@ def test_a_revoked_edge_comes_in_neither_by_a_session_nor_by_a_handshake(tmp_pat
                 await connector(world.cloud_port, context).connect()
         said = await world.cloud.said("edge locked out edge=rogue")
         assert "its certificate is revoked" in said
-        assert len(world.said("edge locked out")) == 1
+        assert len(world.warned("edge locked out")) == 1
 
     _run(tmp_path, work)
 
@@ -283,7 +289,7 @@ def test_an_edge_that_is_locked_out_while_it_is_connected_loses_its_connection(t
                 ocppress("ca", "revoke", "rogue", "--dir", folder)
                 with pytest.raises(LinkLost):
                     await rogue.connection.receive()
-                assert await lost.get() == "rogue: its certificate is revoked"
+                assert await lost.get() == "rogue: closed here: its certificate is revoked"
                 await asyncio.sleep(0.2)
                 assert lost.empty(), "the honest one stays"
         finally:
@@ -308,7 +314,7 @@ def test_a_certificate_that_has_ended_since_is_no_good_for_a_session(tmp_path: P
             with pytest.raises(LinkRefused, match="status 403"):
                 await connector(world.cloud_port, context).connect()
         await world.cloud.said("edge locked out edge=rogue")
-        assert len(world.said("its certificate has expired")) == 1
+        assert len(world.warned("its certificate has expired")) == 1
 
     _run(tmp_path, work)
 
@@ -326,14 +332,15 @@ def test_an_edge_cannot_speak_for_another_edges_station(tmp_path: Path) -> None:
                     verdict = await rogue.attach("CP001", attachment)
                     assert (verdict.status, verdict.reason) == (404, "this edge may not speak for the station")
                 await rogue.send(FramePart(0, 1, b"\x00" * 20))
-                assert "slot 0 has no channel" in await rogue.ended()
+                await rogue.ended()
+            await world.cloud.said("slot 0 has no channel")
             # Whoever claims in its hello to have been there before, isn't believed, and the station's socket stays.
             claim = KnownStation(0, "CP001", 1, 7, True, 3, 3)
             async with RogueEdge.connected(connector(world.cloud_port, world.rogue)) as rogue:
                 assert (await rogue.hello(claim)).stations == [StationWelcome(0, False, False, 0)]
             await station.send('[2,"2","DataTransfer",{"vendorId":"x"}]')
             assert await station.receive() == '[3,"2",{"status":"Accepted"}]'
-        assert len(world.said("edge may not speak for station edge=rogue station=CP001")) == 1
+        assert len(world.warned("edge may not speak for station edge=rogue station=CP001")) == 1
 
     _run(tmp_path, work)
 
@@ -352,8 +359,8 @@ def test_an_edge_cannot_take_another_edges_name(tmp_path: Path) -> None:
                     await rogue.hello()
         for name in ("rogue", "unheard-of"):
             await world.cloud.said(f"link refused edge={name}")
-            assert len(world.said(f"link refused edge={name}")) == 1
-            assert world.said(f"link lost edge={name}") == []
+            assert len(world.warned(f"link refused edge={name}")) == 1
+            assert world.warned(f"link lost edge={name}") == []
 
     _run(tmp_path, work)
 
@@ -366,7 +373,7 @@ def test_another_certificate_of_the_same_name_does_not_end_the_first_ones_connec
                 with pytest.raises(LinkLost, match="connected with another key"):
                     await rogue.hello()
         await world.cloud.said("link refused edge=honest")
-        assert len(world.said("link refused")) == 1
+        assert len(world.warned("link refused")) == 1
 
     _run(tmp_path, work)
 
@@ -390,9 +397,10 @@ def test_identities_stay_in_their_place_in_the_csms_url(tmp_path: Path) -> None:
             async with RogueEdge.connected(to) as rogue:
                 await rogue.hello()
                 await rogue.send(Attach(0, 1, identity, ["ocpp2.0.1"], None, 0))
-                assert "protocol error: Attach" in await rogue.ended(), identity
+                await rogue.ended()
+        await world.cloud.said('reason="protocol error: Attach: Expected `str` matching regex', len(ESCAPES))
         assert set(world.csms.authorizations) == {"CP001"}
-        assert len(world.said("link refused edge=rogue")) == 1
+        assert len(world.warned("link refused edge=rogue")) == 1
         async with RogueEdge.connected(to) as rogue:
             await rogue.hello()
             for attachment, identity in enumerate(ODD, 1):
@@ -448,20 +456,23 @@ def test_frames_of_an_older_connection_are_delivered_once(tmp_path: Path) -> Non
             await rogue.send(first)
             await world.csms.received("CP666", 1)
             await rogue.send(first)
-            assert "frame 1 modulo 16 came after frame 1" in await rogue.ended()
+            await rogue.ended()
+        await world.cloud.said("frame 1 modulo 16 came after frame 1")
         # Resumed, with the numbers as the cloud has them: the same frame isn't the next one.
         async with RogueEdge.connected(to) as rogue:
             claim = KnownStation(0, "CP666", 1, verdict.epoch, True, 1, 1)
             (welcome,) = (await rogue.hello(claim)).stations
             assert (welcome.epoch, welcome.known, welcome.attached, welcome.received) == (verdict.epoch, True, True, 1)
             await rogue.send(first)
-            assert "modulo 16" in await rogue.ended()
+            await rogue.ended()
+        await world.cloud.said("frame 1 modulo 16 came after frame 1", 2)
         # With numbers that can't be true, and with an epoch of long ago: all begins anew, and nothing of the old is taken.
         for claim in (KnownStation(0, "CP666", 1, verdict.epoch, True, 0, 0), KnownStation(0, "CP666", 1, verdict.epoch - 1, True, 1, 1)):
             async with RogueEdge.connected(to) as rogue:
                 assert (await rogue.hello(claim)).stations == [StationWelcome(0, False, False, 0)]
                 await rogue.send(first)
-                assert "slot 0 has no channel" in await rogue.ended()
+                await rogue.ended()
+        await world.cloud.said("slot 0 has no channel", 2)
         # In a new epoch the old first frame is a first frame, and still not one of this epoch's making.
         async with RogueEdge.connected(to) as rogue:
             await rogue.hello()
@@ -469,7 +480,8 @@ def test_frames_of_an_older_connection_are_delivered_once(tmp_path: Path) -> Non
             second = rogue.frame('"DataTransfer",{"vendorId":"a newer frame"}')
             await rogue.send(second)
             await world.csms.received("CP666", 2)
-            await rogue.send(FramePart(0, 2, first.data, 30))
+            assert isinstance(first, FramePart)
+            await rogue.send(FramePart(0, 2, first.data, first.expiry))
             await rogue.ended()
         assert [parse(text)[1].body for text in world.csms.texts["CP666"]] == [CALL, '"DataTransfer",{"vendorId":"a newer frame"}']
 
@@ -505,7 +517,7 @@ def test_the_bytes_of_an_honest_connection_are_worth_nothing_to_who_has_recorded
                     await rogue.attach("CP666", said)
                     await rogue.send(rogue.frame(CALL))
                     await world.csms.received("CP666", said)
-                ups = len(world.said("link up edge=rogue"))
+                ups = len([line for line in world.cloud.lines if "link up edge=rogue" in line])
                 for _ in range(TRIES):
                     reader, writer = await asyncio.open_connection("127.0.0.1", world.cloud_port)
                     with contextlib.suppress(ConnectionError):
@@ -516,7 +528,7 @@ def test_the_bytes_of_an_honest_connection_are_worth_nothing_to_who_has_recorded
                                 pass
                     writer.transport.abort()
                 assert len(world.csms.texts["CP666"]) == said
-                assert len(world.said("link up edge=rogue")) == ups
+                assert len([line for line in world.cloud.lines if "link up edge=rogue" in line]) == ups
                 recorded.clear()
 
     _run(tmp_path, work)
@@ -548,12 +560,6 @@ async def _nested(rogue: RogueEdge) -> None:
     await rogue.connection.send(b"\x01\x80\x40" + b"\x81" * 8192)
 
 
-async def _flood_of_attaches(rogue: RogueEdge) -> None:
-    await rogue.hello()
-    for number in range(1, 3000):
-        await rogue.send(Attach(number % 64, number, "CP666", ["ocpp2.0.1"], None, 0))
-
-
 async def _bomb(rogue: RogueEdge) -> None:
     """A frame without end for the decoder, in as many pieces as fit."""
     await rogue.hello()
@@ -580,20 +586,20 @@ async def _wrong_positions(rogue: RogueEdge) -> None:
 
 @pytest.mark.parametrize(
     "attack",
-    [_huge, _compressed, _fragments, _nested, _flood_of_attaches, _bomb, _report, _wrong_positions],
+    [_huge, _compressed, _fragments, _nested, _bomb, _report, _wrong_positions],
     ids=lambda attack: attack.__name__,
 )
 def test_an_edge_that_breaks_the_rules_loses_its_connection_alone(attack: Callable[[RogueEdge], Awaitable[None]], tmp_path: Path) -> None:
     async def work(world: World) -> None:
         before_mb, before_files = world.cloud.memory_mb, world.cloud.open_files
-        for _ in range(TRIES):
+        for _ in range(1 if attack is _bomb else TRIES):
             async with RogueEdge.connected(connector(world.cloud_port, world.rogue)) as rogue:
                 with contextlib.suppress(LinkLost, ConnectionError):
                     await attack(rogue)
                 await rogue.ended()
         await until(lambda: world.cloud.open_files <= before_files)
         assert world.cloud.memory_mb < before_mb + GROWTH_MB
-        assert len(world.said("link refused edge=rogue")) <= 1
+        assert len(world.warned("link refused edge=rogue")) <= 1
 
     _run(tmp_path, work)
 
@@ -612,13 +618,13 @@ def test_those_who_say_nothing_keep_nobody_else_out_and_are_shown_out(tmp_path: 
             ca_file=world.rogue / "ca.pem", certificate_file=world.rogue / "edge.pem", key_file=world.rogue / "edge.key"
         )
         async with contextlib.AsyncExitStack() as stack:
+            kept = []
             for _ in range(crowd):
-                _, silent = await asyncio.open_connection("127.0.0.1", world.cloud_port)
-                silent.write(b"\x16\x03\x01")
-                _, slow = await asyncio.open_connection("127.0.0.1", world.cloud_port, ssl=context, server_hostname="127.0.0.1")
-                slow.write(b"GET / HTTP/1.1\r\nHost: ")
-                stack.callback(silent.transport.abort)
-                stack.callback(slow.transport.abort)
+                for tls, beginning in (None, b"\x16\x03\x01"), (context, b"GET / HTTP/1.1\r\nHost: "):
+                    reader, writer = await asyncio.open_connection("127.0.0.1", world.cloud_port, ssl=tls)
+                    stack.callback(writer.transport.abort)
+                    writer.write(beginning)
+                    kept.append((reader, writer))  # who isn't kept is closed
             for _ in range(5):
                 rogue = await stack.enter_async_context(RogueEdge.connected(connector(world.cloud_port, world.rogue)))
             await world.exchange()
@@ -627,7 +633,7 @@ def test_those_who_say_nothing_keep_nobody_else_out_and_are_shown_out(tmp_path: 
             async with asyncio.timeout(45):
                 while world.cloud.open_files > before_files:  # noqa: ASYNC110 - another process knows of no event of ours
                     await asyncio.sleep(0.5)
-        assert len(world.said("link refused edge=rogue")) == 1
+        assert len(world.warned("link refused edge=rogue")) == 1
 
     _run(tmp_path, work)
 
