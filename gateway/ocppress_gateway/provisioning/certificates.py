@@ -44,6 +44,9 @@ _CLOCK_SKEW: Final = timedelta(days=1)
 
 _KEY_IDENTIFIER_BYTES: Final = 8
 
+_COMMON_NAME_MAX: Final = 64
+"""RFC 5280, ub-common-name. All of a longer host's name is in the alternative ones."""
+
 _DNS_NAME: Final = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
 """Names as RFC 1035 has them, without wildcards: an edge is told one host."""
 
@@ -113,11 +116,11 @@ def renewed_edge(authority: Credentials, edge: str, public_key: bytes, now: date
 
 def issue_station_server(authority: Credentials, hosts: Sequence[str], now: datetime) -> Credentials:
     """A server certificate for an edge that stations reach under `hosts`; it lasts as long as its authority, for a station renews no
-    certificate of its CSMS. OCPP wants the server's name as common name, too (2.0.1 Part 2, A00.FR.318). `ValueError` as for `issue_cloud`."""
+    certificate of its CSMS. Old stations look for the server's name in the common name. `ValueError` as for `issue_cloud`."""
     key = ec.generate_private_key(ec.SECP256R1())
     days = (authority.certificate.not_valid_after_utc - now.astimezone(UTC)).days
     names = _names(hosts)
-    return Credentials(key, _signed(authority, hosts[0], key.public_key(), ExtendedKeyUsageOID.SERVER_AUTH, now, names, days=days))
+    return Credentials(key, _signed(authority, hosts[0][:_COMMON_NAME_MAX], key.public_key(), ExtendedKeyUsageOID.SERVER_AUTH, now, names, days=days))
 
 
 def read_credentials(key_pem: bytes, certificate_pem: bytes) -> Credentials:
