@@ -35,7 +35,7 @@ SOAK_CUTS_EACH = 500
 
 STATION_TIMEOUT_S = 2.0
 COMMAND_TIMEOUT_S = 2.0
-STALLS = 1
+STALLS = 2
 STALL_S = 3.0
 """Longer than the time-outs, so that what waited in the network's buffers is over time when it gets through."""
 
