@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ocppress_gateway.cloud.csms import CsmsClient
 from ocppress_gateway.cloud.operating import CloudOperator
-from ocppress_gateway.config import CloudConfig
+from ocppress_gateway.config import CloudConfig, CloudLinkConfig
 from ocppress_gateway.control.place import CLOUD_SOCKET
 from ocppress_gateway.control.protocol import Answer, Request
 from ocppress_gateway.core.cloud import CloudMachine, CloudSettings
@@ -41,7 +41,7 @@ from ocppress_gateway.positions.worker import PositionsWorker
 from ocppress_gateway.program import Program, run_until_signal
 from ocppress_gateway.storage.opening import Opening
 from ocppress_gateway.transports.base import Connection, Listener
-from ocppress_gateway.transports.tls import csms_client_context, link_server_context
+from ocppress_gateway.transports.tls import csms_client_context, link_client_context, link_server_context
 from ocppress_gateway.transports.websocket import WebSocketListener
 
 __all__ = ["CloudProgram", "cloud_settings", "run"]
@@ -167,17 +167,10 @@ def cloud_settings(config: CloudConfig) -> CloudSettings:
 def run(config: CloudConfig) -> int:
     """Run the cloud until SIGTERM; returns the exit code. Raises `ConfigError` for TLS files that can't be used, `GatewayError` for a port
     that is taken."""
-    tls = config.link.tls
     machine = CloudMachine(cloud_settings(config), random=random.SystemRandom().random, random_bytes=os.urandom)
     program = CloudProgram(
         machine,
-        WebSocketListener(
-            host=config.link.host,
-            port=config.link.port,
-            ssl_context=None
-            if tls is None
-            else link_server_context(ca_file=tls.ca_file, certificate_file=tls.certificate_file, key_file=tls.key_file),
-        ),
+        _listener(config.link),
         csms_url=config.csms.url,
         csms_ssl_context=None if config.csms.ca_file is None else csms_client_context(ca_file=config.csms.ca_file),
         connect_timeout_s=config.csms.connect_timeout_s,
@@ -187,3 +180,13 @@ def run(config: CloudConfig) -> int:
         shutdown_s=config.timeouts.shutdown_s,
     )
     return run_until_signal(program)
+
+
+def _listener(link: CloudLinkConfig) -> Listener:
+    tls = link.tls
+    files = {} if tls is None else {"ca_file": tls.ca_file, "certificate_file": tls.certificate_file, "key_file": tls.key_file}
+    if link.broker is not None:
+        from ocppress_gateway.transports.mqtt.listener import MqttListener  # whoever has no broker needn't load its client
+
+        return MqttListener(link.broker, link_client_context(**files) if files else None)
+    return WebSocketListener(host=link.host, port=link.port, ssl_context=link_server_context(**files) if files else None)

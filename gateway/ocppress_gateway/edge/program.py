@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from ocppress_gateway.config import EdgeConfig
+from ocppress_gateway.config import EdgeConfig, EdgeLinkConfig
 from ocppress_gateway.control.place import EDGE_SOCKET
 from ocppress_gateway.control.protocol import Answer, Request
 from ocppress_gateway.core.edge import EdgeMachine, EdgeSettings
@@ -212,7 +212,7 @@ class EdgeProgram(Program):
 def edge_settings(config: EdgeConfig) -> EdgeSettings:
     """What the machine is to know of a configuration."""
     return EdgeSettings(
-        edge=config.link.edge or "",
+        edge="" if config.link.edge is None or config.link.over_mqtt else config.link.edge,  # the topic has it
         codec=config.link.codec,
         linger_s=config.link.linger_ms / 1000,
         station_timeout_s=config.timeouts.station_timeout_s,
@@ -232,7 +232,7 @@ def edge_settings(config: EdgeConfig) -> EdgeSettings:
 def run(config: EdgeConfig) -> int:
     """Run the edge until SIGTERM; returns the exit code. Raises `ConfigError` for TLS files that can't be used, `GatewayError` for a port
     that is taken."""
-    link_tls, station_tls = config.link.tls, config.stations.tls
+    station_tls = config.stations.tls
     settings = edge_settings(config)
     sim = config.sim
     plan = Plan(PlanSettings(config.plan, sim.budget_bytes), keepalive_s=config.link.keepalive_s, now=time.monotonic())
@@ -240,13 +240,7 @@ def run(config: EdgeConfig) -> int:
     machine = EdgeMachine(settings, random=random.SystemRandom().random, random_bytes=os.urandom, freshness=plan, wall_s=time.time)
     program = EdgeProgram(
         machine,
-        WebSocketConnector(
-            config.link.url,
-            None
-            if link_tls is None
-            else link_client_context(ca_file=link_tls.ca_file, certificate_file=link_tls.certificate_file, key_file=link_tls.key_file),
-            keepalive_s=config.link.keepalive_s,
-        ),
+        _connector(config.link),
         host=config.stations.host,
         port=config.stations.port,
         ssl_context=None
@@ -266,3 +260,15 @@ def run(config: EdgeConfig) -> int:
         shutdown_s=config.timeouts.shutdown_s,
     )
     return run_until_signal(program)
+
+
+def _connector(link: EdgeLinkConfig) -> Connector:
+    tls = link.tls
+    context = (
+        None if tls is None else link_client_context(ca_file=tls.ca_file, certificate_file=tls.certificate_file, key_file=tls.key_file)
+    )
+    if link.over_mqtt:
+        from ocppress_gateway.transports.mqtt.connector import MqttConnector  # whoever has no broker needn't load its client
+
+        return MqttConnector(link.url, link.edge or "", context, keepalive_s=link.keepalive_s)
+    return WebSocketConnector(link.url, context, keepalive_s=link.keepalive_s)
