@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from ocppress_gateway.core.broker_topics import Topics
 from ocppress_gateway.provisioning.mosquitto import access_list, mosquitto_conf
 from tests.support.background import background
 
-__all__ = ["Mosquitto", "needs_mosquitto", "running_mosquitto"]
+__all__ = ["Mosquitto", "free_port", "needs_mosquitto", "running_mosquitto"]
 
 WAIT_S = 10.0
 
@@ -60,11 +61,17 @@ class Mosquitto:
         await self._stack.aclose()
 
 
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
+
+
 @contextlib.asynccontextmanager
-async def running_mosquitto(folder: Path, *, tls: bool, prefix: str = "") -> AsyncIterator[Mosquitto]:
+async def running_mosquitto(folder: Path, *, tls: bool, prefix: str = "", port: int | None = None) -> AsyncIterator[Mosquitto]:
     """Certificates stand in `folder` already: ca.pem, broker.pem and broker.key."""
-    async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0) as server:
-        port: int = server.sockets[0].getsockname()[1]
+    port = port or free_port()
     conf = folder / "mosquitto.conf"
     if tls:
         (folder / "acl").write_text(access_list(Topics(prefix)))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import ssl
@@ -46,6 +47,9 @@ PACKET_BYTES_MAX: Final = PAYLOAD_BYTES_MAX + 512
 
 _TRY_AGAIN: Final = frozenset({0x80, 0x83, 0x88, 0x89, 0x97, 0x9C, 0x9D, 0x9F})
 """Reason codes of a CONNACK (MQTT 5 3.2.2.2) that are the broker's trouble; the others stay the same until someone acts."""
+
+_paho_logger: Final = logging.getLogger("ocppress.link.paho")
+_paho_logger.disabled = True  # what it says is in the reasons that we give
 
 _FAILED: Final = 0x80
 """Reason codes from here on are failures."""
@@ -90,6 +94,7 @@ class Broker(aiomqtt.Client):
             identifier=name,
             protocol=aiomqtt.ProtocolVersion.V5,
             clean_start=True,
+            logger=_paho_logger,
             keepalive=0,
             will=will,
             properties=properties(PacketTypes.CONNECT, MaximumPacketSize=PACKET_BYTES_MAX),
@@ -280,6 +285,8 @@ class Broker(aiomqtt.Client):
     ) -> None:
         by_broker = flags.is_disconnect_packet_from_server
         reason = f"the broker has disconnected: {reason_code}" if by_broker else self._error or "the broker has gone"
+        if "EOF occurred" in reason:
+            reason = "the broker has hung up" + ("" if self._connected.done() else "; perhaps it doesn't accept the certificate")
         if not self._connected.done():
             self._connected.set_exception(aiomqtt.MqttError(reason))
         super()._on_disconnect(client, userdata, flags, reason_code, properties)

@@ -27,7 +27,7 @@ from typing import Final
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 
-from ocppress_gateway.core.broker_topics import GONE, BrokerPlace, broker_place
+from ocppress_gateway.core.broker_topics import GONE, HERE, BrokerPlace, broker_place
 from ocppress_gateway.core.wire_count import WireCount
 from ocppress_gateway.errors import LinkLost
 from ocppress_gateway.transports.base import Connector
@@ -73,7 +73,10 @@ class _EdgeLink(Carrier):
         self._down = place.topics.down(edge)
         self._cloud = place.topics.cloud
         self._keepalive_s = keepalive_s
+        self._nonce = secrets.token_bytes(NONCE_BYTES)
         self._presence = b""
+        self._has_come = False
+        """Whether the cloud wasn't there yet when the edge was, and so has missed the OPEN."""
         self._changed = asyncio.Event()  # the presence, or the connection is lost
         self._is_made = False
         self._topic = self._up
@@ -100,11 +103,10 @@ class _EdgeLink(Carrier):
                 with self._broker.together():
                     await self._open()
                 await self._broker.subscribed(subscribed)
-                await self._until(lambda: self._presence != b"")
-            if self._presence == GONE:
-                async with asyncio.timeout(CLOUD_WITHIN_S):
-                    await self._until(lambda: self._presence != GONE)
-                    await self._open()
+            async with asyncio.timeout(CLOUD_WITHIN_S):
+                await self._until(lambda: self._presence.startswith(HERE))
+            if self._has_come:
+                await self._open()
         except BaseException as error:
             await self._connection.close("not made")
             if isinstance(error, TimeoutError):
@@ -135,7 +137,7 @@ class _EdgeLink(Carrier):
 
     def _heard(self, topic: str, payload: bytes, retained: bool) -> None:
         if topic == self._cloud:
-            self._cloud_is(payload)
+            self._cloud_is(payload, retained)
         elif topic == self._down and not retained:
             try:
                 said = parse(payload)
@@ -146,8 +148,9 @@ class _EdgeLink(Carrier):
             if number == self._connection.number and not (isinstance(said, Control) and said.kind is Kind.OPEN):
                 self._connection.hear(said)
 
-    def _cloud_is(self, presence: bytes) -> None:
+    def _cloud_is(self, presence: bytes, retained: bool) -> None:
         before, self._presence = self._presence, presence
+        self._has_come = self._has_come or not retained
         self._changed.set()
         if self._is_made and presence != before:
             self._connection.lose("the cloud has gone" if presence == GONE else "the cloud has begun again", told=True)
@@ -156,7 +159,7 @@ class _EdgeLink(Carrier):
         self._connection.lose(reason)
 
     async def _open(self) -> None:
-        await self.publish(opening(self._connection.number, secrets.token_bytes(NONCE_BYTES)))
+        await self.publish(opening(self._connection.number, self._nonce))
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         while not condition():
