@@ -1,11 +1,11 @@
-# Each target makes what it needs: the virtual environment, the packages in it, Node for the tests that want it.
+# Each target makes what it needs: the virtual environment, the packages in it, Node and libfaketime for the tests that want them.
 #   make test PYTHON=python3.12          another Python
 #   make demo ARGS="--duration-s 15"     more arguments
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 
-.PHONY: help demo test test-all soak check fmt bench bench-cpu bench-outbox documents run-venv dev-venv node clean
+.PHONY: help demo test test-all soak check fmt bench bench-cpu bench-edge bench-link bench-outbox documents run-venv dev-venv node faketime clean
 .DEFAULT_GOAL := help
 
 help:
@@ -15,15 +15,17 @@ help:
 	@echo "make soak       the tests that take minutes"
 	@echo "make check      style and types        make fmt        format the code"
 	@echo "make bench      bytes of recordings and workloads, measured again for the table in README.md"
-	@echo "make bench-cpu  processor time and memory of the codecs beside zlib, for the table in codecs/README.md"
+	@echo "make bench-cpu    processor time and memory of the codecs beside zlib, for the table in codecs/README.md"
+	@echo "make bench-link   what the link costs in two network namespaces (as root), for the table in gateway/README.md"
 	@echo "make bench-outbox  what the outbox writes to the disk, for the table in gateway/README.md"
+	@echo "make bench-edge   memory, start, processor time and disk writes of an edge, for the table in gateway/README.md"
 	@echo "make documents  rewrite what is generated: tables in the READMEs, files in deploy/"
 
 demo: run-venv
 	@$(VENV)/bin/ocppress demo $(ARGS)
 
 # The whole suite comes last, so that the last line is its count.
-test: check node
+test: check node faketime
 	.ci/wheel $(VENV)
 	$(VENV)/bin/python -m pytest -ra $(ARGS)
 
@@ -51,8 +53,16 @@ bench-cpu: run-venv
 	$(VENV)/bin/python -m bench.cpu $(ARGS)
 	$(VENV)/bin/python -m scripts.documents
 
+bench-link: run-venv
+	$(VENV)/bin/python -m bench.link $(ARGS)
+	$(VENV)/bin/python -m scripts.documents
+
 bench-outbox: run-venv
 	$(VENV)/bin/python -m bench.outbox $(ARGS)
+	$(VENV)/bin/python -m scripts.documents
+
+bench-edge: run-venv
+	$(VENV)/bin/python -m bench.edge $(ARGS)
 	$(VENV)/bin/python -m scripts.documents
 
 documents: dev-venv
@@ -66,6 +76,9 @@ dev-venv:
 
 node:
 	@.ci/node
+
+faketime:
+	@.ci/faketime
 
 clean:
 	rm -rf .venv .venv-* dist .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/integration/node/node_modules

@@ -1,10 +1,11 @@
 """What an edge takes of its machine: `bench/results/edge.json`, for the table in gateway/README.md.
 
-Run from the project's root: python -m bench.edge
+Run from the project's root: python -m bench.edge [--folder FOLDER]
 
 Edge and cloud are real processes with the files of `ocppress ca`, the CSMS and the station are here. The station says a day's messages of a workload as
 fast as the edge takes them, some of them at a time, which is harder on the edge than the day itself; all must reach the CSMS. Memory is the
-edge's VmHWM, the most that it ever had resident, libraries that it shares with nobody included.
+edge's VmHWM, the most that it ever had resident, libraries that it shares with nobody included. Bytes are the kernel's count of pages that it has to
+write, so FOLDER must be on a disk.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ SEED: Final = 1
 _HOST: Final = "127.0.0.1"
 _STATION: Final = "STATION-1"
 _VERSION: Final = OcppVersion.V201
+_START_S: Final = 30.0
 _PATIENCE_S: Final = 120.0
 
 _FLUSHING: Final = '[2,"flush","DataTransfer",{"vendorId":"ocppress"}]'
@@ -70,7 +72,9 @@ class Measured:
     workload: str
     plan: str
     messages: int
-    """CALLs of the station."""
+    """CALLs of the station; it has an answer to each."""
+    stored: int
+    """Those that the edge has answered itself, with the message on its disk."""
     wall_s: float
     """From the first to the last that has reached the CSMS."""
     memory_kib: int
@@ -85,11 +89,11 @@ class Measured:
     """Written to the disk, as the kernel counts it (`write_bytes`); 0 on a file system without one."""
 
 
-async def measured(workload: str, plan: PlanName, *, days: int = 1) -> Measured:
-    """Give an edge its days. Raises `RuntimeError` if not everything arrived."""
-    with TemporaryDirectory(prefix="ocppress-edge-", dir=Path.cwd()) as folder:
+async def measured(workload: str, plan: PlanName, *, days: int = 1, folder: Path | None = None) -> Measured:
+    """Give an edge its days; its files are in `folder` meanwhile, by default the system's place for them. Fails if not everything arrived."""
+    with TemporaryDirectory(prefix="ocppress-edge-", dir=folder) as own:
         async with Csms() as csms:
-            edge_file, cloud_file, station_port = await _files(Path(folder), csms.url, plan)
+            edge_file, cloud_file, station_port = await _files(Path(own), csms.url, plan)
             async with _program("cloud", cloud_file, "listening for edges"):
                 begun = time.monotonic()
                 async with _program("edge", edge_file, "link up") as edge:
@@ -99,12 +103,13 @@ async def measured(workload: str, plan: PlanName, *, days: int = 1) -> Measured:
                         url = f"ws://{_HOST}:{station_port}/{_STATION}"
                         async with open_station(session, url, _VERSION) as station:
                             begun = time.monotonic()
-                            messages = await _play(workload, days, station, await csms.end(_STATION))
+                            messages, stored = await _play(workload, days, station, await csms.end(_STATION))
                             wall_s = time.monotonic() - begun
                             return Measured(
                                 workload=workload,
                                 plan=plan.value,
                                 messages=messages,
+                                stored=stored,
                                 wall_s=round(wall_s, 2),
                                 memory_kib=_status(edge.pid, "VmHWM"),
                                 idle_memory_kib=idle[0],
@@ -118,8 +123,8 @@ async def measured(workload: str, plan: PlanName, *, days: int = 1) -> Measured:
 # --- station and CSMS
 
 
-async def _play(workload: str, days: int, station: End, csms: End) -> int:
-    """Say everything, and wait until the CSMS has it; how many CALLs that was."""
+async def _play(workload: str, days: int, station: End, csms: End) -> tuple[int, int]:
+    """Say everything, and wait until the CSMS has it; how many CALLs that was, and how many of them the edge has stored and answered."""
     deliveries = Deliveries(_VERSION)
     answers: dict[str, str] = {}
     calls: dict[str, Delivery] = {}
@@ -135,10 +140,14 @@ async def _play(workload: str, days: int, station: End, csms: End) -> int:
             room.release()
             changed.set()
 
+    stored = 0
+
     async def hear_csms() -> None:
+        nonlocal stored
         while True:
             message_id, message = parse(await csms.receive())
-            deliveries.arrived(message_id, message)
+            call = deliveries.arrived(message_id, message)
+            stored += call is not None and call.is_early
             changed.set()
             await csms.send(f'[3,"{message_id}",{answers.get(message.body, "{}")}]')
 
@@ -173,7 +182,7 @@ async def _play(workload: str, days: int, station: End, csms: End) -> int:
         await until_empty(deliveries)
         for task in hearing:
             task.cancel()
-    return said
+    return said, stored
 
 
 # --- processes
@@ -198,7 +207,7 @@ async def _files(folder: Path, csms_url: str, plan: PlanName) -> tuple[Path, Pat
     _change(edge_file, "#port = 8887", f"port = {station_port}")
     _change(edge_file, '#host = "0.0.0.0"', f'host = "{_HOST}"')
     _change(edge_file, '#plan = "auto"', f'plan = "{plan}"')
-    _change(edge_file, "#keepalive_s = 240", "keepalive_s = 1500")
+    _change(edge_file, "#keepalive_s =", "keepalive_s = 1500")
     return edge_file, cloud_file, station_port
 
 
@@ -227,7 +236,7 @@ async def _program(name: str, config: Path, ready: str) -> AsyncIterator[_Progra
     assert process.stderr is not None, "it was asked for"
     program = _Program(process.pid)
     lines: list[str] = []
-    is_ready = asyncio.Event()
+    changed = asyncio.Event()
 
     async def listen(stream: asyncio.StreamReader) -> None:
         async for line in stream:
@@ -235,17 +244,19 @@ async def _program(name: str, config: Path, ready: str) -> AsyncIterator[_Progra
             if "listening for" in lines[-1]:
                 program.listens_at = time.monotonic()
             if ready in lines[-1]:
-                is_ready.set()
+                changed.set()
+        changed.set()
 
     try:
         async with asyncio.TaskGroup() as group:
             listening = group.create_task(listen(process.stderr), name=name)
-            async with asyncio.timeout(_PATIENCE_S):
-                await is_ready.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_START_S):
+                    await changed.wait()
+            if not any(ready in line for line in lines):
+                raise RuntimeError(f"the {name} has not begun; it said: {''.join(lines)}")
             yield program
             listening.cancel()
-    except TimeoutError:
-        raise RuntimeError(f"the {name} said only: {''.join(lines)}") from None
     finally:
         if process.returncode is None:
             process.terminate()
@@ -279,20 +290,22 @@ def table(results: dict[str, Any]) -> str:
     head = (
         f"An edge with one station that says a day's CALLs of a workload as fast as it takes them, {PIPELINE} at a time (Python {results['python']},"
         f" {results['processor']}, codecs {results['build']}): its resident memory at the most (VmHWM) and before the first station, in MiB; seconds from"
-        " its start until it listens; seconds of processor time in all and for the start; and what it has written to its disk."
+        " its start until it listens; seconds of processor time in all and for the start; and what it has written to its disk. Stored are those CALLs that it"
+        " has answered itself."
     )
-    rows = ["| workload | plan | CALLs | memory | idle | start | processor | its start | disk |", f"|---|---|{'--:|' * 7}"]
+    rows = ["| workload | plan | CALLs | stored | memory | idle | start | processor | its start | disk |", f"|---|---|{'--:|' * 8}"]
     for one in results["edges"]:
         cells = (
             one["workload"],
             f"`{one['plan']}`",
             f"{one['messages']:,}",
+            f"{one['stored']:,}",
             f"{one['memory_kib'] / 1024:.1f}",
             f"{one['idle_memory_kib'] / 1024:.1f}",
             f"{one['startup_s']:.1f}",
             f"{one['processor_s']:.1f}",
             f"{one['startup_processor_s']:.1f}",
-            f"{one['disk_bytes'] / 1e6:.1f} MB",
+            f"{one['disk_bytes'] / 1e6:.1f} MB" if one["disk_bytes"] else "—",
         )
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join([head, "", *rows])
@@ -306,13 +319,14 @@ def main(arguments: list[str] | None = None) -> int:
         "--plan", type=PlanName, choices=list(PlanName), default=PlanName.SAVER, help="with --workload (default: %(default)s)"
     )
     parser.add_argument("--days", type=int, default=1, help="with --workload (default: %(default)s)")
+    parser.add_argument("--folder", type=Path, help="where to put its files, on a disk; the system's place for temporary files by default")
     parser.add_argument("--json", action="store_true", help="end with the results as one line of JSON")
     chosen = parser.parse_args(arguments)
     subjects = SUBJECTS if chosen.workload is None else ((chosen.workload, chosen.plan),)
     results: dict[str, Any] = {"python": platform.python_version(), "processor": processor(), "build": build(), "edges": []}
     for workload, plan in subjects:
         print(f"{workload}, {plan} …", file=sys.stderr, flush=True)
-        results["edges"].append(asdict(asyncio.run(measured(workload, plan, days=chosen.days))))
+        results["edges"].append(asdict(asyncio.run(measured(workload, plan, days=chosen.days, folder=chosen.folder))))
     if chosen.workload is None:
         RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(results) if chosen.json else table(results))

@@ -82,7 +82,9 @@ def table(results: Sequence[dict[str, Any]]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, write the file and print the table; 1 where there are no namespaces."""
-    parser = argparse.ArgumentParser(prog="python -m bench.link", description="Measure what the link's habits cost on a real wire; as root.")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.link", description="Measure what the link's habits cost on a real wire; as root."
+    )
     parser.add_argument("--json", action="store_true", help="print one line of JSON, and write no file")
     parser.add_argument("--end", choices=("edge", "cloud"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -151,7 +153,9 @@ async def _edge(folder: Path) -> None:
             }
         )
 
-    connector = WebSocketConnector(f"wss://{CLOUD_ADDRESS}:{PORT}/", link_client_context(**_files(folder, "edge")), keepalive_s=_PROBE_AFTER_S)
+    connector = WebSocketConnector(
+        f"wss://{CLOUD_ADDRESS}:{PORT}/", link_client_context(**_files(folder, "edge")), keepalive_s=_PROBE_AFTER_S
+    )
     costs: list[Traffic] = []
     for _ in range(_REPEATS):
         before = quiet_traffic()

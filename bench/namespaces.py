@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-__all__ = ["CLOUD_ADDRESS", "Namespaces", "Traffic", "namespaces", "quiet_traffic", "reason_against", "traffic"]
+__all__ = ["CLOUD_ADDRESS", "Namespaces", "Traffic", "cut", "mend", "namespaces", "quiet_traffic", "reason_against", "traffic"]
 
 CLOUD_ADDRESS: Final = "10.77.0.2"
 _EDGE_ADDRESS: Final = "10.77.0.1"
@@ -84,6 +84,17 @@ def namespaces() -> Iterator[Namespaces]:
     finally:
         for name in pair:
             subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+
+
+def cut(names: Namespaces) -> None:
+    """From now on nothing goes through, and nobody is told."""
+    _ip("-n", names.cloud, "link", "set", _WIRE, "down")
+
+
+def mend(names: Namespaces) -> None:
+    """The wire is whole again."""
+    _ip("-n", names.cloud, "link", "set", _WIRE, "up")
+    _ip("-n", names.cloud, "neighbour", "replace", _EDGE_ADDRESS, "lladdr", _EDGE_MAC, "dev", _WIRE, "nud", "permanent")
 
 
 def traffic() -> Traffic:

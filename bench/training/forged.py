@@ -101,6 +101,7 @@ def _whole_frames() -> Iterator[Forgery]:
     written = long.direction.write([message], covered([message]), False)[0]
     yield Forgery("wrong checksum of four bytes", [], written[:-2] + bytes((written[-2] ^ 1, written[-1])), "integrity")
     yield Forgery("more work than allowed", [], _worked(), "limit")
+    yield Forgery("more work than allowed, in one literal", [], _forged([], _digits), "limit")
 
 
 def _zeros() -> bytes:
@@ -119,6 +120,15 @@ def _worked() -> bytes:
         _, progress, _ = code_message(forger.writer, forger.model, answer, False, progress, CallLog(), LIMIT)
         forger.more(sent + 1)
     return forger.frame()
+
+
+def _digits(forger: Forger) -> None:
+    """A hundred thousand digits in some bytes."""
+    forger.skeleton(SKELETON)
+    name = forger.literal(4)
+    code_gamma(forger.writer, mixed(name, 27), 100_000)
+    for place in range(100_000):
+        code_choice(forger.writer, mixed(28, min(place, 3)), 4, 1)
 
 
 _Case = tuple[str, str, Callable[[Forger], None]]

@@ -9,6 +9,7 @@ Constraints are checked when a file is read, not by the constructors: code that 
 
 from __future__ import annotations
 
+import difflib
 import re
 import tomllib
 from collections import Counter
@@ -25,7 +26,11 @@ from msgspec import Meta
 from ocppress_codecs.interface import CodecName
 from ocppress_gateway.core.broker_topics import PREFIX_PATTERN
 from ocppress_gateway.core.identity import CLOUD_NAME, EDGE_NAME_PATTERN, IDENTITY_PATTERN
-from ocppress_gateway.core.plan import PlanName
+from ocppress_gateway.core.keepalive import SILENCES, START_S
+from ocppress_gateway.core.measurands import MEASURANDS
+from ocppress_gateway.core.parts import REACHABILITY_MAX_S
+from ocppress_gateway.core.plan import PROBE_BYTES, PlanName
+from ocppress_gateway.core.suppression import SuppressionSettings
 from ocppress_gateway.errors import ConfigError
 
 __all__ = [
@@ -39,9 +44,11 @@ __all__ = [
     "EdgeTimeouts",
     "LinkTls",
     "LogConfig",
+    "OutboxConfig",
     "SimConfig",
     "StationTls",
     "StationsConfig",
+    "SuppressionConfig",
     "cloud_from",
     "edge_from",
     "effective_json",
@@ -58,6 +65,7 @@ Seconds = Annotated[float, Meta(gt=0, le=86400)]
 LinkLife = Annotated[float, Meta(ge=5, le=86400)]
 """How long a CALL may be under way across the link. Of that the far end takes off up to 1 s, for deadlines cross in whole seconds, up to
 2.2 s for the drift of two clocks, and the link's round trip (see `core.clock`): less than 5 s could be nothing."""
+Band = Annotated[float, Meta(ge=0, le=1e9)]
 Action = Annotated[str, Meta(pattern=r"^[A-Za-z]{1,64}\Z")]
 Identity = Annotated[str, Meta(pattern=IDENTITY_PATTERN)]
 InterfaceName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}\Z")]
@@ -91,7 +99,28 @@ class LinkTls(_Table, frozen=True, kw_only=True):
     key_file: Annotated[Path, Meta(description="PEM private key of the certificate, unencrypted, mode 0600.")]
 
 
+class EdgeLinkTls(LinkTls, frozen=True, kw_only=True):
+    """TLS 1.3 with certificates at both ends of the link, as `ocppress ca` makes them."""
+
+    psk_file: Annotated[
+        Path | None,
+        Meta(
+            description="A key shared with the cloud (64 hexadecimal digits), which then takes the certificates' place: Python 3.13 or later."
+        ),
+    ] = None
+    psk_name: Annotated[EdgeName | None, Meta(description="This edge's name, with `psk_file`; without, the certificate has it.")] = None
+
+    def __post_init__(self) -> None:
+        if (self.psk_file is None) is not (self.psk_name is None):
+            raise ValueError("`psk_file` and `psk_name` go together")
+
+
 # --- edge
+
+
+def _probes_mb(keepalive_s: int) -> str:
+    """What probes after each such silence cost in a month of 30 days."""
+    return f"{30 * 86_400 / keepalive_s * PROBE_BYTES / 1e6:.2f}"
 
 
 class StationsConfig(_Table, frozen=True, kw_only=True):
@@ -115,19 +144,24 @@ class EdgeLinkConfig(_Table, frozen=True, kw_only=True):
     edge: Annotated[
         EdgeName | None, Meta(description="This edge's name, that of its certificate; not for `wss://`, where the certificate is enough.")
     ] = None
-    tls: LinkTls | None = None
+    tls: EdgeLinkTls | None = None
     codec: Annotated[CodecName, Meta(description="How messages are written on the link.")] = CodecName.ADAPTIVE
     linger_ms: Annotated[
         int, Meta(ge=0, le=1000, description="How long a message waits for others to share its packet, in milliseconds.")
     ] = 20
-    keepalive_s: Annotated[
+    reachability_s: Annotated[
         int,
         Meta(
-            ge=30,
-            le=7200,
-            description="Silence after which the edge probes the link, less than the carrier keeps an idle mapping; no plan waits longer.",
+            ge=180,
+            le=REACHABILITY_MAX_S,
+            description="How long a dead link may look alive. The edge searches each network for the longest silence it allows, up to two thirds of"
+            f" this, and probes after it: {_probes_mb(1500)} MB a month at 25 minutes, {_probes_mb(START_S)} MB at {START_S // 60}, where it begins.",
         ),
-    ] = 240
+    ] = 2250
+    keepalive_s: Annotated[
+        Annotated[int, Meta(ge=30, le=7200)] | None,
+        Meta(description="Probe after this silence, and search for none; no plan waits longer than the silence that is known to be safe."),
+    ] = None
     when_lost: Annotated[
         Literal["mirror", "serve"],
         Meta(
@@ -137,8 +171,12 @@ class EdgeLinkConfig(_Table, frozen=True, kw_only=True):
     ] = "mirror"
 
     def __post_init__(self) -> None:
+        if self.keepalive_s is not None and SILENCES * self.keepalive_s > self.reachability_s:
+            raise ValueError(f"`keepalive_s` {self.keepalive_s} is more than two thirds of `reachability_s` {self.reachability_s}")
         scheme = _url(self.url, "ws", "wss", "mqtt", "mqtts").scheme
         _check_link(scheme, self.tls)
+        if self.tls is not None and self.tls.psk_file is not None and scheme != "wss":
+            raise ValueError("`psk_file` is for a `wss://` link: a broker goes by certificates")
         if scheme == "wss":
             if self.edge is not None:
                 raise ValueError("`edge` is not for `wss://`: the certificate names the edge")
@@ -175,6 +213,61 @@ class EdgeTimeouts(_Table, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.reconnect_min_s > self.reconnect_max_s:
             raise ValueError("`reconnect_min_s` is more than `reconnect_max_s`")
+
+
+class OutboxConfig(_Table, frozen=True, kw_only=True):
+    """What may wait on the edge's disk. Beyond it nothing more is answered early, so that stations keep what is new; what waits is never dropped."""
+
+    size_mib: Annotated[int, Meta(ge=1, le=1024, description="How much may wait, in MiB of 1,048,576 bytes.")] = 64
+    age_days: Annotated[
+        float, Meta(gt=0, le=365, description="How long the oldest may have waited, in days of a running edge, whatever its clock says.")
+    ] = 14.0
+
+    @property
+    def size_bytes(self) -> int:
+        """`size_mib` in bytes."""
+        return self.size_mib * 1024 * 1024
+
+    @property
+    def age_s(self) -> float:
+        """`age_days` in seconds."""
+        return self.age_days * 86400
+
+
+class SuppressionConfig(_Table, frozen=True, kw_only=True):
+    """Meter values outside transactions that say nothing new and are dropped, which OCPP allows (J01); nothing of a transaction ever is."""
+
+    silence_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=86400,
+            description="How long nothing at all may be heard of a connector before its values are sent anyway; 0 drops nothing.",
+        ),
+    ] = 0.0
+    bands: Annotated[
+        dict[str, Band | dict[str, Any]],
+        Meta(
+            description="How far a value may lie from what was sent last, by measurand in quotes, in the station's unit:"
+            ' `{ "Voltage" = 2.0, "Current.Import" = 0.1 }`; of another measurand it must be the same number.'
+        ),
+    ] = {}
+
+    def __post_init__(self) -> None:
+        for name, band in self.bands.items():
+            if isinstance(band, dict):  # what TOML makes of dots
+                raise ValueError(f'`bands` has a measurand without quotes; its name belongs in quotes: "{name}.{next(iter(band), "…")}"')
+            if name not in MEASURANDS:
+                close = difflib.get_close_matches(name, MEASURANDS, n=1)
+                raise ValueError(f"`bands` has {name!r}, which is no measurand of OCPP" + (f"; is it {close[0]!r}?" if close else ""))
+        if self.bands and not self.silence_s:
+            raise ValueError("`bands` are of no use without `silence_s`")
+
+    @property
+    def settings(self) -> SuppressionSettings | None:
+        """What is dropped; None for nothing."""
+        bands = {name: band for name, band in self.bands.items() if not isinstance(band, dict)}
+        return SuppressionSettings(self.silence_s, bands) if self.silence_s else None
 
 
 class SimConfig(_Table, frozen=True, kw_only=True):
@@ -236,6 +329,8 @@ class EdgeConfig(_Table, frozen=True, kw_only=True):
     stations: StationsConfig = StationsConfig()
     link: EdgeLinkConfig
     timeouts: EdgeTimeouts = EdgeTimeouts()
+    outbox: OutboxConfig = OutboxConfig()
+    suppression: SuppressionConfig = SuppressionConfig()
     sim: SimConfig = SimConfig()
     log: LogConfig = LogConfig()
 
@@ -300,6 +395,9 @@ class EdgeEntry(_Table, frozen=True, kw_only=True):
 
     name: Annotated[EdgeName, Meta(description="The edge's name: the common name of its certificate.")]
     stations: Annotated[tuple[Identity, ...], Meta(min_length=1, description='Identities of its stations; `["*"]` for any.')]
+    psk_file: Annotated[
+        Path | None, Meta(description="A key shared with this edge, as its `[link.tls] psk_file`: Python 3.13 or later.")
+    ] = None
 
     def __post_init__(self) -> None:
         if "*" in self.stations and len(self.stations) > 1:
@@ -320,6 +418,13 @@ class CloudConfig(_Table, frozen=True, kw_only=True):
     state_folder: Annotated[
         Path, Meta(description="Where is kept how far the CSMS has answered, and what it refused; made with mode 0700.")
     ] = Path("state")
+    stop_late_rejected: Annotated[
+        bool,
+        Meta(
+            description="Whether the gateway sends RequestStopTransaction to a station (2.x) when the CSMS's answer to a TransactionEvent that the edge"
+            " had answered early says that its idToken isn't Accepted: the station no longer hears that answer."
+        ),
+    ] = False
     link: CloudLinkConfig = CloudLinkConfig()
     csms: CsmsConfig
     timeouts: CloudTimeouts = CloudTimeouts()
@@ -327,6 +432,8 @@ class CloudConfig(_Table, frozen=True, kw_only=True):
     edges: Annotated[tuple[EdgeEntry, ...], Meta(description="One `[[edges]]` for each edge that may connect.")] = ()
 
     def __post_init__(self) -> None:
+        if self.link.broker is not None and any(entry.psk_file is not None for entry in self.edges):
+            raise ValueError("`psk_file` is for edges that connect here: a broker goes by certificates")
         for what, names in (
             ("edge", [entry.name for entry in self.edges]),
             ("station", [identity for entry in self.edges for identity in entry.stations if identity != "*"]),

@@ -102,12 +102,13 @@ def _keys(kind: type[msgspec.Struct]) -> Iterator[_Key]:
         entry = _struct(bare.item_type) if isinstance(bare, declared.VarTupleType) else None
         optional = field.default is None
         plain = not (field.required or optional or table or entry)
+        default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
         yield _Key(
             name=field.encode_name,
             description=description or (table and inspect.getdoc(table)) or "",
             required=field.required,
             optional=optional,
-            default=_value(field.default) if plain else "",
+            default=_value(default) if plain else "",
             table=table,
             entry=entry,
         )
@@ -133,4 +134,6 @@ def _comment(text: str) -> list[str]:
 
 def _value(value: Any) -> str:
     """A value as TOML writes it; JSON's strings, numbers, booleans and arrays are TOML's too."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_value(name)} = {_value(inner)}" for name, inner in value.items()) + " }" if value else "{}"
     return json.dumps(value, ensure_ascii=False, default=str)

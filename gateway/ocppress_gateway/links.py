@@ -21,6 +21,9 @@ __all__ = ["LinkWatch", "Links"]
 LAST_MESSAGE_S: Final = 2.0
 """How long the last message before a close may take to leave; a longer wait holds up the next connection."""
 
+LOOKS: Final = 6
+"""How often the kernel's counter is read within the silence that means a dead link: what is found dead is so at most a sixth later."""
+
 COUNTS_REMEMBERED_MAX: Final = 1000
 """Closed connections whose counters are kept for the account; at a few reconnects a day that is months."""
 
@@ -28,8 +31,8 @@ COUNTS_REMEMBERED_MAX: Final = 1000
 class LinkWatch(Protocol):
     """Whoever keeps account of connections; told at once, and never waits."""
 
-    def dialled(self, number: int) -> None:
-        """A connection is about to be made; `ended` follows, whatever becomes of it."""
+    def dialled(self, number: int, *, looks_up: bool) -> None:
+        """A connection is about to be made, with a look-up of its name or without; `ended` follows, whatever becomes of it."""
 
     def opened(self, number: int, connection: Connection) -> None:
         """A connection is up, and nothing has been sent on it."""
@@ -46,6 +49,9 @@ class _Link:
         self.messages: asyncio.Queue[bytes | None] = asyncio.Queue()  # None: close
         self.deadline = Deadline()
         self.close_reason: str | None = None
+        self.within_s = 0.0
+        self.segments = -1
+        self.heard_at = 0.0
 
 
 class Links:
@@ -78,7 +84,7 @@ class Links:
         """Connect and carry the connection until it is gone, whatever becomes of it. Ends with `LinkClosed`."""
         link = self._links[number]
         if self.watch is not None:
-            self.watch.dialled(number)
+            self.watch.dialled(number, looks_up=connector.looks_up)
         try:
             async with link.deadline.limit():
                 connection = await connector.connect()
@@ -108,6 +114,26 @@ class Links:
         link.close_reason = reason
         link.messages.put_nowait(None)
         link.deadline.end_within(LAST_MESSAGE_S if link.connection is not None else 0)
+
+    def expect(self, number: int, within_s: float) -> None:
+        """Close the connection when nothing has come for so long, not even a probe, which only the kernel sees; nothing where it doesn't count."""
+        link = self._links.get(number)
+        if link is not None and link.connection is not None and link.connection.wire_count() is not None:
+            link.within_s = within_s
+            self._look(number, link)
+
+    def _look(self, number: int, link: _Link) -> None:
+        if self._links.get(number) is not link or link.connection is None:
+            return
+        loop = asyncio.get_running_loop()
+        count = link.connection.wire_count()
+        segments = 0 if count is None else count.received_segments
+        if segments != link.segments:
+            link.segments, link.heard_at = segments, loop.time()
+        if loop.time() - link.heard_at >= link.within_s:
+            self.close(number, f"nothing was heard of it for {link.within_s:g} s")
+            return
+        loop.call_later(link.within_s / LOOKS, self._look, number, link)
 
     async def _carry(self, number: int, link: _Link, connection: Connection) -> None:
         link.connection = connection

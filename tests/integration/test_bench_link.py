@@ -38,7 +38,9 @@ def check(results: list[dict[str, object]]) -> None:
 def test_nothing_costs_more_than_it_must() -> None:
     if reason := reason_against():
         pytest.skip(reason)
-    done = subprocess.run([sys.executable, "-m", "bench.link", "--json"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.link", "--json"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stderr
     check(json.loads(done.stdout.splitlines()[-1]))
 

@@ -34,7 +34,7 @@ LATER_S: Final = 30.0
 
 EDGE_CHANGES: Final = (
     ('#plan = "auto"', 'plan = "live"'),
-    ("#keepalive_s = 240", "keepalive_s = 30"),
+    ("#keepalive_s =", "keepalive_s = 30"),
     ("#reconnect_min_s = 1.0", "reconnect_min_s = 0.1"),
     ("#reconnect_max_s = 60.0", "reconnect_max_s = 0.5"),
 )

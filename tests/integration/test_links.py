@@ -7,10 +7,11 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from ocppress_gateway.cloud.program import CloudProgram
-from ocppress_gateway.core.events import CloseLink, LinkClosed, LinkMessage, LinkOpened, LinkSent, OpenLink, SendLink, Stop
+from ocppress_gateway.core.events import CloseLink, ExpectSigns, LinkClosed, LinkMessage, LinkOpened, LinkSent, OpenLink, SendLink, Stop
 from ocppress_gateway.edge.program import EdgeProgram
 from ocppress_gateway.transports.base import Connection, Connector
 from ocppress_gateway.transports.memory import FaultPlan, MemoryNetwork
+from ocppress_gateway.transports.websocket import WebSocketConnector, WebSocketListener
 from tests.support.scripted_machine import WAIT_S, ScriptedMachine
 
 
@@ -18,6 +19,7 @@ class _Never(Connector):
     """A cloud that cannot be reached, for however long one tries."""
 
     address = "nowhere"
+    looks_up = False
 
     async def connect(self) -> Connection:
         await asyncio.Event().wait()
@@ -137,3 +139,33 @@ def test_stopping_waits_for_the_machine_to_close_what_is_open() -> None:
             assert (await cloud.event(LinkMessage)).data == b"goodbye"
 
     asyncio.run(main())
+
+
+async def _silence(keepalive_s: int, within_s: float) -> float | None:
+    """How long a real connection lasts on which nobody says anything, None for longer than twice `within_s`."""
+    cloud = ScriptedMachine()
+    listener = WebSocketListener(host="127.0.0.1", port=0)
+    async with CloudProgram(cloud, listener, csms_url="ws://127.0.0.1:1/{identity}", shutdown_s=0.1) as program:
+        near = await WebSocketConnector(listener.address, keepalive_s=keepalive_s).connect()
+        await cloud.event(LinkOpened)
+        started = asyncio.get_running_loop().time()
+        cloud.do(program, ExpectSigns(1, within_s))
+        try:
+            async with asyncio.timeout(2 * within_s):
+                closed = await cloud.event(LinkClosed)
+        except TimeoutError:
+            return None
+        finally:
+            await near.close("enough")
+        assert closed.reason == f"nothing was heard of it for {within_s:g} s"
+        return asyncio.get_running_loop().time() - started
+
+
+def test_a_link_of_which_not_even_a_probe_is_heard_is_closed() -> None:
+    lasted_s = asyncio.run(_silence(keepalive_s=100, within_s=1.5))
+    assert lasted_s is not None
+    assert 1.5 <= lasted_s < 2.5
+
+
+def test_probes_that_only_the_kernel_sees_keep_a_link() -> None:
+    assert asyncio.run(_silence(keepalive_s=1, within_s=2.5)) is None

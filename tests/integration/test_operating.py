@@ -154,7 +154,9 @@ def test_status_of_both_sides_while_traffic_flows_and_a_drain(tmp_path: Path) ->
             cloud = await world.cloud_status()
             (at_cloud,) = cloud["stations"]
             assert (at_cloud["edge"], at_cloud["state"], at_cloud["undelivered"]) == ("site-1", "open", 0)
-            assert at_cloud["contents"] == [{"action": "TransactionEvent", "member": "totalCost", "count": 1}]
+            (content,) = at_cloud["contents"]
+            assert (content["action"], content["member"], content["count"], content["messages"]) == ("TransactionEvent", "totalCost", 1, 1)
+            assert content["relayed_month_bytes"] is None, "an hour hasn't passed"
             assert cloud["counters"]["delivered"] == 6
             assert (await world.edge_status())["stations"][0]["undelivered"] == 0
 

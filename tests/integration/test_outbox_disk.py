@@ -171,6 +171,9 @@ def _check_after_a_failure(folder: Path, stored: list[StoredMessage], refused: S
 
 SECTOR = 512
 
+LOG_HEADER_BYTES = 32
+"""With the salts that the frames after it must have (sqlite.org/fileformat2.html, 4.1)."""
+
 
 def _torn(before: bytes, after: bytes, random: Random) -> bytes:
     """A file of which some sectors were written and some weren't when the power went."""
@@ -184,6 +187,15 @@ def _torn(before: bytes, after: bytes, random: Random) -> bytes:
         return new[:end] + old[end:]
     share = random.random()
     return b"".join((new if random.random() < share else old)[at : at + SECTOR] for at in range(0, size, SECTOR))
+
+
+def _torn_log(before: bytes, after: bytes, random: Random) -> bytes:
+    """A log of which some sectors were written.
+
+    One that begins anew, over frames that are in the file, has its new header on disk before any frame is written (sqlite.org/src/info/ff5be73dee):
+    no disk that keeps its word has new frames under the old header, which would make old ones valid again.
+    """
+    return _torn(after[:LOG_HEADER_BYTES] + before[LOG_HEADER_BYTES:], after, random)
 
 
 def _read(file: Path) -> bytes:
@@ -215,7 +227,7 @@ def _power_cuts(root: Path, seed: int, commits: int) -> None:
         after = _read(file), _read(log)
         moved += before[0] != after[0]
         for image, acknowledged in (
-            ((before[0], _torn(before[1], after[1], random)), stored),
+            ((before[0], _torn_log(before[1], after[1], random)), stored),
             ((_torn(before[0], after[0], random), after[1]), stored + group),
         ):
             cut = root / "cut"

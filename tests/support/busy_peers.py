@@ -33,6 +33,9 @@ GAP_S = (0.0, 0.02)
 ANSWER_S = (0.0, 0.02)
 """How long somebody takes to answer."""
 
+SLOW_SHARE = 0.1
+"""Of the CSMS's answers, where it is slow at times."""
+
 FILL_BYTES = (0, 0, 0, 0, 50, 2500)
 """Besides what makes a payload unlike any other; the largest crosses the link in pieces."""
 
@@ -56,15 +59,16 @@ class Sent:
     given_up: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Heard:
-    """A CALL that somebody received; `socket` tells one connection of the receiver from another."""
+    """A CALL that somebody received; `socket` tells one connection of the receiver from another, `answered` whether it was still there for the answer."""
 
     at: float
     action: str
     payload: str
     socket: int
     message_id: str
+    answered: bool = False
 
 
 def _now() -> float:
@@ -105,6 +109,7 @@ class BusyStation:
         self.heard: list[Heard] = []
         self.stray_answers: list[str] = []
         self.connections = 0
+        self._socket: ClientConnection | None = None
         self._url = url
         self._random = random
         self._patience_s = patience_s
@@ -125,6 +130,11 @@ class BusyStation:
         self._changed.set()
         await self._done.wait()
 
+    def hang_up(self) -> None:
+        """Lose the socket, if there is one, and whatever was on its way; `run` makes another."""
+        if self._socket is not None:
+            self._socket.transport.abort()
+
     async def run(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as group:
@@ -133,6 +143,7 @@ class BusyStation:
                 with contextlib.suppress(ConnectionClosed, InvalidHandshake, OSError):
                     async with RawStation(f"{self._url}/{self.identity}", subprotocols=["ocpp1.6"]) as station:
                         self.connections += 1
+                        self._socket = station.socket
                         await self._talk(station.socket)
                 for sent, _ in reversed(self._out.values()):
                     self._again(sent)
@@ -143,7 +154,7 @@ class BusyStation:
     async def _think(self) -> None:
         while self._thinking:
             await asyncio.sleep(self._random.uniform(0, self._gap_s))
-            if len(self._waiting) < 3:
+            if self._thinking and len(self._waiting) < 3:
                 action = self._random.choice(self._random.choice((TRANSACTION, OTHER)))
                 self.made.append(_make(self._random, len(self.made), action))
                 self._waiting.append(self.made[-1])
@@ -198,7 +209,7 @@ class BusyStation:
         kind, message_id, action, payload = _parsed(text)
         if kind == 2:
             self.heard.append(Heard(_now(), action, payload, self.connections, message_id))
-            group.create_task(_answer(socket, message_id, payload, self._random.uniform(*ANSWER_S)), name=f"{self.identity} answers")
+            group.create_task(_answer(socket, self.heard[-1], self._random.uniform(*ANSWER_S)), name=f"{self.identity} answers")
         elif message_id in self._out:
             self._out.pop(message_id)[0].answers.append(text)
             self._changed.set()
@@ -209,7 +220,8 @@ class BusyStation:
 class BusyCsms:
     """The CSMS for all stations and all it did; `open` it, and let it `command` stations in tasks."""
 
-    def __init__(self, random: Random, *, patience_s: float) -> None:
+    def __init__(self, random: Random, *, patience_s: float, slow_s: float = 0.0) -> None:
+        """`slow_s`: up to how long some of its answers take."""
         self.heard: dict[str, list[Heard]] = {}
         self.commands: dict[str, list[Sent]] = {}
         self.ids_heard: list[str] = []
@@ -217,6 +229,7 @@ class BusyCsms:
         self.calls_at_once_max = 0
         self._random = random
         self._patience_s = patience_s
+        self._slow_s = slow_s
         self._out: dict[tuple[ServerConnection, str], tuple[Sent, asyncio.Event]] = {}
         self._ids = 0
         self._connections = 0
@@ -256,11 +269,12 @@ class BusyCsms:
         number = self._connections
         unanswered = 0
 
-        async def answer(message_id: str, payload: str) -> None:
+        async def answer(item: Heard) -> None:
             nonlocal unanswered
-            await asyncio.sleep(self._random.uniform(*ANSWER_S))
+            slow = self._slow_s and self._random.random() < SLOW_SHARE
+            await asyncio.sleep(self._random.uniform(0, self._slow_s) if slow else self._random.uniform(*ANSWER_S))
             unanswered -= 1
-            await _answer(socket, message_id, payload, 0)
+            await _answer(socket, item, 0)
 
         async with asyncio.TaskGroup() as group:
             async for text in _texts(socket):
@@ -269,10 +283,11 @@ class BusyCsms:
                     await _send(socket, f'[3,"{message_id}",{BOOT_ANSWER}]')
                 elif kind == 2:
                     self.ids_heard.append(message_id)
-                    self.heard.setdefault(identity, []).append(Heard(_now(), action, payload, number, message_id))
+                    item = Heard(_now(), action, payload, number, message_id)
+                    self.heard.setdefault(identity, []).append(item)
                     unanswered += 1
                     self.calls_at_once_max = max(self.calls_at_once_max, unanswered)
-                    group.create_task(answer(message_id, payload), name="the CSMS answers")
+                    group.create_task(answer(item), name="the CSMS answers")
                 elif (socket, message_id) in self._out:
                     sent, answered = self._out.pop((socket, message_id))
                     sent.answers.append(text)
@@ -292,12 +307,15 @@ async def _texts(socket: Socket) -> AsyncIterator[str]:
             yield text
 
 
-async def _send(socket: Socket, text: str) -> None:
+async def _send(socket: Socket, text: str) -> bool:
     """Send, if the socket is still there: who reads from it sees when it isn't."""
-    with contextlib.suppress(ConnectionClosed):
+    try:
         await socket.send(text)
+    except ConnectionClosed:
+        return False
+    return True
 
 
-async def _answer(socket: Socket, message_id: str, payload: str, delay_s: float) -> None:
+async def _answer(socket: Socket, item: Heard, delay_s: float) -> None:
     await asyncio.sleep(delay_s)
-    await _send(socket, f'[3,"{message_id}",{json.dumps({"echo": payload})}]')
+    item.answered = await _send(socket, f'[3,"{item.message_id}",{json.dumps({"echo": item.payload})}]')

@@ -16,3 +16,6 @@ class FixedDelay:
 
     def smart_charging(self, identity: str, now: float) -> None:
         """Nothing follows."""
+
+    def charging(self, identity: str, transactions: int) -> None:
+        """Nor here."""

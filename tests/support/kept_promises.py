@@ -1,7 +1,8 @@
 """What holds for busy peers with a gateway that answers early, whatever is killed or cut: the CSMS's record against the stations'.
 
-What a station got an answer to has reached the CSMS, in order within its lane. What the edge answered reaches it again only on another of its
-sockets or after another life, and then under the same id. The rest is the station's own to repeat, and in time or not at all.
+What a station got an answer to the CSMS has answered too, in order within its lane: what it only heard it may have lost with its life. What
+the edge answered reaches it again only on another of its sockets or after another life, and then under the same id. The rest is the
+station's own to repeat, and in time or not at all.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ STORED_ID: Final = re.compile(r"([0-9a-f]{16})[eo][0-9]+")
 
 
 def is_missing(stations: Iterable[BusyStation], csms: BusyCsms) -> bool:
-    """Whether the CSMS hasn't heard yet what stations have an answer to."""
+    """Whether the CSMS hasn't answered yet what stations have an answer to."""
     for station in stations:
-        heard = {item.payload for item in csms.heard.get(station.identity, [])}
-        if any(sent.answers and sent.payload not in heard for sent in station.made):
+        answered = {item.payload for item in csms.heard.get(station.identity, []) if item.answered}
+        if any(sent.answers and sent.payload not in answered for sent in station.made):
             return True
     return False
 
@@ -61,6 +62,7 @@ def _check_call(sent: Sent, came: list[Heard], life_s: float) -> None:
     assert sent.answers or (sent.given_up and not sent.transaction), f"neither answered nor the station's: {what}"
     for answer in sent.answers:
         assert came, f"answered, though the CSMS never heard it: {what}"
+        assert any(item.answered for item in came), f"answered, though the CSMS heard it only where it could not answer: {what}"
         payload = json.loads(answer)[2]
         assert payload.get("echo") == sent.payload or (payload == {} and sent.action in EARLY), f"somebody else's answer: {what}"
     stored_ids = {item.message_id for item in came if STORED_ID.fullmatch(item.message_id)}

@@ -10,7 +10,7 @@ from random import Random
 
 from ocppress_codecs.interface import CodecName
 from ocppress_gateway.core.cloud import ANY_STATION, CloudMachine, CloudSettings
-from ocppress_gateway.core.edge import EdgeMachine, EdgeSettings
+from ocppress_gateway.core.edge import EdgeMachine, EdgeSettings, Freshness
 from ocppress_gateway.simulation.actors import Csms, Heard, Sent, Station
 from ocppress_gateway.simulation.world import EDGE_NAME, World
 
@@ -47,13 +47,23 @@ class Fixed:
     def smart_charging(self, identity: str, now: float) -> None:
         """Nothing follows."""
 
+    def charging(self, identity: str, transactions: int) -> None:
+        """Nor here."""
+
 
 def early_edge(
-    random: Random, *, delay_s: float, codec: CodecName, serves_offline: bool = False, wall_s: Callable[[], float] = lambda: 0.0
+    random: Random,
+    *,
+    delay_s: float = 0.0,
+    freshness: Freshness | None = None,
+    codec: CodecName,
+    serves_offline: bool = False,
+    wall_s: Callable[[], float] = lambda: 0.0,
 ) -> EdgeMachine:
+    """`freshness`: a plan, rather than the same `delay_s` always."""
     machine = make_edge(random, codec)
     settings = replace(machine.settings, outbox=True, station_grace_s=20.0, drain_s=60.0, serves_offline=serves_offline)
-    return EdgeMachine(settings, random.random, random.randbytes, Fixed(delay_s), wall_s)
+    return EdgeMachine(settings, random.random, random.randbytes, freshness or Fixed(delay_s), wall_s)
 
 
 def make_cloud(random: Random) -> CloudMachine:

@@ -18,6 +18,7 @@ from ocppress_gateway.core.events import (
     CsmsOpened,
     CsmsRefused,
     CsmsText,
+    ExpectSigns,
     LinkClosed,
     LinkMessage,
     LinkOpened,
@@ -88,6 +89,14 @@ def cloud(edge: str = "edge") -> Play:
     play.greeted(1)
     play.play([("far", hello(edge=edge)), ("out", [Link(1, Welcome("verbatim", []))])])
     return play
+
+
+def test_silence_that_an_edge_does_not_allow_itself_ends_its_link() -> None:
+    play = cloud()
+    play.play([("in", LinkOpened(2)), ("out", [])])
+    play.greeted(2)
+    said = Hello(PROTOCOL_VERSION, "narrow", CODECS, [], b"", 2250)
+    play.play([("far", said), ("out", [Link(2, Welcome("verbatim", [])), ExpectSigns(2, 2250)])])
 
 
 def with_station(version: OcppVersion = V16) -> Play:

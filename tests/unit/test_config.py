@@ -11,9 +11,13 @@ import msgspec
 import pytest
 
 from ocppress_codecs.interface import CodecName
+from ocppress_gateway.cloud.program import cloud_settings
 from ocppress_gateway.config import cloud_from, edge_from, effective_json, load_cloud, load_edge
 from ocppress_gateway.core.plan import PlanName
+from ocppress_gateway.core.suppression import SuppressionSettings
+from ocppress_gateway.edge.program import edge_settings, outbox_limits
 from ocppress_gateway.errors import ConfigError
+from ocppress_gateway.outbox.base import OutboxLimits
 
 EDGE: Mapping[str, Any] = {"link": {"url": "ws://localhost:8886/", "edge": "dev"}}
 CLOUD: Mapping[str, Any] = {"csms": {"url": "ws://localhost/ocpp/{identity}"}}
@@ -87,6 +91,22 @@ def test_reads_toml(tmp_path: Path) -> None:
         ({"timeouts": {"shutdown_s": 0}}, "$.timeouts.shutdown_s", "Expected `float`"),
         ({"timeouts": {"station_timeout_s": 4.9}}, "$.timeouts.station_timeout_s", ">= 5.0"),
         ({"timeouts": {"reconnect_min_s": 61}}, "$.timeouts", "`reconnect_min_s` is more"),
+        ({"outbox": {"size_mib": 0}}, "$.outbox.size_mib", ">= 1"),
+        ({"outbox": {"size_mib": 2000}}, "$.outbox.size_mib", "<= 1024"),
+        ({"outbox": {"size_mib": "64"}}, "$.outbox.size_mib", "Expected `int`"),
+        ({"outbox": {"age_days": 0}}, "$.outbox.age_days", "> 0"),
+        ({"outbox": {"age_days": float("nan")}}, "$.outbox.age_days", "Expected `float`"),
+        ({"outbox": {"age_days": 366}}, "$.outbox.age_days", "<= 365"),
+        ({"outbox": {"bytes_max": 1}}, "$.outbox", "unknown field `bytes_max`"),
+        ({"suppression": {"silence_s": -1}}, "$.suppression.silence_s", ">= 0"),
+        ({"suppression": {"silence_s": 86401}}, "$.suppression.silence_s", "<= 86400"),
+        ({"suppression": {"silence_s": 900, "bands": {"Voltage": -1}}}, "$.suppression.bands[...]", ">= 0"),
+        ({"suppression": {"silence_s": 900, "bands": {"Voltage": float("inf")}}}, "$.suppression.bands[...]", "<= 1000000000"),
+        ({"suppression": {"silence_s": 900, "bands": {"Voltage": float("nan")}}}, "$.suppression.bands[...]", "Expected `float`"),
+        ({"suppression": {"silence_s": 900, "bands": {"Current": {"Import": 1}}}}, "$.suppression", 'in quotes: "Current.Import"'),
+        ({"suppression": {"silence_s": 900, "bands": {"Voltag": 1}}}, "$.suppression", "no measurand of OCPP; is it 'Voltage'?"),
+        ({"suppression": {"silence_s": 900, "bands": {"x": 1}}}, "$.suppression", "'x', which is no measurand of OCPP"),
+        ({"suppression": {"bands": {"Voltage": 1}}}, "$.suppression", "of no use without `silence_s`"),
     ],
 )
 def test_refuses_an_edge(change: dict[str, Any], place: str, reason: str, tmp_path: Path) -> None:
@@ -129,6 +149,31 @@ def test_takes_every_character_of_an_identity(tmp_path: Path) -> None:
     identity = "aZ09*+=:|@._-"
     config = cloud_from({**CLOUD, **_edges(("a", [identity]), ("b", ["*"]), ("c", ["*"]))}, tmp_path / "cloud.toml")
     assert config.edges[0].stations == (identity,)
+
+
+def test_what_is_dropped_and_what_may_wait_is_what_the_file_says(tmp_path: Path) -> None:
+    file = tmp_path / "edge.toml"
+    begin = '[link]\nurl = "ws://h/"\nedge = "e"\n'
+    file.write_text(begin)
+    assert edge_settings(load_edge(file)).suppression is None
+    assert outbox_limits(load_edge(file)) == OutboxLimits()
+    file.write_text(
+        begin
+        + '[suppression]\nsilence_s = 900\n[suppression.bands]\nVoltage = 2\n"Current.Import" = 0.1\n[outbox]\nsize_mib = 2\nage_days = 0.5\n'
+    )
+    config = load_edge(file)
+    assert edge_settings(config).suppression == SuppressionSettings(900.0, {"Voltage": 2.0, "Current.Import": 0.1})
+    limits = outbox_limits(config)
+    assert (limits.bytes_max, limits.age_s_max, limits.commit_pause_s) == (2_097_152, 43_200.0, OutboxLimits().commit_pause_s)
+
+
+def test_a_cloud_stops_nothing_unless_it_is_told_to(tmp_path: Path) -> None:
+    file = tmp_path / "cloud.toml"
+    file.write_text('[csms]\nurl = "ws://h/{identity}"\n')
+    assert not cloud_settings(load_cloud(file)).stops_late_rejected
+    assert cloud_settings(load_cloud(file)).relayed_bytes > 0
+    file.write_text('stop_late_rejected = true\n[csms]\nurl = "ws://h/{identity}"\n')
+    assert cloud_settings(load_cloud(file)).stops_late_rejected
 
 
 @pytest.mark.parametrize(

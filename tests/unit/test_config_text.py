@@ -16,7 +16,10 @@ CLOUD = {"csms": {"url": "ws://h/{identity}"}, "edges": [{"name": "a", "stations
 
 
 def test_a_commented_file_says_what_was_given() -> None:
-    assert tomllib.loads(commented_toml(EdgeConfig, EDGE, "edge")) == {**EDGE, "timeouts": {}, "sim": {}, "log": {}}
+    assert tomllib.loads(commented_toml(EdgeConfig, EDGE, "edge")) == {
+        **EDGE,
+        **{table: {} for table in ("timeouts", "outbox", "suppression", "sim", "log")},
+    }
     assert tomllib.loads(commented_toml(CloudConfig, CLOUD, "cloud")) == {**CLOUD, "link": {}, "timeouts": {}, "log": {}}
 
 
@@ -38,6 +41,12 @@ def test_every_key_is_explained() -> None:
             if "=" in line and not line.startswith("# ") and not line.startswith(("name =", "stations =")):
                 assert before.startswith("# "), line
         assert not any(row.endswith("|  |") for row in reference(kind).splitlines()[2:])
+
+
+def test_a_table_in_a_value_is_toml() -> None:
+    bands = {"Current.Import": 0.1, "Voltage": 2.0}
+    text = commented_toml(EdgeConfig, {**EDGE, "suppression": {"silence_s": 900.0, "bands": bands}}, "edge")
+    assert tomllib.loads(text)["suppression"] == {"silence_s": 900.0, "bands": bands}
 
 
 def test_a_value_that_is_not_declared_is_a_mistake() -> None:

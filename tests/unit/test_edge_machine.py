@@ -129,6 +129,13 @@ def test_a_station_is_admitted_and_its_call_answered() -> None:
     )
 
 
+def test_a_cloud_that_speaks_of_an_outbox_that_is_not_there_is_not_heeded() -> None:
+    play = edge()
+    play.play([("in", StationArrived(7, "CP001", ("ocpp1.6",))), ("out", [Link(1, attach(1))])])
+    play.channel(0, V16, EPOCH)
+    play.play([("far", Verdict(0, 1, 101, "1.6", EPOCH, "", (3, 4))), ("out", [AdmitStation(7, "ocpp1.6")])])
+
+
 @pytest.mark.parametrize(("told", "status"), [(401, 401), (404, 404), (503, 503), (200, 502), (302, 502)])
 def test_the_csms_refuses(told: int, status: int) -> None:
     play = edge()

@@ -19,7 +19,9 @@ LINGER_S = 0.02
 
 
 def conversation(slot: int = 0) -> EdgeStation:
-    early = EarlyAnswers(NO_OVERRIDES, lambda identity, now: None, lambda: 0.0, lambda identity, now: None, 2.0)
+    early = EarlyAnswers(
+        NO_OVERRIDES, lambda identity, now: None, lambda: 0.0, lambda identity, now: None, lambda identity, count: None, 2.0
+    )
     times = {"answer_timeout_s": 30.0, "station_timeout_s": 60.0}
     station = EdgeStation(f"CP{slot}", slot, make_id=str, counters=Counters(), early=early, **times)
     station.state = StationState.ADMITTED

@@ -23,13 +23,15 @@ def session() -> LinkSession:
 
 
 def edge_station() -> EdgeStation:
-    early = EarlyAnswers(NO_OVERRIDES, lambda identity, now: None, lambda: 0.0, lambda identity, now: None, 2.0)
+    early = EarlyAnswers(
+        NO_OVERRIDES, lambda identity, now: None, lambda: 0.0, lambda identity, now: None, lambda identity, count: None, 2.0
+    )
     return EdgeStation("CP001", 0, make_id=str, answer_timeout_s=30.0, station_timeout_s=60.0, counters=Counters(), early=early)
 
 
 def cloud_station() -> CloudStation:
     times = {"call_timeout_s": 30.0, "command_timeout_s": 30.0, "attempt_interval_s": 60.0}
-    return CloudStation("CP001", 0, make_id=str, attempts_max=3, counters=Counters(), **times)
+    return CloudStation("CP001", 0, make_id=str, attempts_max=3, stops_late_rejected=False, relayed_bytes=0, counters=Counters(), **times)
 
 
 # Written from the drawings in the modules, not from the tables.

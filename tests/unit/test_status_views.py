@@ -63,7 +63,7 @@ CLOUD_STATION = CloudStationView(
     waiting=2,
     undelivered=1,
     repeats=0,
-    contents=(ContentView(action="TransactionEvent", member="totalCost", count=4),),
+    contents=(ContentView(action="TransactionEvent", member="totalCost", count=4, messages=9, over_s=7200.0, relayed_month_bytes=750_000),),
     epoch=1,
     frames_sent=0,
     frames_received=3,
@@ -126,7 +126,7 @@ def test_an_edge_says_what_there_is() -> None:
     assert said[2] == "outbox: 2,468 messages to be delivered; on disk 1,240, 400 kB"
     assert said[3] == "  the oldest came 2026-02-25 06:13:20Z, 2 h 0 min ago"
     row = next(line for line in said if line.startswith("CP001"))
-    assert row.split() == ["CP001", "2.0.1", "admitted", "yes", "-1.2", "s", "3", "1,234", "9", "1"]
+    assert row.split() == ["CP001", "2.0.1", "admitted", "yes", "-1.2", "s", "3", "1,234", "9", "4", "1"]
     assert any(line.startswith("plan auto, now live") for line in said)
     assert max(map(len, said)) <= 100
 
@@ -165,11 +165,29 @@ def test_a_cloud_says_what_there_is() -> None:
         "site-2  down for 1 min 1 s",
         "not seen since the start: site-3",
         "CP001    site-1",
-        "TransactionEvent  totalCost        4",
     ):
         assert words in said
     assert "pw-secret" not in said
     assert "pw-secret" not in str(cloud_data(cloud_status()))
+
+
+def test_a_cloud_says_which_answers_reached_no_station_and_what_relaying_would_cost() -> None:
+    row = next(line for line in cloud_lines(cloud_status()) if "totalCost" in line)
+    assert row.split() == ["CP001", "TransactionEvent", "totalCost", "4", "9", "2", "h", "0", "min", "750", "kB"]
+    (content,) = CLOUD_STATION.contents
+    early = replace(
+        cloud_status(),
+        view=replace(cloud_status().view, stations=(replace(CLOUD_STATION, contents=(replace(content, relayed_month_bytes=None),)),)),
+    )
+    row = next(line for line in cloud_lines(early) if "totalCost" in line)
+    assert row.split()[-1] == "-"
+
+
+def test_a_cloud_says_what_it_has_stopped() -> None:
+    assert not any("rejected late" in line for line in cloud_lines(cloud_status()))
+    counters = replace(cloud_status().view.counters, stops_asked=2, stops_accepted=1)
+    said = cloud_lines(replace(cloud_status(), view=replace(cloud_status().view, counters=counters)))
+    assert "transactions rejected late: 2 RequestStopTransactions sent, 1 accepted" in said
 
 
 def test_a_cloud_shows_what_its_edges_have_reported() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from ocppress_gateway.core.events import (
     SavePosition,
     SendCsms,
 )
+from ocppress_gateway.core.late_rejections import STOP_ATTEMPTS_MAX, TRANSACTIONS_REMEMBERED_MAX
 from ocppress_gateway.core.limits import DELIVERED_MESSAGES, STORED_IN_FLIGHT_MAX, STORED_IN_FLIGHT_TEXT_MAX
 from ocppress_gateway.core.parts import (
     PROTOCOL_VERSION,
@@ -76,9 +78,9 @@ def hello(*stations: KnownStation, incarnation: bytes = INCARNATION, edge: str =
 class Cloud(Play):
     """A cloud that has just welcomed an edge. Its epochs are 0x01010101, 0x02020202, …"""
 
-    def __init__(self, *, incarnation: bytes = INCARNATION) -> None:
+    def __init__(self, *, incarnation: bytes = INCARNATION, settings: CloudSettings = SETTINGS) -> None:
         epochs = iter(range(1, 100))
-        machine = CloudMachine(SETTINGS, random=lambda: 0.5, random_bytes=lambda count: bytes([next(epochs)]) * count)
+        machine = CloudMachine(settings, random=lambda: 0.5, random_bytes=lambda count: bytes([next(epochs)]) * count)
         super().__init__(machine, Side.CLOUD)
         self.cloud = machine
         self.play([("in", PositionsOpened()), ("in", LinkOpened(1)), ("out", [])])
@@ -552,6 +554,214 @@ def test_content_is_reported_once_for_each_kind() -> None:
         play.finish(position, answer=answer)
         heard.append([note.fields["member"] for note in play.notes if "member" in note.fields])
     assert heard == [["totalCost"], [], ["idTokenInfo"], []]
+
+
+def test_content_of_another_action_is_none() -> None:
+    play = admitted()
+    play.play([("far", down(meter(1))), ("out", [put(1, meter(1))])])
+    play.finish(1, answer='{"totalCost":1.5}')
+    assert play.cloud.view(play.now).stations[0].contents == ()
+
+
+def test_what_relaying_would_cost_is_known_after_an_hour_and_said_once_after_a_day() -> None:
+    play = Cloud(settings=replace(SETTINGS, relayed_bytes=200))
+    play.attach(version=V201)
+    prices: list[list[float]] = []
+    months: list[int | None] = []
+    # Every second message of an hour's pace has an answer with content.
+    for position, hour in enumerate(range(26), start=1):
+        play.play([("tick", 3600.0 if hour else 0.0), ("far", down(event(hour))), ("out", [put(position, event(hour))])])
+        play.notes.clear()
+        play.finish(position, answer="{}" if position % 2 else '{"totalCost":1.5}')
+        prices.append([note.fields["relaying_mb_a_month"] for note in play.notes if "relaying_mb_a_month" in note.fields])
+        months += [content.relayed_month_bytes for content in play.cloud.view(play.now).stations[0].contents]
+    # 26 messages in 25 hours, 200 bytes each.
+    month_bytes = 26 * 200 * 30 * 24 / 25
+    assert months[-1] == round(month_bytes)
+    assert prices[1] == [round(2 * 200 * 30 * 24 / 1e6, 3)], "said with the first answer, an hour after the first message"
+    assert prices[-1] == [round(month_bytes / 1e6, 3)]
+    assert [price for price in prices[2:-1] if price] == []
+    (content,) = play.cloud.view(play.now).stations[0].contents
+    assert (content.count, content.messages, content.over_s) == (13, 26, 90_000.0)
+
+
+# --- R7: the option that stops what is rejected late
+
+BLOCKED = '{"idTokenInfo":{"status":"Blocked"}}'
+STOP_T1 = '2:"RequestStopTransaction",{"transactionId":"T\\u0031"}'
+"""The id is spelled as the station does."""
+
+
+def event(number: int, more: str = "", kind: str = "Updated", transaction: str = '"T\\u0031"') -> str:
+    info = f'"transactionInfo":{{"transactionId":{transaction}}}'
+    return f'"TransactionEvent",{{"eventType":"{kind}","triggerReason":"MeterValuePeriodic","seqNo":{number},{info}{more}}}'
+
+
+def stopping(version: OcppVersion = V201) -> Cloud:
+    play = Cloud(settings=replace(SETTINGS, stops_late_rejected=True))
+    play.attach(version=version)
+    return play
+
+
+def rejects(play: Cloud, position: int, body: str, answer: str = BLOCKED) -> list[object]:
+    """The CSMS answers a message of the outbox so; what follows, but for what is always so."""
+    play.play([("far", down(body)), ("out", [put(position, body)])])
+    play.play([("in", CsmsText(1, f'[3,"{stored_id(position)}",{answer}]'))])
+    saving, *rest = play.effects()
+    assert saving == save(position)
+    play.play([("in", saved(position))])
+    return [*rest, *play.effects()]
+
+
+def asked(play: Cloud, effects: list[object]) -> bool:
+    """Whether these ask the station to stop T1, and do nothing else."""
+    if not effects:
+        return False
+    (link,) = effects
+    assert isinstance(link, Link)
+    (carried,) = [part for part in link.parts if isinstance(part, Carried)]
+    assert carried == Carried(0, STOP_T1)
+    return True
+
+
+def test_a_transaction_that_is_rejected_late_is_stopped_once_and_the_csms_hears_nothing_of_it() -> None:
+    play = stopping()
+    assert asked(play, rejects(play, 1, event(1)))
+    # While that is under way nothing more is asked; the CSMS's own CALLs go their way, and their answers are theirs.
+    assert rejects(play, 2, event(2)) == []
+    play.play([("in", CsmsText(1, '[2,"c","Reset",{}]'))])
+    (link,) = play.effects()
+    assert isinstance(link, Link)
+    assert link.parts[-1] == Carried(0, '2:"Reset",{}')
+    play.play(
+        [
+            ("far", Carried(0, '3:{"status":"Accepted"}', call=0)),
+            ("out", []),
+            ("far", Carried(0, '3:{"status":"Scheduled"}', call=1)),
+            ("out", [SendCsms(1, '[3,"c",{"status":"Scheduled"}]')]),
+        ]
+    )
+    # Accepted: never again for this transaction.
+    play.play([("tick", 3600.0)])
+    assert rejects(play, 3, event(3)) == []
+    assert (play.cloud.counters.stops_asked, play.cloud.counters.stops_accepted) == (1, 1)
+    assert play.cloud.counters.answers_without_call == 0
+    assert [note.fields["transaction"] for note in play.notes if "transaction" in note.fields] == ["T1", "T1"]
+
+
+def test_its_life_is_that_of_a_command() -> None:
+    play = stopping()
+    play.play([("far", down(event(1))), ("out", [put(1, event(1))]), ("in", LinkClosed(1, "lost"))])
+    play.play([("in", CsmsText(1, f'[3,"{stored_id(1)}",{BLOCKED}]')), ("out", [save(1)]), ("in", saved(1))])
+    play.notes.clear()
+    play.play([("tick", 29.9)])
+    assert not play.noted("CALL dropped, its time is over")
+    play.play([("tick", 0.2)])
+    assert play.noted("CALL dropped, its time is over")
+    assert play.cloud.counters.calls_over_time == 1
+
+
+@pytest.mark.parametrize("answer", ['3:{"status":"Rejected"}', '4:"InternalError","",{}', None])
+def test_what_isnt_accepted_is_asked_again_a_few_times(answer: str | None) -> None:
+    play = stopping()
+    asks = []
+    for position in range(1, STOP_ATTEMPTS_MAX + 3):
+        # Rejected once is enough: an answer that says nothing leaves it so.
+        asks.append(asked(play, rejects(play, position, event(position), BLOCKED if position == 1 else "{}")))
+        if asks[-1] and answer is not None:
+            play.play([("far", Carried(0, answer, call=position - 1)), ("out", [])])
+        play.play([("tick", 31.0)])
+        play.effects()
+    assert asks == [True] * STOP_ATTEMPTS_MAX + [False] * 2
+    assert (play.cloud.counters.stops_asked, play.cloud.counters.stops_accepted) == (STOP_ATTEMPTS_MAX, 0)
+    gives_up = [note.fields["gives_up"] for note in play.notes if "gives_up" in note.fields]
+    assert gives_up == ([] if answer is None else [False] * (STOP_ATTEMPTS_MAX - 1) + [True])
+
+
+def test_a_late_answer_counts() -> None:
+    play = stopping()
+    assert asked(play, rejects(play, 1, event(1)))
+    play.play([("tick", 31.0), ("far", Carried(0, '3:{"status":"Accepted"}', call=0)), ("out", [])])
+    assert rejects(play, 2, event(2)) == []
+
+
+def test_a_late_answer_counts_when_it_has_been_asked_again() -> None:
+    play = stopping()
+    assert asked(play, rejects(play, 1, event(1)))
+    play.play([("tick", 31.0)])
+    assert asked(play, rejects(play, 2, event(2)))
+    play.play([("far", Carried(0, '3:{"status":"Accepted"}', call=0)), ("far", Carried(0, '3:{"status":"Rejected"}', call=1)), ("out", [])])
+    play.play([("tick", 31.0)])
+    assert rejects(play, 3, event(3)) == []
+    assert play.cloud.counters.stops_accepted == 1
+    assert not play.noted("the station doesn't stop a transaction that the CSMS has rejected")
+
+
+def test_a_csms_that_accepts_after_all_is_heard() -> None:
+    play = stopping()
+    assert asked(play, rejects(play, 1, event(1)))
+    play.play([("far", Carried(0, '3:{"status":"Rejected"}', call=0))])
+    assert rejects(play, 2, event(2), '{"idTokenInfo":{"status":"Accepted"}}') == []
+    assert rejects(play, 3, event(3), "{}") == []
+
+
+def test_transactions_are_apart() -> None:
+    play = stopping()
+    assert asked(play, rejects(play, 1, event(1)))
+    (link,) = rejects(play, 2, event(1, transaction='"T2"'))
+    assert isinstance(link, Link)
+    assert link.parts[-1] == Carried(0, '2:"RequestStopTransaction",{"transactionId":"T2"}')
+    play.play([("far", Carried(0, '3:{"status":"Accepted"}', call=1))])
+    assert rejects(play, 3, event(2, transaction='"T2"')) == []
+    play.play([("far", Carried(0, '3:{"status":"Rejected"}', call=0))])
+    assert asked(play, rejects(play, 4, event(2)))
+
+
+@pytest.mark.parametrize(
+    ("body", "answer"),
+    [
+        (event(1), "{}"),
+        (event(1), '{"status":"Blocked"}'),
+        (event(1), '{"idTokenInfo":{"status":"Accepted"}}'),
+        (event(1), '{"idTokenInfo":{}}'),
+        (event(1), '{"idTokenInfo":{"status":5}}'),
+        (event(1), '{"idTokenInfo":"Blocked"}'),
+        (event(1), '{"totalCost":1.5}'),
+        (event(1, kind="Ended"), BLOCKED),
+        (event(1, transaction="5"), BLOCKED),
+        (event(1, transaction='""'), BLOCKED),
+        (event(1, transaction=f'"{"x" * 37}"'), BLOCKED),
+        (event(1).replace("transactionInfo", "transaction"), BLOCKED),
+    ],
+)
+def test_nothing_else_stops_a_transaction(body: str, answer: str) -> None:
+    assert rejects(stopping(), 1, body, answer) == []
+
+
+def test_without_the_option_nothing_is_stopped() -> None:
+    play = admitted(V201)
+    assert rejects(play, 1, event(1)) == []
+
+
+def test_what_was_relayed_has_its_answer_and_is_the_stations_to_stop() -> None:
+    play = stopping()
+    play.play([("far", down(event(1), stored=False)), ("out", [relayed(1, event(1))])])
+    play.play([("in", CsmsText(1, f'[3,"020202020202-1",{BLOCKED}]')), ("out", [Link(1, Carried(0, f"3:{BLOCKED}", call=0))])])
+
+
+def test_a_station_of_16_has_no_such_command() -> None:
+    play = stopping(V16)
+    assert rejects(play, 1, event(1)) == []
+    assert rejects(play, 2, meter(1), '{"idTagInfo":{"status":"Blocked"}}') == []
+
+
+def test_rejected_transactions_are_bounded() -> None:
+    play = stopping()
+    for position in range(1, 2 * TRANSACTIONS_REMEMBERED_MAX + 1):
+        assert len(rejects(play, position, event(1, transaction=f'"T{position}"'))) == 1
+    station = next(iter(play.cloud._edges["edge"].stations.values()))
+    assert station._late_rejections is not None
+    assert len(station._late_rejections._rejected) == TRANSACTIONS_REMEMBERED_MAX
 
 
 # --- Heartbeats of the cloud's own

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocppress_codecs.rpc import Message, MessageType
+from ocppress_gateway.core.measurands import MEASURANDS
 from ocppress_gateway.core.suppression import CONNECTORS_REMEMBERED_MAX, Suppression, SuppressionSettings
+from scripts.empty_answers import SCHEMA_PACKAGES
 
 SETTINGS = SuppressionSettings(silence_s=900.0, bands={"Voltage": 2.0, "Current.Import": 0.1})
 
@@ -50,6 +54,24 @@ def test_without_a_band_only_the_same_number_is_unchanged() -> None:
     assert not memory.is_unchanged(message([{"value": "1000.01"}]), 2.0)
     for close in ("123456789012345678.1", "123456789012345678.2"):
         assert not memory.is_unchanged(message([{"value": close}]), 3.0)
+
+
+def test_the_measurands_are_those_of_the_schemas() -> None:
+    found: set[str] = set()
+    for package in SCHEMA_PACKAGES.values():
+        for file in (importlib.resources.files(package) / "schemas").iterdir():
+            if file.name.endswith(".json"):
+                found |= set(_measurands(json.loads(file.read_text(encoding="utf-8-sig"))))
+    assert found == MEASURANDS
+
+
+def _measurands(schema: Any) -> Iterator[str]:
+    """In 1.6 an enumeration stands where it is used, in 2.x it has a name."""
+    inner = list(schema.items()) if isinstance(schema, dict) else [("", one) for one in schema] if isinstance(schema, list) else []
+    for name, value in inner:
+        if name in ("measurand", "MeasurandEnumType") and isinstance(value, dict):
+            yield from value.get("enum", ())
+        yield from _measurands(value)
 
 
 def test_the_longest_silence() -> None:
@@ -138,6 +160,14 @@ def test_after_something_else_was_heard_of_the_meters_the_next_values_go() -> No
     memory.is_unchanged(message([volts("230")]), 0.0)
     memory.forget()
     assert not memory.is_unchanged(message([volts("230")]), 1.0)
+
+
+def test_clock_aligned_values_may_be_dropped_too_and_are_apart() -> None:
+    memory = suppression()
+    aligned = message([volts("230", context="Sample.Clock")])
+    assert not memory.is_unchanged(aligned, 0.0)
+    assert memory.is_unchanged(aligned, 1.0)
+    assert not memory.is_unchanged(message([volts("230")]), 2.0)
 
 
 @given(st.lists(st.tuples(st.integers(1, 2), st.integers(2200, 2400), st.floats(1.0, 400.0)), max_size=60))

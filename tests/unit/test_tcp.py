@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 
-from ocppress_gateway.transports.tcp import KEEPALIVE_IDLE_S, NOT_SENT_BYTES, USER_TIMEOUT_S, Wiretap, set_edge_options, set_link_options
+from ocppress_gateway.transports.tcp import (
+    KEEPALIVE_IDLE_S,
+    NOT_SENT_BYTES,
+    USER_TIMEOUT_S,
+    AckLimit,
+    Wiretap,
+    set_cloud_options,
+    set_edge_options,
+    set_keepalive,
+)
 
 
 def _pair(host: str = "127.0.0.1") -> tuple[socket.socket, socket.socket]:
@@ -76,10 +86,35 @@ def test_counts_stay_when_the_socket_is_closed_and_the_far_end_sees_it_then() ->
 def test_only_the_edge_probes() -> None:
     with socket.socket() as edge, socket.socket() as cloud:
         set_edge_options(edge, KEEPALIVE_IDLE_S)
-        set_link_options(cloud)
+        set_cloud_options(cloud)
         for end in (edge, cloud):
             assert end.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == NOT_SENT_BYTES
         assert edge.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
         assert edge.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == KEEPALIVE_IDLE_S
-        assert edge.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == USER_TIMEOUT_S * 1000
         assert cloud.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0
+        assert user_timeout_s(cloud) == USER_TIMEOUT_S
+        assert user_timeout_s(edge) == 0, "a longer silence would end with the first probe that is lost"
+        set_keepalive(edge, 1500)
+        assert edge.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 1500
+
+
+def user_timeout_s(connection: socket.socket) -> float:
+    return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) / 1000
+
+
+def test_acknowledgements_are_waited_for_while_data_may_be_under_way() -> None:
+    async def work() -> None:
+        with socket.socket() as connection:
+            limit = AckLimit(connection, timeout_s=0.2)
+            for _ in range(2):
+                limit.sending()
+                await asyncio.sleep(0.15)
+                limit.sending()
+                await asyncio.sleep(0.15)
+                assert user_timeout_s(connection) == 0.2
+                await asyncio.sleep(0.15)
+                assert user_timeout_s(connection) == 0
+            limit.sending()
+            limit.close()
+
+    asyncio.run(work())

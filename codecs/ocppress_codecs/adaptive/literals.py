@@ -103,7 +103,7 @@ def _kind_of(token: str) -> int:
         return _BARE
     size = len(token)
     if size > 5:
-        if _DIGITS_TOKEN.fullmatch(token):
+        if size < ZSTD_BYTES_MIN and _DIGITS_TOKEN.fullmatch(token):
             return _DIGITS
         if size == 38 and _UUID_TOKEN.fullmatch(token):
             return _UUID
@@ -132,6 +132,7 @@ def _code_digits(coder: Coder, token: str, context: int, limit: int) -> str:
         raise LimitExceeded("literal_bytes", limit, count)
     digits = bytearray()
     for place in range(count):
+        coder.check_work()
         digit = code_choice(coder, mixed(28, min(place, 3)), 4, ord(token[place + 1]) - 48 if coder.writing else 0)
         if digit > 9:
             raise Malformed("a decimal digit above 9")

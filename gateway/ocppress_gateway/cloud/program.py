@@ -8,13 +8,13 @@ import os
 import random
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ocppress_gateway.cloud.csms import CsmsClient
 from ocppress_gateway.cloud.operating import CloudOperator
-from ocppress_gateway.config import CloudConfig, CloudLinkConfig
+from ocppress_gateway.config import CloudConfig, EdgeEntry, LinkTls
 from ocppress_gateway.control.place import CLOUD_SOCKET
 from ocppress_gateway.control.protocol import Answer, Request
 from ocppress_gateway.core.cloud import CloudMachine, CloudSettings
@@ -23,6 +23,7 @@ from ocppress_gateway.core.events import (
     CloseCsms,
     CloseLink,
     Effect,
+    ExpectSigns,
     Level,
     LoadPositions,
     OpenCsms,
@@ -34,6 +35,8 @@ from ocppress_gateway.core.events import (
 from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.core.stored import PositionsEvent
 from ocppress_gateway.core.views import CloudView
+from ocppress_gateway.cost.month import relayed_ip_bytes
+from ocppress_gateway.cost.wire import Conditions
 from ocppress_gateway.errors import GatewayError
 from ocppress_gateway.positions.sqlite import SqlitePositionsStore
 from ocppress_gateway.positions.store import PositionsStore
@@ -41,6 +44,7 @@ from ocppress_gateway.positions.worker import PositionsWorker
 from ocppress_gateway.program import Program, run_until_signal
 from ocppress_gateway.storage.opening import Opening
 from ocppress_gateway.transports.base import Connection, Listener
+from ocppress_gateway.transports.psk import read_key, use_server_keys
 from ocppress_gateway.transports.tls import csms_client_context, link_client_context, link_server_context
 from ocppress_gateway.transports.websocket import WebSocketListener
 
@@ -90,6 +94,8 @@ class CloudProgram(Program):
                 self._csms.open(effect)
             case CloseCsms():
                 self._csms.close_csms(effect.socket, effect.code, effect.reason)
+            case ExpectSigns():
+                self.links.expect(effect.link, effect.within_s)
             case CloseLink():
                 self.links.close(effect.link, effect.reason)
             case LoadPositions() | SavePosition() | Bury():
@@ -161,6 +167,8 @@ def cloud_settings(config: CloudConfig) -> CloudSettings:
         retry_repeat_times=config.csms.retry_repeat_times,
         attempts_max=config.csms.message_attempts,
         attempt_interval_s=config.csms.message_attempt_interval_s,
+        stops_late_rejected=config.stop_late_rejected,
+        relayed_bytes=relayed_ip_bytes(Conditions()),
     )
 
 
@@ -170,7 +178,7 @@ def run(config: CloudConfig) -> int:
     machine = CloudMachine(cloud_settings(config), random=random.SystemRandom().random, random_bytes=os.urandom)
     program = CloudProgram(
         machine,
-        _listener(config.link),
+        _listener(config),
         csms_url=config.csms.url,
         csms_ssl_context=None if config.csms.ca_file is None else csms_client_context(ca_file=config.csms.ca_file),
         connect_timeout_s=config.csms.connect_timeout_s,
@@ -182,11 +190,21 @@ def run(config: CloudConfig) -> int:
     return run_until_signal(program)
 
 
-def _listener(link: CloudLinkConfig) -> Listener:
-    tls = link.tls
-    files = {} if tls is None else {"ca_file": tls.ca_file, "certificate_file": tls.certificate_file, "key_file": tls.key_file}
-    if link.broker is not None:
-        from ocppress_gateway.transports.mqtt.listener import MqttListener  # whoever has no broker needn't load its client
+def _listener(config: CloudConfig) -> Listener:
+    link, tls = config.link, config.link.tls
+    if link.broker is None:
+        return WebSocketListener(host=link.host, port=link.port, ssl_context=None if tls is None else _link_context(tls, config.edges))
+    from ocppress_gateway.transports.mqtt.listener import MqttListener  # whoever has no broker needn't load its client
 
-        return MqttListener(link.broker, link_client_context(**files) if files else None)
-    return WebSocketListener(host=link.host, port=link.port, ssl_context=link_server_context(**files) if files else None)
+    return MqttListener(
+        link.broker,
+        None if tls is None else link_client_context(ca_file=tls.ca_file, certificate_file=tls.certificate_file, key_file=tls.key_file),
+    )
+
+
+def _link_context(tls: LinkTls, edges: Sequence[EdgeEntry]) -> ssl.SSLContext:
+    context = link_server_context(ca_file=tls.ca_file, certificate_file=tls.certificate_file, key_file=tls.key_file)
+    keys = {edge.name: read_key(edge.psk_file) for edge in edges if edge.psk_file is not None}
+    if keys:
+        use_server_keys(context, keys)
+    return context

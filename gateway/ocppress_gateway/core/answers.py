@@ -109,7 +109,7 @@ CONTENT: Final = frozenset({"totalCost", "chargingPriority", "updatedPersonalMes
 
 
 def content_of(answer: Message) -> list[str]:
-    """What an answer says that its station would act on, by member; unknown members and a stray `status` don't count."""
+    """What a TransactionEventResponse says that its station would act on, by member; unknown members and a stray `status` don't count."""
     if answer.body == "{}":
         return []
     found = members(answer.body)

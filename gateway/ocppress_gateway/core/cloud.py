@@ -32,6 +32,7 @@ from ocppress_gateway.core.events import (
     CsmsText,
     Effect,
     Event,
+    ExpectSigns,
     Level,
     LinkClosed,
     LinkMessage,
@@ -118,6 +119,10 @@ class CloudSettings:
     """MessageAttempts, TransactionMessageAttempts: how often a stored transaction message is put to a CSMS that refuses it (E13.FR.01)."""
     attempt_interval_s: float = 60.0
     """MessageAttemptInterval, TransactionMessageRetryInterval: the wait before it is put again, times the attempts before (E13.FR.02)."""
+    stops_late_rejected: bool = False
+    """Whether a transaction is stopped whose idToken the CSMS rejects in its answer to a message that was answered early."""
+    relayed_bytes: int = 0
+    """What the packets of one relayed message and its answer cost the SIM, for what is reported of such answers."""
 
 
 @dataclass(slots=True, eq=False)
@@ -485,6 +490,8 @@ class CloudMachine:
         link.session.moved(SessionEvent.GREETED)
         link.session.clock = LinkClock(zero=now, peer_floor=now)
         out.append(SendLink(link.session.link, link.session.greeting(Welcome(codec, welcomes))))
+        if hello.reachability_s:
+            out.append(ExpectSigns(link.session.link, hello.reachability_s))
         out.append(
             self._note(
                 Level.INFO,
@@ -576,6 +583,8 @@ class CloudMachine:
                 command_timeout_s=self.settings.command_timeout_s,
                 attempts_max=self.settings.attempts_max,
                 attempt_interval_s=self.settings.attempt_interval_s,
+                stops_late_rejected=self.settings.stops_late_rejected,
+                relayed_bytes=self.settings.relayed_bytes,
                 counters=self.counters,
             )
             edge.stations[identity] = station

@@ -21,18 +21,20 @@ from dataclasses import replace
 from typing import Final
 
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, action_of
-from ocppress_gateway.core.answers import FINAL_ERRORS, boot_answer, content_of, csms_time_s, error_of, with_messages_in_queue
+from ocppress_gateway.core.answers import FINAL_ERRORS, boot_answer, content_of, csms_time_s, error_of, is_accepted, with_messages_in_queue
 from ocppress_gateway.core.calls import IncomingCalls, OutgoingCall, StoredCall
+from ocppress_gateway.core.contents import CONTENT_ACTION, Contents
 from ocppress_gateway.core.conversation import Conversation, Counters
 from ocppress_gateway.core.delivery import Delivery
 from ocppress_gateway.core.events import Bury, Effect, Level, ReplayEnded, SavePosition, SendCsms
 from ocppress_gateway.core.heartbeats import HEARTBEAT, Heartbeats
 from ocppress_gateway.core.lanes import TURN_OF, Outgoing, Relay
+from ocppress_gateway.core.late_rejections import LateRejections
 from ocppress_gateway.core.parts import Attach, CsmsTime, Delivered, Part
 from ocppress_gateway.core.policy import Turn, is_transaction
 from ocppress_gateway.core.repeats import RepeatMemory, fingerprint
 from ocppress_gateway.core.stored import DeadLetter, Lane, PositionSaved
-from ocppress_gateway.core.views import CloudStationView, ContentView
+from ocppress_gateway.core.views import CloudStationView
 
 __all__ = ["TRANSITIONS", "CloudStation", "CsmsState", "CsmsStep"]
 
@@ -78,6 +80,8 @@ class CloudStation(Conversation):
         command_timeout_s: float,
         attempts_max: int,
         attempt_interval_s: float,
+        stops_late_rejected: bool,
+        relayed_bytes: int,
         counters: Counters,
     ) -> None:
         super().__init__(identity, slot, make_id=make_id, answer_timeout_s=call_timeout_s, call_life_s=command_timeout_s, counters=counters)
@@ -102,8 +106,8 @@ class CloudStation(Conversation):
         self._saving: SavePosition | None = None
         self.heartbeats = Heartbeats()
         self._burying: dict[str, OutgoingCall] = {}
-        self._contents: dict[tuple[str, str], int] = {}
-        """How many answers had content, by action and member."""
+        self._contents = Contents(relayed_bytes)
+        self._late_rejections = LateRejections() if stops_late_rejected else None
         self._replays: dict[int, OutgoingCall] = {}
         """Dead letters that wait for their turn or their answer, by key."""
 
@@ -216,6 +220,8 @@ class CloudStation(Conversation):
         return False
 
     def _answer_came(self, relay: Relay, answer: Message, now: float, out: list[Effect]) -> Message:
+        if self._late_rejections is not None:
+            self._stop_answered(self._late_rejections, relay, answer, out)
         if relay.action == "GetTransactionStatus" and self.outgoing.has_stored_transactions:
             return with_messages_in_queue(answer)
         return answer
@@ -276,7 +282,10 @@ class CloudStation(Conversation):
 
     def _stored_answered(self, call: OutgoingCall, stored: StoredCall, answer: Message, now: float, out: list[Effect]) -> None:
         if answer.type is MessageType.CALLRESULT:
-            self._tell_content(call, answer, out)
+            if call.message.action == CONTENT_ACTION:
+                self._tell_content(answer, now, out)
+                if self._late_rejections is not None and self.version is not OcppVersion.V16:
+                    self._stop_rejected(self._late_rejections, call, answer, now, out)
             if call.fingerprint is not None:
                 self._repeats.answered(call.fingerprint, answer, now)
             self._done(call, stored, out)
@@ -349,14 +358,39 @@ class CloudStation(Conversation):
         call.stored.wait_until = 0.0
         self.outgoing.put_back(call)
 
-    def _tell_content(self, call: OutgoingCall, answer: Message, out: list[Effect]) -> None:
-        """Rule R7: what the CSMS answers to a message that was answered early reaches nobody; say so, once for each kind of content."""
-        for name in content_of(answer):
-            key = call.message.action, name
-            self._contents[key] = self._contents.get(key, 0) + 1
-            if self._contents[key] == 1:
-                words = "the CSMS's answer has content that no longer reaches the station; relay its action if that matters"
-                out.append(self._note(Level.WARNING, words, action=call.message.action, member=name))
+    # --- rule R7: what the CSMS answers to a message that was answered early reaches nobody
+
+    def _tell_content(self, answer: Message, now: float, out: list[Effect]) -> None:
+        """Say so, once for each kind of content, and again when it is known what the operator's remedy would cost."""
+        for told in self._contents.answered(content_of(answer), now):
+            words = "the CSMS's answer has content that no longer reaches the station; relay its action if that matters"
+            fields: dict[str, str | float] = {"action": told.action, "member": told.member, "answers": told.count}
+            if told.relayed_month_bytes is not None:
+                fields["relaying_mb_a_month"] = round(told.relayed_month_bytes / 1e6, 3)
+            out.append(self._note(Level.WARNING, words, **fields))
+
+    def _stop_rejected(self, late: LateRejections, call: OutgoingCall, answer: Message, now: float, out: list[Effect]) -> None:
+        """By the operator's option, stop the transaction that the CSMS rejects; the CALL is the gateway's own, and so is its answer."""
+        rejected = late.heard(call.message, answer, now)
+        if rejected is None or self.lanes.load >= 1:
+            return
+        self.counters.stops_asked += 1
+        self.lanes.add(late.ask(rejected, now + self._call_life_s), Turn.PROMPT)
+        words = "the CSMS has rejected a transaction late, the station is asked to stop it"
+        out.append(self._note(Level.WARNING, words, transaction=rejected.transaction_id, status=rejected.status, attempt=rejected.attempts))
+
+    def _stop_answered(self, late: LateRejections, relay: Relay, answer: Message, out: list[Effect]) -> None:
+        accepted = is_accepted(answer)
+        rejected = late.answered(relay, accepted)
+        if rejected is None:
+            return
+        if accepted:
+            self.counters.stops_accepted += 1
+            out.append(self._note(Level.INFO, "the station stops the transaction", transaction=rejected.transaction_id))
+        else:
+            level = Level.ERROR if rejected.gives_up else Level.WARNING
+            fields = {"transaction": rejected.transaction_id, "attempts": rejected.attempts, "gives_up": rejected.gives_up}
+            out.append(self._note(level, "the station doesn't stop a transaction that the CSMS has rejected", **fields))
 
     # --- dead letters that the operator wants to try again
 
@@ -400,7 +434,7 @@ class CloudStation(Conversation):
             waiting=len(self.outgoing) + self.outgoing.is_busy,
             undelivered=self.outgoing.stored_undelivered,
             repeats=self.repeats,
-            contents=tuple(ContentView(action=action, member=member, count=count) for (action, member), count in self._contents.items()),
+            contents=self._contents.view(now),
             epoch=0 if channel is None else channel.epoch,
             frames_sent=0 if channel is None else channel.sent,
             frames_received=0 if channel is None else channel.received,

@@ -50,6 +50,8 @@ class Counters:
     suppressed: int = 0
     delivered: int = 0
     dead_letters: int = 0
+    stops_asked: int = 0
+    stops_accepted: int = 0
     not_ocppj: int = 0
     sends: int = 0
 

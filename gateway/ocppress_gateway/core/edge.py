@@ -120,6 +120,8 @@ class EdgeSettings:
     """Stations' sockets are kept while the link is down, rather than closed after `link_grace_s`."""
     station_grace_s: float = 0.0
     """How long a station may be gone before the cloud is told."""
+    reachability_s: int = 0
+    """How much silence of the link, probes included, means that it is dead; 0 where nobody probes."""
     drain_s: float = 0.0
     """How much longer the cloud isn't told while there is something of the station in the outbox."""
 
@@ -133,6 +135,9 @@ class Freshness(Protocol):
     def smart_charging(self, identity: str, now: float) -> None:
         """A station has accepted a charging profile that steers it."""
 
+    def charging(self, identity: str, transactions: int) -> None:
+        """How many transactions of a station run."""
+
 
 class Transparent:
     """The plan in which nothing is answered early."""
@@ -142,6 +147,9 @@ class Transparent:
 
     def smart_charging(self, identity: str, now: float) -> None:
         """Nothing follows from it."""
+
+    def charging(self, identity: str, transactions: int) -> None:
+        """Nor from that."""
 
 
 @dataclass(slots=True)
@@ -188,6 +196,7 @@ class EdgeMachine:
             self.freshness.delay_s,
             self.wall_s,
             self.freshness.smart_charging,
+            self.freshness.charging,
             self.settings.urgent_s,
             self.settings.suppression,
         )
@@ -459,7 +468,14 @@ class EdgeMachine:
         self._greeted = [(station, _known(station)) for station in self._stations.values() if station.channel is not None or station.socket]
         codecs = sorted(offers(), key=lambda offer: offer[0] is not self.settings.codec)
         offered = [(str(name), print_) for name, print_ in codecs]
-        hello = Hello(PROTOCOL_VERSION, self.settings.edge, offered, [known for _, known in self._greeted], self._incarnation)
+        hello = Hello(
+            PROTOCOL_VERSION,
+            self.settings.edge,
+            offered,
+            [known for _, known in self._greeted],
+            self._incarnation,
+            self.settings.reachability_s,
+        )
         out.append(SendLink(event.link, self._session.greeting(hello)))
 
     def _closed(self, event: LinkClosed, now: float, out: list[Effect]) -> None:

@@ -56,6 +56,7 @@ from ocppress_gateway.core.repeats import RefusedMemory, RepeatMemory, fingerpri
 from ocppress_gateway.core.smart_charging import steers
 from ocppress_gateway.core.stored import Lane, Loaded, NotStored, StationRecord, Stored, StoredMessage, as_pair
 from ocppress_gateway.core.suppression import Suppression, SuppressionSettings
+from ocppress_gateway.core.transactions import Transactions
 from ocppress_gateway.core.views import EdgeStationView
 
 __all__ = ["TRANSITIONS", "URGENT_DELAY_S", "EarlyAnswers", "EdgeStation", "StationEvent", "StationState", "absent_view"]
@@ -122,6 +123,8 @@ class EarlyAnswers:
     """Unix seconds, for people."""
     smart_charging: Callable[[str, float], None]
     """Is told when a station accepts a charging profile that steers it."""
+    charging: Callable[[str, int], None]
+    """Is told how many transactions of a station run."""
     urgent_s: float
     """How long what is urgent waits at most."""
     suppression: SuppressionSettings | None = None
@@ -169,6 +172,7 @@ class EdgeStation(Conversation):
         self.answered_early = 0
         """Those of this station among `counters.answered_early`."""
         self._early = early
+        self._transactions = Transactions()
         self._suppression = None if early.suppression is None else Suppression(early.suppression)
         self.suppressed = 0
         """Messages that were dropped because they said nothing new."""
@@ -274,6 +278,8 @@ class EdgeStation(Conversation):
 
     def begin_at(self, delivered: tuple[int, int], out: list[Effect]) -> None:
         """In a new epoch all is to be sent that the CSMS hasn't answered."""
+        if not self._early.ready:
+            return  # Whatever a cloud says of an outbox that isn't there.
         for lane in Lane:
             position, newest = delivered[lane], self.newest[lane]
             if position > newest:
@@ -302,6 +308,8 @@ class EdgeStation(Conversation):
     def not_stored(self, event: NotStored) -> None:
         """A message could not be stored: it is relayed, if its sender still waits."""
         outgoing = self._storing.pop(event.ticket)
+        if self._suppression is not None:
+            self._suppression.forget()
         self.lanes.not_stored(outgoing)
         if outgoing.relay is None or outgoing.relay.socket != self.socket:
             self.lanes.drop(outgoing)
@@ -362,8 +370,8 @@ class EdgeStation(Conversation):
 
     def _take_call(self, relay: Relay, message: Message, now: float, out: list[Effect]) -> bool:
         if is_transaction(message):
-            if self._suppression is not None:
-                self._suppression.forget()
+            self._transactions.take(message, now)
+            self._transactions_changed(now)
             relay.fingerprint = fingerprint(message)
             answer = self._repeats.answer(relay.fingerprint, now)
             if answer is None and self._early.delay_s(self.identity, now) is not None:
@@ -379,7 +387,12 @@ class EdgeStation(Conversation):
                 if earlier is not relay:
                     self._count_repeat()
                     self.incoming.abandon(earlier)
-        return not self._answers_early(relay, message, now, out)
+        if self._answers_early(relay, message, now, out):
+            return False
+        if self._suppression is not None and message.action == "MeterValues":
+            # Relayed: whether the CSMS gets it isn't known.
+            self._suppression.forget()
+        return True
 
     def _answers_early(self, relay: Relay, message: Message, now: float, out: list[Effect]) -> bool:
         """Answer a CALL here, now or once it is stored; false if it is the CSMS's to answer."""
@@ -396,15 +409,15 @@ class EdgeStation(Conversation):
             self._count_early()
             self._answer(relay, heartbeat_answer(unix_s + now - at), out)
             return True
+        if relay.fingerprint is not None and self._waits_for_the_disk(relay, relay.fingerprint):
+            return True
+        if not early.ready or early.troubled or now < early.failed_until:
+            return False
         if self._is_unchanged(message, now):
             self.suppressed += 1
             self.counters.suppressed += 1
             self._answer(relay, EMPTY_ANSWER, out)
             return True
-        if relay.fingerprint is not None and self._waits_for_the_disk(relay, relay.fingerprint):
-            return True
-        if not early.ready or early.troubled or now < early.failed_until:
-            return False
         urgent = is_urgent(message)
         lane = Lane.ORDERED if is_transaction(message) else Lane.EXPRESS
         due_at = now if self._is_triggered(now) else now + (min(early.urgent_s, delay_s) if urgent else delay_s)
@@ -432,10 +445,15 @@ class EdgeStation(Conversation):
         """Whether this end may drop a message by the operator's leave (rule R9)."""
         if self._suppression is None or message.action != "MeterValues" or is_transaction(message):
             return False
-        if self._is_triggered(now):
+        if self._is_triggered(now) or self._transactions.count(now):
             self._suppression.forget()
             return False
         return self._suppression.is_unchanged(message, now)
+
+    def _transactions_changed(self, now: float) -> None:
+        self._early.charging(self.identity, self._transactions.count(now))
+        if self._suppression is not None:
+            self._suppression.forget()
 
     def _is_triggered(self, now: float) -> bool:
         return now < self._triggered_until
@@ -456,6 +474,9 @@ class EdgeStation(Conversation):
                 self._repeats.answered(relay.fingerprint, answer, now)
             elif error_of(answer)[0] in FINAL_ERRORS:
                 self._refused.refused(relay.fingerprint, answer, now)
+        if relay.action == "StartTransaction" and answer.type is MessageType.CALLRESULT:
+            self._transactions.started(answer, now)
+            self._transactions_changed(now)
         if relay.action == "BootNotification":
             self.accepted, interval_s = boot_answer(answer)
             self.heartbeat_s = interval_s or self.heartbeat_s

@@ -29,6 +29,7 @@ __all__ = [
     "DistrustOutbox",
     "Effect",
     "Event",
+    "ExpectSigns",
     "Flush",
     "ForgetStored",
     "Level",
@@ -394,6 +395,14 @@ class DistrustOutbox:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectSigns:
+    """End the connection when nothing has come from its far end for so long, not even a probe; report `LinkClosed`."""
+
+    link: int
+    within_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class LoadPositions:
     """Read how far a station's stored messages have been answered; report `PositionsLoaded`."""
 
@@ -445,6 +454,7 @@ Effect = (
     | ForgetStored
     | RememberStation
     | DistrustOutbox
+    | ExpectSigns
     | LoadPositions
     | SavePosition
     | Bury

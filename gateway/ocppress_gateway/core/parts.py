@@ -29,6 +29,7 @@ from ocppress_gateway.core.stored import INCARNATION_BYTES
 
 __all__ = [
     "PROTOCOL_VERSION",
+    "REACHABILITY_MAX_S",
     "REASON_CHARACTERS_MAX",
     "Ack",
     "Attach",
@@ -66,6 +67,9 @@ CONTROL_BYTES_MAX: Final = 12 * 1024
 CONTROL_DEPTH_MAX: Final = 4
 """Nesting of a control part's CBOR: a hello has an array of stations that are arrays."""
 
+
+REACHABILITY_MAX_S: Final = 86_400
+"""A connection that may be dead for a day without anybody's noticing."""
 
 REASON_CHARACTERS_MAX: Final = 120
 """Of a reason, for people: what a WebSocket close frame holds (RFC 6455 5.5), and a log line shows."""
@@ -137,7 +141,7 @@ class Hello(_Control, frozen=True):
     """Edge to cloud, first of all.
 
     `edge` is "" where its certificate names it. `codecs`: name and fingerprint, the preferred one first. `incarnation` of the outbox, empty where the edge
-    answers nothing by itself.
+    answers nothing by itself. `reachability_s`: after so much silence, probes included, the connection is dead; 0 where nobody probes.
     """
 
     protocol: Count
@@ -145,6 +149,7 @@ class Hello(_Control, frozen=True):
     codecs: Annotated[list[tuple[Word, bytes]], msgspec.Meta(max_length=16)]
     stations: Annotated[list[KnownStation], msgspec.Meta(max_length=STATIONS_PER_EDGE_MAX)]
     incarnation: Annotated[bytes, msgspec.Meta(max_length=INCARNATION_BYTES)] = b""
+    reachability_s: Annotated[int, msgspec.Meta(ge=0, le=REACHABILITY_MAX_S)] = 0
 
 
 class StationWelcome(_Control, frozen=True):

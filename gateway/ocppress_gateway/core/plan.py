@@ -26,7 +26,7 @@ import msgspec
 from ocppress_gateway.core.events import Level, Note
 from ocppress_gateway.core.ledger_month import RESERVE, MonthView
 
-__all__ = ["DELAYS_S", "STEPS", "Plan", "PlanName", "PlanSettings", "PlanView", "idle_day_bytes"]
+__all__ = ["DELAYS_S", "PROBE_BYTES", "STEPS", "Plan", "PlanName", "PlanSettings", "PlanView", "idle_day_bytes"]
 
 DAY_S: Final = 86_400.0
 
@@ -199,9 +199,14 @@ class Plan:
         """A SetChargingProfile that steers (see `smart_charging.steers`) goes to this station."""
         _remember(self._steered, identity, now)
 
-    def charging(self, identity: str, *, transactions: int) -> None:
+    def charging(self, identity: str, transactions: int) -> None:
         """How many transactions this station has open; unless told, it is taken to have one."""
         _remember(self._transactions, identity, transactions)
+
+    @property
+    def is_charging(self) -> bool:
+        """Whether any station is known to have a transaction open."""
+        return any(self._transactions.values())
 
     def tick(self, now: float, month: MonthView) -> list[Note]:
         """Once a minute or so: change the step if it's time to, and say why."""

@@ -3,6 +3,9 @@
 A MeterValues is dropped if the CSMS has had one of the same connector or EVSE with the same set of values, each of which lies within its measurand's
 band of what was *sent* last, and that is no longer ago than the longest silence. Whatever isn't understood to the last member goes: signed values,
 values that somebody asked for, customData, text that is no number.
+
+A MeterValues doesn't always say that there is a transaction: 2.x has no member for it, and in 1.6 it is optional. So nothing at all is dropped of a
+station while one of its transactions is known to run.
 """
 
 from __future__ import annotations

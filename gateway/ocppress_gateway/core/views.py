@@ -23,6 +23,8 @@ class CountersView:
     suppressed: int
     delivered: int
     dead_letters: int
+    stops_asked: int
+    stops_accepted: int
     not_ocppj: int
     sends: int
 
@@ -82,6 +84,13 @@ class ContentView:
     action: str
     member: str
     count: int
+    """Answers with this member."""
+    messages: int
+    """Messages of this action that were answered early and that the CSMS has answered, whatever it said."""
+    over_s: float
+    """In which time."""
+    relayed_month_bytes: int | None
+    """What it would cost to relay them, in a month at this pace; None while the time is too short to tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

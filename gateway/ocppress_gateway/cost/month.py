@@ -36,6 +36,7 @@ __all__ = [
     "plain_ocpp_ip_bytes",
     "project_month",
     "project_plain_month",
+    "relayed_ip_bytes",
 ]
 
 MONTH_S: Final = 30 * DAY_S
@@ -112,6 +113,13 @@ def _connections(conditions: Conditions, span_s: float) -> ByteCount:
     reconnects = conditions.reconnects_a_day * span_s / DAY_S
     handshakes = handshake_bytes(FULL_HANDSHAKE, conditions) + reconnects * handshake_bytes(conditions.reconnect, conditions)
     return ByteCount(handshake=handshakes + (1 + reconnects) * hello_ip_bytes(conditions))
+
+
+def relayed_ip_bytes(conditions: Conditions) -> int:
+    """The packets of one message that is relayed by itself and of its answer, which comes later than a delayed ACK; without the frames' own bytes."""
+    head = len(write_parts([FramePart(0, 1, b"")]))
+    exchange = [WireMessage(0.0, Direction.UP, 0, head), WireMessage(1.0, Direction.DOWN, 0, head)]
+    return round(messages_ip_bytes(exchange, conditions).total)
 
 
 def hello_ip_bytes(conditions: Conditions) -> float:

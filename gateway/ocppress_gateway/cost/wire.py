@@ -27,6 +27,7 @@ __all__ = [
     "ByteCount",
     "Conditions",
     "Handshake",
+    "Sending",
     "Wire",
     "WireMessage",
     "close_bytes",
@@ -197,6 +198,25 @@ def close_bytes(conditions: Conditions) -> int:
     return CLOSE_PACKETS * conditions.segment_bytes + records
 
 
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A message on its way: bytes of the stream by layer, segments with data, and bare ACKs."""
+
+    message_bytes: int
+    ws_bytes: int
+    tls_bytes: int
+    data_segments: int
+    acks: int
+    """The other way, unless an answer is going to spare one."""
+    acks_spared: int
+    """Its own way: the ACK of the message before, which was taken to go alone."""
+
+    @property
+    def stream_bytes(self) -> int:
+        """TCP payload."""
+        return self.message_bytes + self.ws_bytes + self.tls_bytes
+
+
 class Wire:
     """One connection, message by message, each in a record of its own. No handshake, no keepalive."""
 
@@ -208,15 +228,14 @@ class Wire:
         """Whether the last message of a direction had its answer in time. If not, Linux sends the next ACK at once (it has left pingpong
         mode)."""
 
-    def send(self, message: WireMessage) -> ByteCount:
-        """What the next message costs, its acknowledgement included; in order of time. An answer in time gives back the ACK that it
-        carries."""
+    def take(self, message: WireMessage) -> Sending:
+        """What the next message makes pass, its acknowledgement included; in order of time."""
         message_bytes = message.payload_bytes + message.header_bytes
         ws_bytes = websocket_header_bytes(message_bytes, message.direction)
         record_bytes = tls_bytes(message_bytes + ws_bytes)
         segment_bytes_max = MTU_BYTES - self._conditions.segment_bytes
         data_segments = math.ceil((message_bytes + ws_bytes + record_bytes) / segment_bytes_max)
-        segments = data_segments + math.ceil(data_segments / SEGMENTS_PER_ACK)
+        acks_spared = 0
         if message.direction in self._owed:
             self._interactive[message.direction] = False
         other = message.direction.opposite
@@ -224,13 +243,19 @@ class Wire:
         if sent_s is not None:
             in_time = message.at_s - sent_s <= DELAYED_ACK_S
             if in_time and self._interactive[other]:
-                segments -= 1
+                acks_spared = 1
             self._interactive[other] = in_time
         self._owed[message.direction] = message.at_s
+        return Sending(message_bytes, ws_bytes, record_bytes, data_segments, math.ceil(data_segments / SEGMENTS_PER_ACK), acks_spared)
+
+    def send(self, message: WireMessage) -> ByteCount:
+        """What that costs. An answer in time gives back the ACK that it carries."""
+        sending = self.take(message)
+        segments = sending.data_segments + sending.acks - sending.acks_spared
         return ByteCount(
             payload=message.payload_bytes,
-            framing=message.header_bytes + ws_bytes,
-            tls=record_bytes,
+            framing=message.header_bytes + sending.ws_bytes,
+            tls=sending.tls_bytes,
             tcp_ip=segments * self._conditions.segment_bytes,
         )
 

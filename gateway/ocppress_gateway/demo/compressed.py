@@ -31,3 +31,6 @@ class CompressedPlan:
 
     def smart_charging(self, identity: str, now: float) -> None:
         self._plan.smart_charging(identity, now)
+
+    def charging(self, identity: str, transactions: int) -> None:
+        self._plan.charging(identity, transactions)

@@ -22,6 +22,10 @@ class TappedConnector(Connector):
         self._connector = connector
         self._listen = listen
 
+    @property
+    def looks_up(self) -> bool:
+        return self._connector.looks_up
+
     async def connect(self) -> Connection:
         return _TappedConnection(await self._connector.connect(), self._listen)
 
@@ -30,6 +34,7 @@ class _TappedConnection(Connection):
     def __init__(self, connection: Connection, listen: Listen) -> None:
         self.peer = connection.peer
         self.address = connection.address
+        self.network = connection.network
         self._connection = connection
         self._listen = listen
 
@@ -45,6 +50,9 @@ class _TappedConnection(Connection):
 
     async def close(self, reason: str) -> None:
         await self._connection.close(reason)
+
+    def set_keepalive(self, keepalive_s: int) -> None:
+        self._connection.set_keepalive(keepalive_s)
 
     def wire_count(self) -> WireCount | None:
         return self._connection.wire_count()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from ocppress_gateway.config import EdgeConfig, EdgeLinkConfig
+from ocppress_gateway.config import EdgeConfig, EdgeLinkConfig, EdgeLinkTls
 from ocppress_gateway.control.place import EDGE_SOCKET
 from ocppress_gateway.control.protocol import Answer, Request
 from ocppress_gateway.core.edge import EdgeMachine, EdgeSettings
@@ -35,6 +35,7 @@ from ocppress_gateway.core.events import (
     SendStation,
     StoreMessage,
 )
+from ocppress_gateway.core.keepalive import SILENCES, START_S, KeepaliveSearch
 from ocppress_gateway.core.ledger import Ledger, LedgerSettings
 from ocppress_gateway.core.ledger_events import LinkMessageCounted, Way
 from ocppress_gateway.core.machine import Machine
@@ -45,18 +46,20 @@ from ocppress_gateway.core.views import EdgeView
 from ocppress_gateway.edge.operating import EdgeOperator
 from ocppress_gateway.edge.server import StationServer
 from ocppress_gateway.errors import GatewayError
-from ocppress_gateway.ledger.keeper import LedgerKeeper, looks_up
+from ocppress_gateway.ledger.keeper import LedgerKeeper
 from ocppress_gateway.ledger.sqlite import SqliteLedgerStore
+from ocppress_gateway.outbox.base import OutboxLimits
 from ocppress_gateway.outbox.sqlite import SqliteOutboxStore
 from ocppress_gateway.outbox.store import OutboxStore
 from ocppress_gateway.outbox.worker import OutboxWorker
 from ocppress_gateway.program import Program, run_until_signal
 from ocppress_gateway.storage.opening import Opening
 from ocppress_gateway.transports.base import Connector
-from ocppress_gateway.transports.tls import link_client_context, station_server_context
+from ocppress_gateway.transports.psk import read_key, use_client_key
+from ocppress_gateway.transports.tls import ResumingContext, link_client_context, station_server_context
 from ocppress_gateway.transports.websocket import WebSocketConnector
 
-__all__ = ["COMMAND_TIMEOUT_S", "EdgeProgram", "edge_settings", "run"]
+__all__ = ["COMMAND_TIMEOUT_S", "EdgeProgram", "edge_settings", "outbox_limits", "run"]
 
 COMMAND_TIMEOUT_S: Final = 30.0
 """How long a station may take to answer one of the CSMS's CALLs (OCPP's guideline for any answer)."""
@@ -226,7 +229,14 @@ def edge_settings(config: EdgeConfig) -> EdgeSettings:
         serves_offline=config.link.when_lost == "serve",
         station_grace_s=config.timeouts.station_grace_s,
         drain_s=config.timeouts.drain_s,
+        reachability_s=config.link.reachability_s,
+        suppression=config.suppression.settings,
     )
+
+
+def outbox_limits(config: EdgeConfig) -> OutboxLimits:
+    """When the outbox shall refuse what is new."""
+    return OutboxLimits(bytes_max=config.outbox.size_bytes, age_s_max=config.outbox.age_s)
 
 
 def run(config: EdgeConfig) -> int:
@@ -235,7 +245,7 @@ def run(config: EdgeConfig) -> int:
     station_tls = config.stations.tls
     settings = edge_settings(config)
     sim = config.sim
-    plan = Plan(PlanSettings(config.plan, sim.budget_bytes), keepalive_s=config.link.keepalive_s, now=time.monotonic())
+    plan = Plan(PlanSettings(config.plan, sim.budget_bytes), keepalive_s=config.link.keepalive_s or START_S, now=time.monotonic())
     ledger = Ledger(LedgerSettings(sim.budget_bytes, sim.zone, sim.first_day, sim.rounding_bytes))
     machine = EdgeMachine(settings, random=random.SystemRandom().random, random_bytes=os.urandom, freshness=plan, wall_s=time.time)
     program = EdgeProgram(
@@ -246,14 +256,14 @@ def run(config: EdgeConfig) -> int:
         ssl_context=None
         if station_tls is None
         else station_server_context(certificate_file=station_tls.certificate_file, key_file=station_tls.key_file),
-        outbox=SqliteOutboxStore(config.state_folder) if settings.outbox else None,
+        outbox=SqliteOutboxStore(config.state_folder, limits=outbox_limits(config)) if settings.outbox else None,
         keeper=LedgerKeeper(
             ledger,
             plan,
             SqliteLedgerStore(config.state_folder),
             interface=sim.interface,
-            looks_up=looks_up(config.link.url),
             logger=logging.getLogger("ocppress.ledger"),
+            search=KeepaliveSearch(longest_s=config.link.reachability_s / SILENCES, fixed_s=config.link.keepalive_s),
         ),
         view=machine.view,
         control=config.state_folder / EDGE_SOCKET,
@@ -263,12 +273,18 @@ def run(config: EdgeConfig) -> int:
 
 
 def _connector(link: EdgeLinkConfig) -> Connector:
-    tls = link.tls
-    context = (
-        None if tls is None else link_client_context(ca_file=tls.ca_file, certificate_file=tls.certificate_file, key_file=tls.key_file)
-    )
+    context = None if link.tls is None else _link_context(link.tls)
+    keepalive_s = link.keepalive_s or START_S
     if link.over_mqtt:
         from ocppress_gateway.transports.mqtt.connector import MqttConnector  # whoever has no broker needn't load its client
 
-        return MqttConnector(link.url, link.edge or "", context, keepalive_s=link.keepalive_s)
-    return WebSocketConnector(link.url, context, keepalive_s=link.keepalive_s)
+        return MqttConnector(link.url, link.edge or "", context, keepalive_s=keepalive_s)
+    return WebSocketConnector(link.url, context, keepalive_s=keepalive_s)
+
+
+def _link_context(tls: EdgeLinkTls) -> ResumingContext:
+    context = link_client_context(ca_file=tls.ca_file, certificate_file=tls.certificate_file, key_file=tls.key_file)
+    if tls.psk_file is not None:
+        assert tls.psk_name is not None, "they go together"
+        use_client_key(context, tls.psk_name, read_key(tls.psk_file))
+    return context

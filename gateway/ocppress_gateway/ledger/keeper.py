@@ -3,32 +3,36 @@
 Links ──dialled, opened, ended──► ┌────────┐ ──LinkCounted, InterfaceCounted, …──► Ledger ──bytes──► Plan
 TCP_INFO, /sys ─────read─────────►│ keeper │ ◄──────────────notes────────────────────┴────────────────┘
                                   └────────┘ ──changes──► LedgerStore
+
+The upper half of it is in `reader`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn
-from urllib.parse import urlsplit
 
 from ocppress_gateway.core.events import Level, Note
+from ocppress_gateway.core.keepalive import KeepaliveSearch
 from ocppress_gateway.core.ledger import Ledger
-from ocppress_gateway.core.ledger_events import LedgerEvent, LinkCounted, LinkDialled, LinkEnded
 from ocppress_gateway.core.plan import Plan
+from ocppress_gateway.core.wire_count import WireCount
 from ocppress_gateway.errors import StoreDamaged, StoreError, StoreFailed
 from ocppress_gateway.ledger.base import LedgerStore
 from ocppress_gateway.ledger.disk import DiskThread
 from ocppress_gateway.ledger.interface import ROOT, read_interface
+from ocppress_gateway.ledger.probing import Probing
+from ocppress_gateway.ledger.reader import Counted, LedgerReader
 from ocppress_gateway.log import log_note
 from ocppress_gateway.transports.base import Connection
 
-__all__ = ["READ_S", "SAVE_S", "LedgerKeeper", "looks_up"]
+__all__ = ["READ_S", "SAVE_S", "LedgerKeeper"]
 
 READ_S: Final = 60.0
 """Between two readings: shorter than any keepalive interval, so that a reading holds either probes or traffic, seldom both."""
@@ -36,14 +40,15 @@ READ_S: Final = 60.0
 SAVE_S: Final = 600.0
 """Between two saves: what a crash can cost of the account of ours. The interface's counters bring back the SIM's."""
 
+KEEPALIVE_KEY: Final = "keepalive"
+"""Of the entry about silences beside the ledger's."""
+
 FINISH_S: Final = 5.0
 """How long the last save may take; a disk that hangs must not keep the program from ending."""
 
-_PLAN_KEY: Final = "plan"
 
-
-class LedgerKeeper:
-    """Between the ledger of one SIM, its plan, and the world. A `LinkWatch`."""
+class LedgerKeeper(LedgerReader):
+    """Between the ledger of one SIM, its plan, and the world."""
 
     def __init__(
         self,
@@ -52,42 +57,43 @@ class LedgerKeeper:
         store: LedgerStore,
         *,
         interface: str | None,
-        looks_up: bool,
         logger: logging.Logger,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
         root: Path = ROOT,
+        search: KeepaliveSearch | None = None,
     ) -> None:
-        """`interface`: the SIM's, None if it isn't known. `looks_up`: the cloud's host is a name. `root` is that of /sys and /proc."""
-        self.ledger = ledger
-        self.plan = plan
+        """`interface`: the SIM's, None if it isn't known. `root` is that of /sys and /proc.
+
+        Without `search` connections are probed as their connector has it.
+        """
+        super().__init__(
+            ledger,
+            plan,
+            interface=interface,
+            read_interface=partial(read_interface, root=root),
+            note=partial(log_note, logger),
+            clock=clock,
+            wall=wall,
+        )
+        self._probing = None if search is None else Probing(search, is_charging=lambda: plan.is_charging, note=partial(log_note, logger))
         self._store = store
-        self._interface = interface
-        self._looks_up = looks_up
-        self._logger = logger
-        self._clock = clock
-        self._wall = wall
-        self._root = root
-        self._connections: dict[int, Connection] = {}
         self._disk = DiskThread("ledger")
         self._may_save = False
         self._unsaved: dict[str, bytes | None] = {}
-        self._interface_missing = False
 
     async def begin(self) -> None:
         """Take up what a former process left, and read for the first time. Before anything else. Raises `StoreInUse`, `StoreNewer`."""
-        plan = None
+        saved: dict[str, bytes] = {}
         try:
-            plan = await self._take_up()
+            saved = await self._take_up()
             self._may_save = True
         except StoreFailed as error:
             # To save over what couldn't be read would lose it.
             self._say(Level.ERROR, "the ledger can't be read, and isn't saved until the program starts again", reason=str(error))
-        try:
-            if plan is not None:
-                self.plan.restore(plan, self._clock())
-        except ValueError as error:
-            self._say(Level.WARNING, "what was kept of the plan makes no sense; it begins anew", reason=str(error))
+        self.restore_plan(saved)
+        if self._probing is not None and KEEPALIVE_KEY in saved:
+            self._probing.restore(saved[KEEPALIVE_KEY], self._clock())
         self.read()
 
     async def run(self) -> NoReturn:
@@ -112,70 +118,54 @@ class LedgerKeeper:
             self._say(Level.WARNING, "the disk takes too long, the ledger's last minutes are lost")
 
     def read(self) -> None:
-        """Read all counters, tell ledger and plan, and log what they say."""
-        for number, connection in self._connections.items():
-            self._count(number, connection)
-        if self._interface is not None:
-            counted = read_interface(self._interface, root=self._root)
-            if counted is not None:
-                self._tell(counted)
-            if (counted is None) is not self._interface_missing:
-                self._interface_missing = counted is None
-                level, words = (
-                    (Level.WARNING, "the SIM's interface isn't there") if counted is None else (Level.INFO, "the SIM's interface is there")
-                )
-                self._say(level, words, interface=self._interface)
-        now = self._clock()
-        self.plan.spent(self.ledger.take_spent(), now)
-        for note in (*self.ledger.tick(now, self._wall()), *self.plan.tick(now, self.ledger.month())):
-            log_note(self._logger, note)
+        """Read all counters, and see to it that the link is probed in time and not too often."""
+        super().read()
+        if self._probing is not None:
+            self._probing.adapt(self._clock())
+            self.plan.keepalive_s = self._probing.safe_s(self._clock())
 
-    # --- what the links tell
+    def opened(self, number: int, connection: Counted) -> None:
+        """A connection is up."""
+        if self._probing is not None:
+            assert isinstance(connection, Connection), "what is probed is real"
+            self._probing.opened(number, connection, self._clock())
+        super().opened(number, connection)
 
-    def dialled(self, number: int) -> None:
-        """A connection is about to be made."""
-        self._tell(LinkDialled(number, self._looks_up))
-
-    def opened(self, number: int, connection: Connection) -> None:
-        """A connection is up: what it has cost so far is its handshake."""
-        self._connections[number] = connection
-        self._count(number, connection)
-
-    def ended(self, number: int, connection: Connection | None, *, refused: bool) -> None:
+    def ended(self, number: int, connection: Counted | None, *, refused: bool) -> None:
         """A connection is gone, or wasn't made."""
-        self._connections.pop(number, None)
-        if connection is not None:
-            self._count(number, connection)
-        self._tell(LinkEnded(number, refused))
+        super().ended(number, connection, refused=refused)
+        if self._probing is not None:
+            self._probing.ended(number, self._clock())
 
-    def _count(self, number: int, connection: Connection) -> None:
-        count = connection.wire_count()
-        if count is not None:
-            self._tell(LinkCounted(number, count))
+    def _count(self, number: int, connection: Counted) -> WireCount | None:
+        count = super()._count(number, connection)
+        if self._probing is not None and count is not None:
+            self._probing.counted(number, count, self._clock())
+        return count
 
-    def _tell(self, event: LedgerEvent) -> None:
-        self.ledger.step(event, self._clock(), self._wall())
+    def changes(self) -> dict[str, bytes | None]:
+        """What has changed since the last call, to be saved all at once."""
+        probing = {} if self._probing is None else {KEEPALIVE_KEY: self._probing.snapshot(self._clock())}
+        return {**super().changes(), **probing}
 
     # --- the store
 
-    async def _take_up(self) -> bytes | None:
-        """Restore the ledger; returns what was kept of the plan."""
+    async def _take_up(self) -> dict[str, bytes]:
+        """Restore the ledger; returns what was kept."""
         try:
             saved = await self._disk.run(self._store.load)
-            plan = saved.pop(_PLAN_KEY, None)
-            self.ledger.restore(saved)
+            self.restore_ledger({key: entry for key, entry in saved.items() if key != KEEPALIVE_KEY})
         except (StoreDamaged, ValueError) as error:
             kept = await self._disk.run(self._store.set_aside)
             self._say(Level.ERROR, "the ledger is damaged; a new one begins", reason=str(error), set_aside=str(kept))
-            return None
-        return plan
+            return {}
+        return saved
 
     async def _save(self) -> None:
         """Save what has changed, and what couldn't be saved before."""
         if not self._may_save:
             return
-        self._unsaved |= self.ledger.changes()
-        self._unsaved[_PLAN_KEY] = self.plan.snapshot(self._clock())
+        self._unsaved |= self.changes()
         changes = dict(self._unsaved)
         try:
             await self._disk.run(lambda: self._store.save(changes))
@@ -185,14 +175,4 @@ class LedgerKeeper:
             self._unsaved.clear()
 
     def _say(self, level: Level, words: str, **fields: str) -> None:
-        log_note(self._logger, Note(level, words, dict(fields)))
-
-
-def looks_up(url: str) -> bool:
-    """Whether the host of a URL is a name that has to be looked up."""
-    host = urlsplit(url).hostname or ""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return host != "localhost"
-    return False
+        self._note(Note(level, words, dict(fields)))

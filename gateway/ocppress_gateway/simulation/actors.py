@@ -14,6 +14,7 @@ from typing import Final
 
 from ocppress_codecs.rpc import MessageType, OcppVersion, parse, payload_text
 from ocppress_gateway.core.events import StationArrived, StationGone, StationText
+from ocppress_gateway.simulation.centre import Centre
 from ocppress_gateway.simulation.world import World
 
 __all__ = ["CALL_TIMEOUT_S", "Csms", "Heard", "Sent", "Station"]
@@ -51,8 +52,8 @@ class Heard:
 class Station:
     """One station and everything it did."""
 
-    def __init__(self, world: World, identity: str, *, pipeline: int = 1, boots: bool = False) -> None:
-        """`boots`: it says BootNotification first of all, until that is answered."""
+    def __init__(self, world: World, identity: str, *, pipeline: int = 1, boots: bool = False, heartbeat_s: float | None = None) -> None:
+        """`boots`: it says BootNotification first of all, until that is answered. `heartbeat_s`: how often it says Heartbeat, beside all else."""
         self.world = world
         self.identity = identity
         self.pipeline = pipeline
@@ -67,6 +68,11 @@ class Station:
         self._given_up: set[str] = set()
         self._ids = 0
         self._paused = False
+        self.heartbeats_answered = 0
+        self._heartbeat_s = heartbeat_s
+        self._heartbeats: set[str] = set()
+        if heartbeat_s is not None:
+            world.at(heartbeat_s, self._beat)
         self._boot = Sent("BootNotification", '{"chargePointModel":"simulated"}', True) if boots else None
 
     # --- what a test has it do
@@ -90,6 +96,14 @@ class Station:
         self._waiting.append(sent)
         self._next()
         return sent
+
+    def _beat(self) -> None:
+        assert self._heartbeat_s is not None, "it has a heart"
+        if self._open and not self._paused:
+            self._ids += 1
+            self._heartbeats.add(f"{self._ids}")
+            self.world.step(self.world.edge, StationText(self.socket, f'[2,"{self._ids}","Heartbeat",{{}}]'))
+        self.world.at(self._heartbeat_s, self._beat)
 
     def _next(self) -> None:
         if self._boot is not None and not self._boot.answers:
@@ -151,6 +165,7 @@ class Station:
         for sent in reversed(self._out.values()):
             self._again(sent)
         self._out.clear()
+        self._heartbeats.clear()
         self._given_up.clear()
         self.world.at(RECONNECT_S, self.connect)
 
@@ -169,10 +184,13 @@ class Station:
 
             def answer() -> None:
                 if self._open and self.socket == socket:
-                    text = f'[3,"{message_id}",{json.dumps({"echo": payload})}]'
+                    text = f'[3,"{message_id}",{json.dumps({"echo": payload, "status": "Accepted"})}]'
                     self.world.step(self.world.edge, StationText(socket, text))
 
             self.world.at(self.world.random.uniform(0.01, 3.0), answer)
+        elif message_id in self._heartbeats:
+            self._heartbeats.remove(message_id)
+            self.heartbeats_answered += 1
         else:
             sent = self._out.pop(message_id, None)
             if sent is not None:
@@ -186,7 +204,7 @@ class Csms:
     """The CSMS for all stations, and everything it did."""
 
     def __init__(
-        self, world: World, *, answer_s_max: float = 2.0, refused: float = 0.0, late: float = 0.0, heartbeat_s: int = HEARTBEAT_S
+        self, world: World | Centre, *, answer_s_max: float = 2.0, refused: float = 0.0, late: float = 0.0, heartbeat_s: int = HEARTBEAT_S
     ) -> None:
         """`refused` and `late`: which share of CALLs is answered with an error, and after up to a minute."""
         self.world = world

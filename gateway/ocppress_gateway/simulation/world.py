@@ -1,16 +1,15 @@
-"""Virtual time, and a link between the two machines that can be slow, stalled, cut and refused.
+"""An edge in virtual time, and a link to the cloud that can be slow, stalled, cut and refused.
 
 Faults of the link:
   cut      what is on its way is lost; the two ends notice apart, each after up to `notice_s_max`; until then they send into the void
   stall    for a while nothing is delivered, then all of it at once and in order, as TCP does on a bad cellular link
   refuse   connections can't be made for a while
   lose     one link message vanishes, as only a fault of ours could make it
-  restart  either program dies at once and begins with nothing; its sockets are gone, and the far end of the link notices later
+  restart  either program dies at once and begins with what is on its disk; its sockets are gone, and the far end of the link notices later
 """
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,13 +20,8 @@ from ocppress_gateway.core.cloud import CloudMachine
 from ocppress_gateway.core.edge import EdgeMachine
 from ocppress_gateway.core.events import (
     AdmitStation,
-    Bury,
-    CloseCsms,
     CloseLink,
     CloseStation,
-    CsmsClosed,
-    CsmsOpened,
-    CsmsText,
     Effect,
     Event,
     ForgetStored,
@@ -36,26 +30,24 @@ from ocppress_gateway.core.events import (
     LinkMessage,
     LinkOpened,
     LinkSent,
-    LoadPositions,
     LoadStored,
     Note,
-    OpenCsms,
     OpenLink,
     PauseStation,
     RefuseStation,
     RememberStation,
     ResumeStation,
-    SavePosition,
-    SendCsms,
     SendLink,
     SendStation,
     StoreMessage,
-    Tick,
 )
 from ocppress_gateway.core.machine import Machine
+from ocppress_gateway.ledger.keeper import SAVE_S
+from ocppress_gateway.simulation.centre import Centre, CsmsActor
+from ocppress_gateway.simulation.sim import Sim
 from ocppress_gateway.simulation.stores import VirtualOutbox, VirtualPositions
 
-__all__ = ["EDGE_NAME", "CsmsActor", "StationActor", "World"]
+__all__ = ["EDGE_NAME", "StationActor", "World"]
 
 EDGE_NAME: Final = "edge"
 
@@ -63,9 +55,6 @@ LINK_BYTES_A_SECOND: Final = 20_000
 
 KERNEL_BYTES: Final = 16 * 1024
 """What a socket's kernel buffer takes before the sender has to wait."""
-
-AT_ONCE_MAX: Final = 10_000
-"""Events at one moment; more is a machine that spins."""
 
 
 class StationActor(Protocol):
@@ -77,14 +66,6 @@ class StationActor(Protocol):
     def closed(self, code: int) -> None: ...
     def paused(self, paused: bool) -> None: ...
     def edge_died(self) -> None: ...
-
-
-class CsmsActor(Protocol):
-    """What the world tells the CSMS."""
-
-    def opened(self, socket: int, identity: str) -> None: ...
-    def text(self, socket: int, text: str) -> None: ...
-    def closed(self, socket: int) -> None: ...
 
 
 @dataclass(eq=False)
@@ -101,68 +82,97 @@ class _Connection:
 
 
 class World:
-    """Both machines, the link between them, and whoever is at either side."""
+    """An edge, its link to the cloud, and whoever is at either side; with a `centre` beside other edges of the same cloud."""
 
-    def __init__(self, seed: int, make_edge: Callable[[Random], EdgeMachine], make_cloud: Callable[[Random], CloudMachine]) -> None:
-        self.random = Random(seed)
-        self.now = 0.0
+    def __init__(
+        self,
+        seed: int,
+        make_edge: Callable[[Random], EdgeMachine],
+        make_cloud: Callable[[Random], CloudMachine],
+        *,
+        name: str = EDGE_NAME,
+        centre: Centre | None = None,
+        sim: Sim | None = None,
+    ) -> None:
+        """`name` is what its certificate calls the edge. A given `centre` has a seed and a cloud. `make_edge` is called again after a
+        restart, when `sim` has its ledger and plan again."""
+        self.name = name
+        self.centre = Centre(seed, make_cloud) if centre is None else centre
+        self.centre.edges.append(self)
         self.latency_s = 0.08
         self.notice_s_max = 20.0
         self.refuse_until = 0.0
         self.stalled_until = 0.0
         self.cuts = 0
-        self.notes: list[tuple[float, str, Note]] = []
+        self.sim = sim
         self._make_edge = make_edge
-        self._make_cloud = make_cloud
         self.outbox = VirtualOutbox(self.random)
-        self.positions = VirtualPositions(self.random)
+        if sim is not None:
+            sim.begin(lambda: self.now)
         self.edge: EdgeMachine = make_edge(self.random)
-        self.cloud: CloudMachine = make_cloud(self.random)
         self.stations: dict[int, StationActor] = {}
-        self.csms: CsmsActor | None = None
-        self._csms_open: dict[int, str] = {}
-        self._csms_sockets = 0
-        self._csms_newest = 0
         self._losing: set[str] = set()
-        self._queue: list[tuple[float, int, Callable[[], object]]] = []
-        self._order = 0
-        self._timers: dict[int, float] = {}
         self._connection: _Connection | None = None
-        self._links = 0
         self._sockets = 0
         self._begin_edge()
+        if sim is not None:
+            self._keep_account(sim)
 
-    # --- time
+    # --- the centre's
+
+    @property
+    def random(self) -> Random:
+        return self.centre.random
+
+    @property
+    def now(self) -> float:
+        return self.centre.now
+
+    @now.setter
+    def now(self, now: float) -> None:
+        self.centre.now = now
+
+    @property
+    def notes(self) -> list[tuple[float, str, Note]]:
+        return self.centre.notes
+
+    @property
+    def cloud(self) -> CloudMachine:
+        return self.centre.cloud
+
+    @property
+    def positions(self) -> VirtualPositions:
+        return self.centre.positions
+
+    @property
+    def csms(self) -> CsmsActor | None:
+        return self.centre.csms
+
+    @csms.setter
+    def csms(self, csms: CsmsActor) -> None:
+        self.centre.csms = csms
 
     def at(self, delay_s: float, action: Callable[[], object]) -> None:
         """Do something later; equal times keep their order."""
-        self._order += 1
-        heapq.heappush(self._queue, (self.now + delay_s, self._order, action))
+        self.centre.at(delay_s, action)
 
     def run(self, until: float, after_each: Callable[[], None] | None = None) -> None:
         """Let time pass."""
-        at_once = 0
-        while self._queue and self._queue[0][0] <= until:
-            at_once = at_once + 1 if self._queue[0][0] == self.now else 0
-            assert at_once < AT_ONCE_MAX, "a machine asks for a deadline that its step doesn't move"
-            self.now, _, action = heapq.heappop(self._queue)
-            action()
-            if after_each is not None:
-                after_each()
-        self.now = until
+        self.centre.run(until, after_each)
 
-    def _arm(self, machine: Machine) -> None:
-        deadline = machine.next_deadline()
-        if deadline is None or self._timers.get(id(machine)) == deadline:
-            return
-        self._timers[id(machine)] = deadline
+    def csms_sends(self, socket: int, text: str) -> None:
+        """The CSMS says something."""
+        self.centre.csms_sends(socket, text)
 
-        def ring() -> None:
-            if self._lives(machine) and self._timers.get(id(machine)) == deadline:
-                del self._timers[id(machine)]
-                self.step(machine, Tick())
+    def csms_closes(self, socket: int) -> None:
+        """The CSMS's socket is lost."""
+        self.centre.csms_closes(socket)
 
-        self.at(max(0.0, deadline - self.now), ring)
+    def restart_cloud(self) -> None:
+        """The cloud dies, and another begins with nothing but its disk."""
+        self.centre.restart_cloud()
+
+    # --- steps
 
     def step(self, machine: Machine, event: Event) -> None:
         """Give a machine an event and run its effects; one that has died hears nothing."""
@@ -172,39 +182,41 @@ class World:
             self._run(machine, effect)
         self._arm(machine)
 
+    def step_cloud(self, event: Event) -> None:
+        """The same for the cloud."""
+        self.step(self.cloud, event)
+
+    def _arm(self, machine: Machine) -> None:
+        self.centre.arm(machine, partial(self.step, machine))
+
     def _lives(self, machine: Machine) -> bool:
         return machine is self.edge or machine is self.cloud
 
     # --- effects
 
     def _run(self, machine: Machine, effect: Effect) -> None:
+        if isinstance(effect, Note):
+            self.notes.append((self.now, "edge" if machine is self.edge else "cloud", effect))
+        elif machine is self.cloud:
+            self.centre.execute(machine, effect)
+        else:
+            self._run_edges(effect)
+
+    def _run_edges(self, effect: Effect) -> None:
+        edge = self.edge
         match effect:
-            case Note():
-                self.notes.append((self.now, "edge" if machine is self.edge else "cloud", effect))
             case LinkHeard():
-                pass
+                if self.sim is not None:
+                    self.sim.heard(effect)
             case OpenLink():
                 self._open_link(effect.link)
             case SendLink():
-                self._send_link("up" if machine is self.edge else "down", effect)
+                self._send_up(effect)
             case CloseLink():
-                if self._connection is not None and effect.link == self._number(machine, self._connection):
+                if self._connection is not None and effect.link == self._connection.link:
                     self.cut(notice_s=0.01)
-            case OpenCsms():
-                socket = self._csms_sockets + effect.socket
-                self._csms_newest = max(self._csms_newest, socket)
-                self.at(0.02, lambda: self._open_csms(machine, socket, effect))
             case StoreMessage() | LoadStored() | ForgetStored() | RememberStation():
-                self.outbox.carry_out(effect, self.now, self.at, partial(self._lives, machine), partial(self.step, machine))
-            case LoadPositions() | SavePosition() | Bury():
-                self.positions.carry_out(effect, self.now, self.at, partial(self._lives, machine), partial(self.step, machine))
-            case SendCsms():
-                socket = self._csms_sockets + effect.socket
-                self.at(0.01, lambda: self._csms_text(socket, effect.text))
-            case CloseCsms():
-                socket = self._csms_sockets + effect.socket
-                if self._csms_open.pop(socket, None) is not None and self.csms is not None:
-                    self.csms.closed(socket)
+                self.outbox.carry_out(effect, self.now, self.at, partial(self._lives, edge), partial(self.step, edge))
             case AdmitStation():
                 self._tell(effect.socket, lambda station: station.admitted(effect.subprotocol))
             case RefuseStation():
@@ -215,6 +227,8 @@ class World:
                 self._tell(effect.socket, lambda station: station.closed(effect.code))
             case PauseStation() | ResumeStation():
                 self._tell(effect.socket, lambda station: station.paused(isinstance(effect, PauseStation)))
+            case _:
+                raise TypeError(f"an edge cannot do {type(effect).__name__}")
 
     def new_socket(self, station: StationActor) -> int:
         """A number for a station's socket."""
@@ -229,53 +243,31 @@ class World:
 
         self.at(0.001, deliver)
 
-    # --- the CSMS's side
+    # --- the SIM
 
-    # The CSMS's numbers for its sockets go on where a cloud that died stopped: `_csms_sockets` is what its successor's begin after.
+    def _keep_account(self, sim: Sim) -> None:
+        """Read and save again and again, as the keeper does."""
 
-    def _open_csms(self, machine: Machine, socket: int, effect: OpenCsms) -> None:
-        if not self._lives(machine):
-            return
-        self._csms_open[socket] = effect.identity
-        if self.csms is not None:
-            self.csms.opened(socket, effect.identity)
-        self.step(machine, CsmsOpened(effect.socket, effect.subprotocols[0]))
+        def read() -> None:
+            sim.read()
+            self.at(sim.read_s, read)
 
-    def _csms_text(self, socket: int, text: str) -> None:
-        if socket in self._csms_open and self.csms is not None:
-            self.csms.text(socket, text)
+        def save() -> None:
+            sim.save()
+            self.at(SAVE_S, save)
 
-    def csms_sends(self, socket: int, text: str) -> None:
-        """The CSMS says something."""
-        if socket in self._csms_open:
-            self.step(self.cloud, CsmsText(socket - self._csms_sockets, text))
-
-    def csms_closes(self, socket: int) -> None:
-        """The CSMS's socket is lost."""
-        if self._csms_open.pop(socket, None) is not None:
-            if self.csms is not None:
-                self.csms.closed(socket)
-            self.step(self.cloud, CsmsClosed(socket - self._csms_sockets, "lost"))
+        self.at(sim.read_s, read)
+        self.at(SAVE_S, save)
 
     # --- restarts
 
-    def restart_cloud(self) -> None:
-        """The cloud dies, and another begins with nothing."""
-        self.cut(cloud_died=True)
-        self._timers.pop(id(self.cloud), None)
-        for socket in list(self._csms_open):
-            del self._csms_open[socket]
-            if self.csms is not None:
-                self.csms.closed(socket)
-        self._csms_sockets = self._csms_newest
-        self.cloud = self._make_cloud(self.random)
-        self._arm(self.cloud)
-
     def restart_edge(self) -> None:
-        """The edge dies, and another begins with nothing; stations' sockets are gone."""
+        """The edge dies, and another begins with nothing but its disks; stations' sockets are gone."""
         self.cut(edge_died=True)
-        self._timers.pop(id(self.edge), None)
+        self.centre.disarm(self.edge)
         died, self.stations = self.stations, {}
+        if self.sim is not None:
+            self.sim.begin(lambda: self.now)
         self.edge = self._make_edge(self.random)
         self._begin_edge()
         for station in {id(station): station for station in died.values()}.values():
@@ -289,32 +281,58 @@ class World:
     # --- the link
 
     def _open_link(self, link: int) -> None:
-        self._links += 1
-        connection = _Connection(link, self._links)
+        self.centre.links += 1
+        connection = _Connection(link, self.centre.links)
         edge = self.edge
+        if self.sim is not None:
+            self.sim.dialled(link)
 
         def accepted() -> None:
             if not self._lives(edge):
                 return
             if self.now < self.refuse_until:
+                if self.sim is not None:
+                    self.sim.ended(link)
                 self.step(edge, LinkClosed(link, "refused"))
                 return
             self._connection = connection
             connection.cloud_open = True
-            self.step(self.cloud, LinkOpened(connection.number, EDGE_NAME))
+            self.step(self.cloud, LinkOpened(connection.number, self.name))
             self.at(self.latency_s, opened)
 
         def opened() -> None:
-            if connection.edge_open and not connection.cut:
+            if connection.edge_open and not connection.cut and self._lives(edge):
+                if self.sim is not None:
+                    self.sim.opened(link)
                 self.step(edge, LinkOpened(link))
 
         self.at(self.latency_s, accepted)
 
-    def _send_link(self, direction: str, effect: SendLink) -> None:
+    def _send_up(self, effect: SendLink) -> None:
         connection = self._connection
-        machine, peer = (self.edge, self.cloud) if direction == "up" else (self.cloud, self.edge)
-        if connection is None or effect.link != self._number(machine, connection):
+        if connection is None or effect.link != connection.link:
             return
+        if self.sim is not None:
+            self.sim.sends(effect, lost=connection.cut)
+        self._send_link("up", effect, connection)
+
+    def send_down(self, effect: SendLink) -> bool:
+        """The cloud sends; whether it is on this link."""
+        connection = self._connection
+        if connection is None or effect.link != connection.number:
+            return False
+        self._send_link("down", effect, connection)
+        return True
+
+    def close_down(self, effect: CloseLink) -> bool:
+        """The cloud closes; whether it is this link."""
+        if self._connection is None or effect.link != self._connection.number:
+            return False
+        self.cut(notice_s=0.01)
+        return True
+
+    def _send_link(self, direction: str, effect: SendLink, connection: _Connection) -> None:
+        machine, peer = (self.edge, self.cloud) if direction == "up" else (self.cloud, self.edge)
         arrives = max(self.now + self.latency_s, self.stalled_until, connection.free_at[direction]) + len(effect.data) / LINK_BYTES_A_SECOND
         taken = arrives - self.latency_s - KERNEL_BYTES / LINK_BYTES_A_SECOND
         self.at(max(taken - self.now, 0.001), lambda: self.step(machine, LinkSent(effect.link)))
@@ -327,6 +345,8 @@ class World:
             if direction in self._losing:
                 self._losing.remove(direction)
             elif not connection.cut:
+                if self.sim is not None and direction == "down":
+                    self.sim.receives(connection.link, len(effect.data))
                 self.step(peer, LinkMessage(self._number(peer, connection), effect.data))
 
         self.at(arrives - self.now, arrive)
@@ -354,6 +374,8 @@ class World:
 
         def edge_notices() -> None:
             connection.edge_open = False
+            if self.sim is not None and self._lives(edge):
+                self.sim.ended(connection.link)
             self.step(edge, LinkClosed(connection.link, "cut"))
 
         def cloud_notices() -> None:

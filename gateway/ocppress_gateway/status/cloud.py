@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from ocppress_gateway.core.report import report_fields
-from ocppress_gateway.core.views import CloudEdgeView, CloudStationView, CloudView
+from ocppress_gateway.core.views import CloudEdgeView, CloudStationView, CloudView, CountersView
 from ocppress_gateway.masking import masked_token
 from ocppress_gateway.positions.base import PositionsMeasure
 from ocppress_gateway.status.words import age, count, size, table
@@ -40,6 +40,7 @@ def cloud_lines(status: CloudStatus, station: str | None = None) -> list[str]:
         "",
         *_station_lines(stations),
         *_content_lines(stations),
+        *_stop_lines(status.view.counters),
     ]
 
 
@@ -146,8 +147,26 @@ def _content_lines(stations: list[CloudStationView]) -> Iterator[str]:
     found = [(one.identity, content) for one in stations for content in one.contents]
     if found:
         yield ""
-        yield "answers of the CSMS with content that reached no station; `relay` in edge.toml makes the action wait for them"
+        yield "answers of the CSMS with content that reached no station; `relay` in edge.toml makes the action wait for them,"
+        yield "and then costs about as much more a month as stands here, at the pace of the time seen"
         yield from table(
-            ("station", "action", "member", "answers"),
-            ((identity, content.action, content.member, content.count) for identity, content in found),
+            ("station", "action", "member", "answers", "of messages", "in", "relayed a month"),
+            (
+                (
+                    identity,
+                    content.action,
+                    content.member,
+                    content.count,
+                    content.messages,
+                    age(content.over_s),
+                    None if content.relayed_month_bytes is None else size(content.relayed_month_bytes),
+                )
+                for identity, content in found
+            ),
         )
+
+
+def _stop_lines(counters: CountersView) -> Iterator[str]:
+    if counters.stops_asked:
+        yield ""
+        yield f"transactions rejected late: {count(counters.stops_asked, 'RequestStopTransaction')} sent, {counters.stops_accepted:,} accepted"

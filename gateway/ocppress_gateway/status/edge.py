@@ -128,7 +128,7 @@ def _station_lines(stations: list[EdgeStationView]) -> list[str]:
     if not stations:
         return ["no stations"]
     return table(
-        ("station", "OCPP", "state", "accepted", "clock", "waiting", "undelivered", "early", "repeats"),
+        ("station", "OCPP", "state", "accepted", "clock", "waiting", "undelivered", "early", "suppressed", "repeats"),
         (
             (
                 one.identity,
@@ -139,6 +139,7 @@ def _station_lines(stations: list[EdgeStationView]) -> list[str]:
                 one.waiting,
                 one.undelivered,
                 one.answered_early,
+                one.suppressed,
                 one.repeats,
             )
             for one in stations

@@ -30,6 +30,13 @@ class Connection(abc.ABC):
     address: str
     """For logs: where the far end is."""
 
+    network: str
+    """Which of this machine's networks it is over, the interface's name; "" where that isn't known."""
+
+    @abc.abstractmethod
+    def set_keepalive(self, keepalive_s: int) -> None:
+        """Probe after so much silence. The edge's end only; the cloud's never probes."""
+
     @abc.abstractmethod
     async def send(self, data: bytes) -> None:
         """Send one message of 1 to `LINK_MESSAGE_BYTES_MAX` bytes; returns when the kernel has it. Raises `LinkLost`; `ValueError` for
@@ -56,6 +63,11 @@ class Connector(abc.ABC):
 
     address: str
     """For logs: where the cloud is."""
+
+    @property
+    @abc.abstractmethod
+    def looks_up(self) -> bool:
+        """Whether the next `connect` begins with a look-up of a name, which isn't in the connection's counters."""
 
     @abc.abstractmethod
     async def connect(self) -> Connection:

@@ -79,6 +79,7 @@ class MemoryConnector(Connector):
     """The edge's side of a `MemoryNetwork`."""
 
     address = "memory"
+    looks_up = False
 
     def __init__(self, network: MemoryNetwork) -> None:
         self._network = network
@@ -171,6 +172,7 @@ class MemoryConnection(Connection):
     def __init__(self, wire: _Wire, peer: str, address: str) -> None:
         self.peer = peer
         self.address = address
+        self.network = ""
         self._wire = wire
         self._arrived: deque[bytes | None] = deque()  # None: the far end has closed
         self._under_way: deque[tuple[asyncio.TimerHandle, bytes | None]] = deque()
@@ -212,6 +214,9 @@ class MemoryConnection(Connection):
             if not self._wire.broken:
                 self._wire.other(self).carry(None, self._wire.delay_s())
         self._wire.forget()
+
+    def set_keepalive(self, keepalive_s: int) -> None:
+        """Nobody probes here."""
 
     def wire_count(self) -> WireCount | None:
         return None

@@ -15,7 +15,9 @@ struct tcp_info of Linux (include/uapi/linux/tcp.h), the fields read here, offse
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import fcntl
 import os
 import socket
 import struct
@@ -23,14 +25,26 @@ from typing import Any, Final
 
 from ocppress_gateway.core.wire_count import WireCount
 
-__all__ = ["KEEPALIVE_IDLE_S", "NOT_SENT_BYTES", "Wiretap", "set_edge_options", "set_link_options"]
+__all__ = [
+    "KEEPALIVE_IDLE_S",
+    "NOT_SENT_BYTES",
+    "AckLimit",
+    "Wiretap",
+    "interface_of",
+    "set_cloud_options",
+    "set_edge_options",
+    "set_keepalive",
+]
 
 KEEPALIVE_IDLE_S: Final = 240
 """Silence after which the edge sends a probe: under the 5 minutes after which short-tempered carriers forget an idle mapping. 80 to 104
 bytes each."""
 
-KEEPALIVE_INTERVAL_S: Final = 60
-"""Wait for the answer to a probe. With a user time-out Linux gives up at the first unanswered one, so it is as long as that."""
+PROBE_AGAIN_S: Final = 15
+"""Wait for the answer to a probe: five round trips of a slow cell."""
+
+PROBES_MAX: Final = 4
+"""Probes in a row without an answer that end the connection, a minute after the first."""
 
 USER_TIMEOUT_S: Final = 60
 """How long sent data may stay unacknowledged. Linux' own limit is about 15 minutes of silence, too long for a station that waits."""
@@ -39,6 +53,12 @@ NOT_SENT_BYTES: Final = 16 * 1024
 """Bytes that the kernel takes beyond what the network does: one link message. What waits in the kernel can be neither joined nor
 overtaken."""
 
+_TIMEOUT_MARGIN: Final = 1.1
+"""The kernel's timers are late by some per cent."""
+
+_SIOCGIFADDR: Final = 0x8915
+"""struct ifreq of linux/if.h: 16 bytes of name, then the address as a struct sockaddr_in."""
+
 _TCP_INFO_BYTES: Final = 216
 _OPTION_TIMESTAMPS: Final = 1
 _IPV4_AND_TCP_BYTES: Final = 40
@@ -46,19 +66,77 @@ _IPV6_AND_TCP_BYTES: Final = 60
 _TIMESTAMPS_BYTES: Final = 12
 
 
-def set_link_options(connection: socket.socket) -> None:
+def set_cloud_options(connection: socket.socket) -> None:
+    """The cloud's end never probes; what it has sent is acknowledged in time, or the link is dead."""
+    _set_link_options(connection)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_S * 1000)
+
+
+def set_edge_options(connection: socket.socket, keepalive_s: int) -> None:
+    """The edge's end: it alone probes, after `keepalive_s` of silence, since every probe costs the SIM. `AckLimit` besides."""
+    _set_link_options(connection)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, min(PROBE_AGAIN_S, keepalive_s))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES_MAX)
+    set_keepalive(connection, keepalive_s)
+
+
+def set_keepalive(connection: Any, keepalive_s: int) -> None:
+    """From the next silence on probe after so long. `connection` is a socket or asyncio's stand-in for one."""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, keepalive_s)
+
+
+def _set_link_options(connection: socket.socket) -> None:
     """What both ends of a link want: no more unsent bytes in the kernel than one message."""
     with contextlib.suppress(OSError):  # an old kernel without it works, with more delay
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT_BYTES)
 
 
-def set_edge_options(connection: socket.socket, keepalive_s: int) -> None:
-    """What the edge's end wants besides: it alone probes, after `keepalive_s` of silence, since every probe costs the SIM."""
-    set_link_options(connection)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, keepalive_s)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_S * 1000)
+class AckLimit:
+    """Ends a connection that probes when sent data stays unacknowledged for `USER_TIMEOUT_S`.
+
+    TCP_USER_TIMEOUT says that to Linux, but while it is set a silence that is longer ends with the first unanswered probe (tcp_keepalive_timer in
+    net/ipv4/tcp_timer.c). So it is set only while data may be under way.
+    """
+
+    def __init__(self, connection: Any, timeout_s: float = USER_TIMEOUT_S) -> None:
+        """`connection` is a socket or asyncio's stand-in for one."""
+        self._connection = connection
+        self._timeout_s = timeout_s
+        self._timer: asyncio.TimerHandle | None = None
+
+    def sending(self) -> None:
+        """Data is about to be sent."""
+        if self._timer is None:
+            self._set(self._timeout_s)
+        else:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(self._timeout_s * _TIMEOUT_MARGIN, self._over)
+
+    def close(self) -> None:
+        """Let go of the connection. Safe to call twice."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _over(self) -> None:
+        # Whatever was sent is acknowledged, or the connection has ended.
+        self._timer = None
+        self._set(0)
+
+    def _set(self, timeout_s: float) -> None:
+        with contextlib.suppress(OSError):  # it has just been closed
+            self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(timeout_s * 1000))
+
+
+def interface_of(address: str) -> str:
+    """The name of the network interface that has this IPv4 address, "" if none has."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+        for _, name in socket.if_nameindex():
+            with contextlib.suppress(OSError):  # it has no IPv4 address
+                answer = fcntl.ioctl(asker, _SIOCGIFADDR, struct.pack("256s", name.encode()))
+                if socket.inet_ntoa(answer[20:24]) == address:
+                    return name
+    return ""
 
 
 class Wiretap:

@@ -30,8 +30,17 @@ from ocppress_gateway.http_client import ClientSocket, client_session, unreachab
 from ocppress_gateway.http_listener import HttpListener
 from ocppress_gateway.http_requests import is_upgrade, request_logger
 from ocppress_gateway.transports.base import Connection, ConnectionHandler, Connector, Listener, check_message
-from ocppress_gateway.transports.tcp import KEEPALIVE_IDLE_S, Wiretap, set_edge_options, set_link_options
-from ocppress_gateway.transports.tls import ResumingContext, expired, keep_session, peer_name
+from ocppress_gateway.transports.names import RememberedNames
+from ocppress_gateway.transports.tcp import (
+    KEEPALIVE_IDLE_S,
+    AckLimit,
+    Wiretap,
+    interface_of,
+    set_cloud_options,
+    set_edge_options,
+    set_keepalive,
+)
+from ocppress_gateway.transports.tls import ResumingContext, expired, keep_session, owner, peer_name
 
 __all__ = ["WebSocketConnection", "WebSocketConnector", "WebSocketListener"]
 
@@ -73,10 +82,12 @@ class WebSocketConnection(Connection):
         *,
         peer: str,
         release: Callable[[], Awaitable[None]],
+        probes: bool,
     ) -> None:
-        """`release` is awaited once when the connection has ended, whoever ended it."""
+        """`release` is awaited once when the connection has ended, whoever ended it. `probes`: this end does."""
         self.peer = peer
         self.address = _address(transport)
+        self.network = interface_of(transport.get_extra_info("sockname")[0])
         self._websocket = websocket
         self._transport = transport
         self._release = release
@@ -84,6 +95,7 @@ class WebSocketConnection(Connection):
         self._sending = False
         self._tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         self._wiretap = Wiretap(transport.get_extra_info("socket"))
+        self._ack_limit = AckLimit(transport.get_extra_info("socket")) if probes else None
         for layer in (transport, _below_tls(transport)):
             if layer is not None:
                 layer.set_write_buffer_limits(high=1, low=0)  # with high=0 asyncio's TLS pauses on an empty buffer, and never resumes
@@ -92,6 +104,8 @@ class WebSocketConnection(Connection):
         check_message(data)
         if self._lost is None:
             self._sending = True
+            if self._ack_limit is not None:
+                self._ack_limit.sending()
             try:
                 await self._websocket.send_bytes(data)
             except (OSError, aiohttp.ClientError) as error:
@@ -125,6 +139,10 @@ class WebSocketConnection(Connection):
         finally:
             await self._let_go()
 
+    def set_keepalive(self, keepalive_s: int) -> None:
+        with contextlib.suppress(OSError):  # it has just been closed
+            set_keepalive(self._transport.get_extra_info("socket"), keepalive_s)
+
     def wire_count(self) -> WireCount | None:
         return self._wiretap.read()
 
@@ -138,6 +156,8 @@ class WebSocketConnection(Connection):
         self._transport.abort()
         keep_session(self._tls)
         self._wiretap.close()
+        if self._ack_limit is not None:
+            self._ack_limit.close()
         await self._release()
 
     def _why(self, message: aiohttp.WSMessage) -> str:
@@ -168,6 +188,11 @@ class WebSocketConnector(Connector):
         self.address = url
         self._ssl_context = ssl_context
         self._keepalive_s = keepalive_s
+        self._names = RememberedNames()
+
+    @property
+    def looks_up(self) -> bool:
+        return self._names.looks_up(urlsplit(self.address).hostname or "")
 
     async def connect(self) -> WebSocketConnection:
         session = client_session(
@@ -175,6 +200,7 @@ class WebSocketConnector(Connector):
             socket_class=_LinkSocket,
             socket_factory=self._socket,
             skip_headers=(hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING),
+            resolver=self._names,
         )
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -187,13 +213,18 @@ class WebSocketConnector(Connector):
                 websocket.abort()
                 await session.close()
 
+            self._names.worked()
             transport = websocket.transport
             if self._ssl_context is not None:
                 self._ssl_context.remember(transport.get_extra_info("ssl_object"))
-            return WebSocketConnection(websocket, transport, peer=peer_name(transport.get_extra_info("peercert")), release=release)
+            return WebSocketConnection(
+                websocket, transport, peer=peer_name(transport.get_extra_info("peercert")), release=release, probes=True
+            )
         except BaseException as error:
             await session.close()
             if isinstance(error, aiohttp.ClientError | OSError):  # TimeoutError is one
+                if not isinstance(error, aiohttp.WSServerHandshakeError):
+                    self._names.failed()
                 raised = _connect_error(error)
                 if isinstance(raised, LinkRefused) and self._ssl_context is not None:
                     self._ssl_context.forget()  # a full handshake says what is wrong, and may mend it
@@ -276,11 +307,13 @@ class WebSocketListener(Listener):
         certificate = transport.get_extra_info("peercert")
         if expired(certificate, time.time()):
             return web.Response(status=HTTPStatus.FORBIDDEN)
-        set_link_options(transport.get_extra_info("socket"))
+        peer = owner(transport.get_extra_info("ssl_object"), certificate)
+        if self._ssl_context is not None and not peer:
+            return web.Response(status=HTTPStatus.FORBIDDEN)  # a certificate that names nobody
+        set_cloud_options(transport.get_extra_info("socket"))
         try:
             await websocket.prepare(request)
-            peer = peer_name(certificate)
-            connection = WebSocketConnection(websocket, transport, peer=peer, release=_nothing)
+            connection = WebSocketConnection(websocket, transport, peer=peer, release=_nothing, probes=False)
         except OSError:
             return _gone_already()
         self._connections.add(connection)
@@ -335,4 +368,6 @@ def _connect_error(error: Exception) -> LinkLost | LinkRefused:
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientConnectionResetError):
+        return "the connection was lost"  # aiohttp's own words are about what it couldn't write then
     return str(error) or type(error).__name__

@@ -218,6 +218,7 @@ class Texts:
                 raise Refused("limit", "literal_bytes")
             plain = ""
             for i in range(count):
+                reader.check_work()
                 digit = reader.choice(4, mix(28, min(i, 3)))
                 if digit > 9:
                     raise Refused("malformed", "digit")

@@ -31,7 +31,8 @@ from ocppress_gateway.core.broker_topics import BrokerPlace
 from ocppress_gateway.core.wire_count import WireCount
 from ocppress_gateway.errors import LinkError, LinkLost, LinkRefused
 from ocppress_gateway.transports.mqtt.flow import PAYLOAD_BYTES_MAX
-from ocppress_gateway.transports.tcp import Wiretap
+from ocppress_gateway.transports.names import RememberedNames
+from ocppress_gateway.transports.tcp import AckLimit, Wiretap, interface_of, set_edge_options, set_keepalive
 from ocppress_gateway.transports.tls import ResumingContext, peer_name
 
 __all__ = ["CLOSE_TIMEOUT_S", "CONNECT_TIMEOUT_S", "Broker", "Message", "Subscribing", "properties"]
@@ -85,9 +86,10 @@ class Broker(aiomqtt.Client):
         will: aiomqtt.Will,
         heard: Message,
         lost: Callable[[str], None],
-        set_options: Callable[[socket.socket], None],
+        keepalive_s: int,
+        names: RememberedNames,
     ) -> None:
-        """`name` is the client identifier; `lost` is called once, when a connection that was made is gone; `set_options` for the socket."""
+        """`name` is the client identifier; `lost` is called once, when the connection is gone; `keepalive_s`: silence after which TCP probes."""
         super().__init__(
             place.host,
             place.port,
@@ -100,6 +102,7 @@ class Broker(aiomqtt.Client):
             properties=properties(PacketTypes.CONNECT, MaximumPacketSize=PACKET_BYTES_MAX),
         )
         self.peer = ""
+        self.network = ""
         self.address = f"{place.host}:{place.port}"
         self.limits = Properties(PacketTypes.CONNACK)  # type: ignore[no-untyped-call]
         """What the broker has said that it can."""
@@ -107,13 +110,15 @@ class Broker(aiomqtt.Client):
         self._context = ssl_context
         self._heard = heard
         self._lost = lost
-        self._set_options = set_options
+        self._keepalive_s = keepalive_s
+        self._names = names
         self._gone: str | None = None
         self._error = ""
         self._written: dict[int, asyncio.Future[None]] = {}
         self._ended = asyncio.Event()
         self._socket: socket.socket | None = None
         self._wiretap: Wiretap | None = None
+        self._ack_limit: AckLimit | None = None
         self._client._create_socket = self._give_socket  # type: ignore[method-assign]
         self._client.on_log = self._on_log
 
@@ -124,13 +129,18 @@ class Broker(aiomqtt.Client):
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 self._socket = await self._open_socket()
                 self._wiretap = Wiretap(self._socket)
+                self._ack_limit = AckLimit(self._socket)
+                self.network = interface_of(self._socket.getsockname()[0])
                 super()._client_connect()
                 await self.__aenter__()
+            self._names.worked()
             self._check()
         except BaseException as error:
             self.abort()
             if isinstance(error, OSError | aiomqtt.MqttError | ValueError):  # TimeoutError is an OSError
                 raised = self._connect_error(error)
+                if not isinstance(error, MqttConnectError):
+                    self._names.failed()
                 if isinstance(raised, LinkRefused) and self._context is not None:
                     self._context.forget()  # a full handshake says what is wrong, and may mend it
                 raise raised from error
@@ -164,6 +174,8 @@ class Broker(aiomqtt.Client):
         if self._gone is not None:
             written.set_result(None)
             return written
+        if self._ack_limit is not None:
+            self._ack_limit.sending()
         info = self._client.publish(topic, payload, 0, retain, about)
         if info.rc or info.is_published():
             written.set_result(None)
@@ -205,6 +217,11 @@ class Broker(aiomqtt.Client):
             self._socket.close()
         self._over("closed here")
 
+    def set_keepalive(self, keepalive_s: int) -> None:
+        """From now on TCP probes after so much silence."""
+        if self._socket is not None and self._gone is None:
+            set_keepalive(self._socket, keepalive_s)
+
     def wire_count(self) -> WireCount | None:
         """What the connection has cost, as the kernel has counted."""
         return None if self._wiretap is None else self._wiretap.read()
@@ -212,15 +229,14 @@ class Broker(aiomqtt.Client):
     # --- the socket
 
     async def _open_socket(self) -> socket.socket:
-        addresses = await self._loop.getaddrinfo(self._place.host, self._place.port, type=socket.SOCK_STREAM)
         failure: OSError = OSError("no address")
-        for family, kind, protocol, _, address in addresses:
-            connection = socket.socket(family, kind, protocol)
+        for found in await self._names.resolve(self._place.host, self._place.port, socket.AF_UNSPEC):
+            connection = socket.socket(found["family"], socket.SOCK_STREAM)
             try:
                 connection.setblocking(False)
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self._set_options(connection)
-                await self._loop.sock_connect(connection, address)
+                set_edge_options(connection, self._keepalive_s)
+                await self._loop.sock_connect(connection, (found["host"], found["port"]))
                 return connection if self._context is None else await self._handshake(connection, self._context)
             except ssl.SSLError:
                 connection.close()
@@ -328,6 +344,8 @@ class Broker(aiomqtt.Client):
         self._gone = reason
         if self._wiretap is not None:
             self._wiretap.close()
+        if self._ack_limit is not None:
+            self._ack_limit.close()
         for written in self._written.values():
             if not written.done():
                 written.set_result(None)

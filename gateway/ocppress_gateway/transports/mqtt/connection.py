@@ -34,6 +34,10 @@ class Carrier(abc.ABC):
         """Wait until nothing is left of it."""
 
     @abc.abstractmethod
+    def set_keepalive(self, keepalive_s: int) -> None:
+        """Probe after so much silence, where this end does."""
+
+    @abc.abstractmethod
     def wire_count(self) -> WireCount | None:
         """What has been counted for this connection alone."""
 
@@ -44,6 +48,7 @@ class MqttConnection(Connection):
     def __init__(self, carrier: Carrier, number: int, *, peer: str, address: str) -> None:
         self.peer = peer
         self.address = address
+        self.network = ""
         self.number = number
         self._carrier = carrier
         self._flow = Flow(number)
@@ -86,6 +91,9 @@ class MqttConnection(Connection):
     async def close(self, reason: str) -> None:
         self.lose(f"closed here: {reason}")
         await self._carrier.ended()
+
+    def set_keepalive(self, keepalive_s: int) -> None:
+        self._carrier.set_keepalive(keepalive_s)
 
     def wire_count(self) -> WireCount | None:
         return self._carrier.wire_count()

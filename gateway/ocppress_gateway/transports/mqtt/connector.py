@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import socket
 from collections.abc import Callable
 from typing import Final
 
@@ -34,7 +33,8 @@ from ocppress_gateway.transports.base import Connector
 from ocppress_gateway.transports.mqtt.broker import CONNECT_TIMEOUT_S, Broker, properties
 from ocppress_gateway.transports.mqtt.connection import Carrier, MqttConnection
 from ocppress_gateway.transports.mqtt.flow import NONCE_BYTES, NUMBERS, Control, FlowError, Kind, closed, opening, parse
-from ocppress_gateway.transports.tcp import KEEPALIVE_IDLE_S, set_edge_options
+from ocppress_gateway.transports.names import RememberedNames
+from ocppress_gateway.transports.tcp import KEEPALIVE_IDLE_S
 from ocppress_gateway.transports.tls import ResumingContext
 
 __all__ = ["MqttConnector"]
@@ -59,20 +59,26 @@ class MqttConnector(Connector):
         self._ssl_context = ssl_context
         self._keepalive_s = keepalive_s
         self._number = secrets.randbelow(NUMBERS)
+        self._names = RememberedNames()
+
+    @property
+    def looks_up(self) -> bool:
+        return self._names.looks_up(self._place.host)
 
     async def connect(self) -> MqttConnection:
         self._number = (self._number + 1) % NUMBERS
-        return await _EdgeLink(self._place, self._edge, self._number, self._ssl_context, self._keepalive_s).connect()
+        return await _EdgeLink(self._place, self._edge, self._number, self._ssl_context, self._keepalive_s, self._names).connect()
 
 
 class _EdgeLink(Carrier):
     """A connection to the broker, and the link connection that it is for."""
 
-    def __init__(self, place: BrokerPlace, edge: str, number: int, ssl_context: ResumingContext | None, keepalive_s: int) -> None:
+    def __init__(
+        self, place: BrokerPlace, edge: str, number: int, ssl_context: ResumingContext | None, keepalive_s: int, names: RememberedNames
+    ) -> None:
         self._up = place.topics.up(edge)
         self._down = place.topics.down(edge)
         self._cloud = place.topics.cloud
-        self._keepalive_s = keepalive_s
         self._nonce = secrets.token_bytes(NONCE_BYTES)
         self._presence = b""
         self._has_come = False
@@ -88,7 +94,8 @@ class _EdgeLink(Carrier):
             will=aiomqtt.Will(self._up, closed(number)),
             heard=self._heard,
             lost=self._broker_lost,
-            set_options=self._set_options,
+            keepalive_s=keepalive_s,
+            names=names,
         )
         self._connection = MqttConnection(self, number, peer="", address=self._broker.address)
 
@@ -96,6 +103,7 @@ class _EdgeLink(Carrier):
         """Up to a link connection that carries messages. Raises `LinkError`."""
         await self._broker.connect()
         self._connection.peer = self._broker.peer
+        self._connection.network = self._broker.network
         self._alias = getattr(self._broker.limits, "TopicAliasMaximum", 0) >= _ALIAS
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -129,6 +137,9 @@ class _EdgeLink(Carrier):
 
     async def ended(self) -> None:
         await self._broker.end()
+
+    def set_keepalive(self, keepalive_s: int) -> None:
+        self._broker.set_keepalive(keepalive_s)
 
     def wire_count(self) -> WireCount | None:
         return self._broker.wire_count()
@@ -167,6 +178,3 @@ class _EdgeLink(Carrier):
                 raise LinkLost(self._connection.lost)
             self._changed.clear()
             await self._changed.wait()
-
-    def _set_options(self, connection: socket.socket) -> None:
-        set_edge_options(connection, self._keepalive_s)

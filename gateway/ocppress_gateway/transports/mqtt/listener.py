@@ -28,7 +28,7 @@ from ocppress_gateway.transports.base import ConnectionHandler, Listener
 from ocppress_gateway.transports.mqtt.broker import Broker, properties
 from ocppress_gateway.transports.mqtt.connection import Carrier, MqttConnection
 from ocppress_gateway.transports.mqtt.flow import Control, FlowError, Kind, closed, parse
-from ocppress_gateway.transports.tcp import set_edge_options
+from ocppress_gateway.transports.names import RememberedNames
 from ocppress_gateway.transports.tls import ResumingContext
 
 __all__ = ["MqttListener"]
@@ -71,6 +71,7 @@ class MqttListener(Listener):
             raise ValueError("an mqtts:// link needs a TLS context of its own, an mqtt:// link has none")
         self._topics = self._place.topics
         self._ssl_context = ssl_context
+        self._names = RememberedNames()
         self._handler: ConnectionHandler | None = None
         self._broker: Broker | None = None
         self._lost = asyncio.Event()
@@ -141,7 +142,8 @@ class MqttListener(Listener):
             will=aiomqtt.Will(self._topics.cloud, GONE, retain=True),
             heard=self._heard,
             lost=self._broker_lost,
-            set_options=lambda connection: set_edge_options(connection, KEEPALIVE_S),
+            keepalive_s=KEEPALIVE_S,
+            names=self._names,
         )
         await broker.connect()
         self._broker = broker
@@ -274,6 +276,9 @@ class _CloudLink(Carrier):
 
     async def ended(self) -> None:
         """Nothing is left: the connection to the broker goes on."""
+
+    def set_keepalive(self, keepalive_s: int) -> None:
+        """Nothing: the edges probe."""
 
     def wire_count(self) -> WireCount | None:
         """Unknown: one connection carries all edges, and none of it crosses a SIM."""

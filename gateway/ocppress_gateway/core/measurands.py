@@ -1,0 +1,71 @@
+"""The measurands that OCPP knows: of 1.6, 2.0.1 and 2.1 together."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["MEASURANDS"]
+
+MEASURANDS: Final = frozenset(
+    {
+        "Current.Export",
+        "Current.Export.Minimum",
+        "Current.Export.Offered",
+        "Current.Import",
+        "Current.Import.Minimum",
+        "Current.Import.Offered",
+        "Current.Offered",
+        "Display.BatteryEnergyCapacity",
+        "Display.ChargingComplete",
+        "Display.InletHot",
+        "Display.MaximumSOC",
+        "Display.MinimumSOC",
+        "Display.PresentSOC",
+        "Display.RemainingTimeToMaximumSOC",
+        "Display.RemainingTimeToMinimumSOC",
+        "Display.RemainingTimeToTargetSOC",
+        "Display.TargetSOC",
+        "Energy.Active.Export.Interval",
+        "Energy.Active.Export.Register",
+        "Energy.Active.Import.CableLoss",
+        "Energy.Active.Import.Interval",
+        "Energy.Active.Import.LocalGeneration.Register",
+        "Energy.Active.Import.Register",
+        "Energy.Active.Net",
+        "Energy.Active.Setpoint.Interval",
+        "Energy.Apparent.Export",
+        "Energy.Apparent.Import",
+        "Energy.Apparent.Net",
+        "Energy.Reactive.Export.Interval",
+        "Energy.Reactive.Export.Register",
+        "Energy.Reactive.Import.Interval",
+        "Energy.Reactive.Import.Register",
+        "Energy.Reactive.Net",
+        "EnergyRequest.Bulk",
+        "EnergyRequest.Maximum",
+        "EnergyRequest.Maximum.V2X",
+        "EnergyRequest.Minimum",
+        "EnergyRequest.Minimum.V2X",
+        "EnergyRequest.Target",
+        "Frequency",
+        "Power.Active.Export",
+        "Power.Active.Import",
+        "Power.Active.Residual",
+        "Power.Active.Setpoint",
+        "Power.Export.Minimum",
+        "Power.Export.Offered",
+        "Power.Factor",
+        "Power.Import.Minimum",
+        "Power.Import.Offered",
+        "Power.Offered",
+        "Power.Reactive.Export",
+        "Power.Reactive.Import",
+        "RPM",
+        "SoC",
+        "Temperature",
+        "Voltage",
+        "Voltage.Maximum",
+        "Voltage.Minimum",
+    }
+)
+"""Of 1.6 the enumeration of MeterValues, of 2.x MeasurandEnumType; in 2.1 a station may send others as well."""
