@@ -15,7 +15,7 @@ from ocppress_gateway.core.broker_topics import Topics
 from ocppress_gateway.provisioning.mosquitto import access_list, mosquitto_conf
 from tests.support.background import background
 
-__all__ = ["Mosquitto", "free_port", "needs_mosquitto", "running_mosquitto"]
+__all__ = ["Mosquitto", "free_port", "made_mosquitto", "needs_mosquitto", "running_mosquitto"]
 
 WAIT_S = 10.0
 
@@ -36,7 +36,9 @@ class Mosquitto:
     async def start(self) -> None:
         """Start it; returns when it listens."""
         assert _PROGRAM is not None, "tests that need it are skipped without"
-        process = await asyncio.create_subprocess_exec(_PROGRAM, "-v", "-c", str(self._conf), stderr=asyncio.subprocess.PIPE)
+        process = await asyncio.create_subprocess_exec(
+            _PROGRAM, "-v", "-c", str(self._conf), cwd=self._conf.parent, stderr=asyncio.subprocess.PIPE
+        )
         running = asyncio.Event()
 
         async def listen() -> None:
@@ -72,13 +74,21 @@ def free_port() -> int:
 async def running_mosquitto(folder: Path, *, tls: bool, prefix: str = "", port: int | None = None) -> AsyncIterator[Mosquitto]:
     """Certificates stand in `folder` already: ca.pem, broker.pem and broker.key."""
     port = port or free_port()
-    conf = folder / "mosquitto.conf"
     if tls:
         (folder / "acl").write_text(access_list(Topics(prefix)))
         text = mosquitto_conf(port=port, folder=str(folder), host="127.0.0.1")
     else:
         text = f"listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n"
-    conf.write_text(f"user root\n{text}")  # as root, it would take another name, which can't read our files
+    (folder / "mosquitto.conf").write_text(text)
+    async with made_mosquitto(folder, port) as broker:
+        yield broker
+
+
+@contextlib.asynccontextmanager
+async def made_mosquitto(folder: Path, port: int) -> AsyncIterator[Mosquitto]:
+    """With the `mosquitto.conf` in a folder, which has this port."""
+    conf = folder / "mosquitto.conf"
+    conf.write_text(f"user root\n{conf.read_text()}")  # as root, it would take another name, which can't read our files
     broker = Mosquitto(port, conf)
     await broker.start()
     try:
