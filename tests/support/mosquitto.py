@@ -71,15 +71,17 @@ def free_port() -> int:
 
 
 @contextlib.asynccontextmanager
-async def running_mosquitto(folder: Path, *, tls: bool, prefix: str = "", port: int | None = None) -> AsyncIterator[Mosquitto]:
-    """Certificates stand in `folder` already: ca.pem, broker.pem and broker.key."""
+async def running_mosquitto(
+    folder: Path, *, tls: bool, prefix: str = "", port: int | None = None, more: str = ""
+) -> AsyncIterator[Mosquitto]:
+    """Certificates stand in `folder` already: ca.pem, broker.pem and broker.key. `more` lines of configuration follow ours."""
     port = port or free_port()
     if tls:
         (folder / "acl").write_text(access_list(Topics(prefix)))
         text = mosquitto_conf(port=port, folder=str(folder), host="127.0.0.1")
     else:
         text = f"listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n"
-    (folder / "mosquitto.conf").write_text(text)
+    (folder / "mosquitto.conf").write_text(text + more)
     async with made_mosquitto(folder, port) as broker:
         yield broker
 

@@ -257,6 +257,8 @@ class Broker(aiomqtt.Client):
                     secure.do_handshake()
                     return secure
                 except ssl.SSLWantReadError:
+                    # The hello has gone; what ends the handshake goes with the CONNECT.
+                    secure.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
                     await self._ready(secure, self._loop.add_reader, self._loop.remove_reader)
                 except ssl.SSLWantWriteError:
                     await self._ready(secure, self._loop.add_writer, self._loop.remove_writer)
@@ -327,6 +329,8 @@ class Broker(aiomqtt.Client):
     def _write(self) -> None:
         try:
             self._client.loop_write()
+            if not self._connected.done():
+                self._cork(False)  # the CONNECT is written
         except Exception as error:  # as in aiomqtt: whatever it is, the connection is unusable
             self._error = self._error or str(error)
             self.abort()

@@ -14,7 +14,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import Any, Final
 
 import aiomqtt
@@ -77,7 +77,8 @@ class MqttListener(Listener):
         self._lost = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
         self._connections: dict[str, tuple[bytes, MqttConnection]] = {}  # by edge, with the nonce of its OPEN
-        self._tasks: dict[asyncio.Task[None], str] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._handled: Counter[str] = Counter()  # handlers that haven't returned, by edge
         self._told: OrderedDict[str, float] = OrderedDict()
         self._reported: OrderedDict[tuple[str, str], None] = OrderedDict()
 
@@ -93,6 +94,7 @@ class MqttListener(Listener):
         except LinkLost as error:
             _log("the broker can't be used yet", reason=str(error))
         self._serving = asyncio.get_running_loop().create_task(self._serve(), name="broker")
+        self._serving.add_done_callback(_failed)
 
     async def close(self) -> None:
         if self._serving is not None:
@@ -200,7 +202,7 @@ class MqttListener(Listener):
             return
         if before is not None:
             before.lose("the edge has opened another connection", told=True)
-        if sum(name == edge for name in self._tasks.values()) >= ENDING_MAX:
+        if self._handled[edge] >= ENDING_MAX:
             self._tell_closed(edge, said.number, "too many connections at once")
         elif len(self._connections) >= CONNECTIONS_MAX:
             self._report("", "too many edges")
@@ -209,16 +211,20 @@ class MqttListener(Listener):
             carrier = _CloudLink(self, edge, said.number)
             connection = MqttConnection(carrier, said.number, peer=edge, address=f"{self._place.host}/{self._topics.up(edge)}")
             self._connections[edge] = said.body, connection
+            self._handled[edge] += 1
             assert self._handler is not None, "it was given before anything is heard"
-            task = asyncio.get_running_loop().create_task(self._handle(connection, self._handler), name=f"link of {edge}")
-            self._tasks[task] = edge
-            task.add_done_callback(self._tasks.pop)
+            task = asyncio.get_running_loop().create_task(self._handle(edge, connection, self._handler), name=f"link of {edge}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    async def _handle(self, connection: MqttConnection, handler: ConnectionHandler) -> None:
+    async def _handle(self, edge: str, connection: MqttConnection, handler: ConnectionHandler) -> None:
         try:
             await handler(connection)
         finally:
             connection.lose("the handler has returned")
+            self._handled[edge] -= 1
+            if not self._handled[edge]:
+                del self._handled[edge]
 
     def publish(self, edge: str, payload: bytes) -> asyncio.Future[None]:
         """Send to an edge; done when the kernel has it, or never will."""
@@ -287,3 +293,9 @@ class _CloudLink(Carrier):
 
 def _log(words: str, *, level: int = logging.WARNING, **fields: Any) -> None:
     _logger.log(level, words, extra={"fields": fields})
+
+
+def _failed(task: asyncio.Task[None]) -> None:
+    """What ended the task that keeps the broker is a mistake of ours: say it, for nobody waits for the task."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _logger.error("the connection to the broker isn't kept any more", exc_info=error)
