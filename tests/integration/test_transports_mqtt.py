@@ -368,7 +368,7 @@ def test_a_client_without_a_certificate_is_refused(tmp_path: Path) -> None:
             "edge-1",
             link_client_context(ca_file=tmp_path / "ca.pem", certificate_file=files.certificate_file, key_file=files.key_file),
         )
-        with pytest.raises(LinkError, match="certificate|unknown ca"):  # mosquitto says why, or hangs up
+        with pytest.raises(LinkError, match=r"certificate|unknown ca"):  # mosquitto says why, or hangs up
             await stranger.connect()
         with pytest.raises(LinkRefused, match="certificate"):
             await MqttConnector(place.url, "edge-1", link_client_context(**files.arguments())).connect()

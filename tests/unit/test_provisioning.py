@@ -86,7 +86,7 @@ def test_a_broker_has_a_folder_and_the_cloud_is_its_client(tmp_path: Path) -> No
     usage = client.certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert list(usage) == [x509.oid.ExtendedKeyUsageOID.CLIENT_AUTH]
     assert client.certificate.subject.rfc4514_string() == "CN=cloud"
-    with pytest.raises(UsageError, match="certificate there is for broker.example.com"):
+    with pytest.raises(UsageError, match=r"certificate there is for broker\.example\.com"):
         _edge(folder, "site-2", cloud_url="mqtts://other.example.com/")
     _edge(folder, "site-2", ("CP3",), cloud_url="mqtts://broker.example.com:18883/charging/")
     assert load_edge(folder / "edges/site-2/edge.toml").link.url == "mqtts://broker.example.com:18883/charging/"
