@@ -35,7 +35,9 @@ per_listener_settings false
 allow_anonymous false
 acl_file {folder}/acl
 persistence false
-# Not more than one message waits at the broker for its neighbours.
+# Seconds after which edges that are silent ping, and are lost if they don't; without it, TCP finds out, in its own time.
+#max_keepalive 1200
+# A message doesn't wait at the broker until the one before is acknowledged.
 set_tcp_nodelay true
 
 listener {listener}
