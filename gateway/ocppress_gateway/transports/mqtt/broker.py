@@ -30,9 +30,10 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from ocppress_gateway.core.broker_topics import BrokerPlace
 from ocppress_gateway.core.wire_count import WireCount
 from ocppress_gateway.errors import LinkError, LinkLost, LinkRefused
+from ocppress_gateway.transports.mqtt.dialling import dial
 from ocppress_gateway.transports.mqtt.flow import PAYLOAD_BYTES_MAX
 from ocppress_gateway.transports.names import RememberedNames
-from ocppress_gateway.transports.tcp import AckLimit, Wiretap, interface_of, set_edge_options, set_keepalive
+from ocppress_gateway.transports.tcp import AckLimit, Wiretap, interface_of, set_keepalive
 from ocppress_gateway.transports.tls import ResumingContext, peer_name
 
 __all__ = ["CLOSE_TIMEOUT_S", "CONNECT_TIMEOUT_S", "Broker", "Message", "Subscribing", "properties"]
@@ -127,7 +128,7 @@ class Broker(aiomqtt.Client):
         self.timeout = CONNECT_TIMEOUT_S
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                self._socket = await self._open_socket()
+                self._socket = await dial(self._place, self._context, keepalive_s=self._keepalive_s, names=self._names)
                 self._wiretap = Wiretap(self._socket)
                 self._ack_limit = AckLimit(self._socket)
                 self.network = interface_of(self._socket.getsockname()[0])
@@ -227,57 +228,6 @@ class Broker(aiomqtt.Client):
         return None if self._wiretap is None else self._wiretap.read()
 
     # --- the socket
-
-    async def _open_socket(self) -> socket.socket:
-        failure: OSError = OSError("no address")
-        for found in await self._names.resolve(self._place.host, self._place.port, socket.AF_UNSPEC):
-            connection = socket.socket(found["family"], socket.SOCK_STREAM)
-            try:
-                connection.setblocking(False)
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                set_edge_options(connection, self._keepalive_s)
-                await self._loop.sock_connect(connection, (found["host"], found["port"]))
-                return connection if self._context is None else await self._handshake(connection, self._context)
-            except ssl.SSLError:
-                connection.close()
-                raise
-            except OSError as error:
-                connection.close()
-                failure = error
-            except BaseException:
-                connection.close()
-                raise
-        raise failure
-
-    async def _handshake(self, connection: socket.socket, context: ResumingContext) -> ssl.SSLSocket:
-        secure = context.wrap_socket(connection, server_hostname=self._place.host, do_handshake_on_connect=False)
-        try:
-            while True:
-                try:
-                    secure.do_handshake()
-                    return secure
-                except ssl.SSLWantReadError:
-                    # The hello has gone; what ends the handshake goes with the CONNECT.
-                    secure.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
-                    await self._ready(secure, self._loop.add_reader, self._loop.remove_reader)
-                except ssl.SSLWantWriteError:
-                    await self._ready(secure, self._loop.add_writer, self._loop.remove_writer)
-        except BaseException:
-            secure.close()
-            raise
-
-    async def _ready(self, connection: socket.socket, add: Callable[..., None], remove: Callable[[int], object]) -> None:
-        ready: asyncio.Future[None] = self._loop.create_future()
-
-        def wake() -> None:
-            if not ready.done():
-                ready.set_result(None)
-
-        add(connection.fileno(), wake)
-        try:
-            await ready
-        finally:
-            remove(connection.fileno())
 
     def _give_socket(self) -> socket.socket:
         assert self._socket is not None, "connect has made it"
