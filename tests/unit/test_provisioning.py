@@ -7,13 +7,14 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ocppress_gateway import cli
 from ocppress_gateway.config import LinkTls, load_cloud, load_edge
 from ocppress_gateway.core.certificate import Certificate
-from ocppress_gateway.errors import UsageError
-from ocppress_gateway.provisioning.certificates import AUTHORITY_DAYS, LEAF_DAYS, issue_cloud, issue_edge, make_authority
+from ocppress_gateway.errors import ConfigError, UsageError
+from ocppress_gateway.provisioning.certificates import AUTHORITY_DAYS, LEAF_DAYS, issue_cloud, issue_edge, make_authority, read_credentials
 from ocppress_gateway.provisioning.changes import renew_cloud, renew_edge, revoke_edge, without_edge
 from ocppress_gateway.provisioning.folder import cloud_toml, make_authority_folder, make_edge_folder
 from ocppress_gateway.transports.revoked import RevokedKeys
@@ -75,9 +76,31 @@ def test_the_names_of_the_cloud_choose_the_link(tmp_path: Path) -> None:
     assert load_edge(folder / "edges/site-2/edge.toml").link.url == "wss://cloud.example.com:443/"
 
 
+def test_a_broker_has_a_folder_and_the_cloud_is_its_client(tmp_path: Path) -> None:
+    folder = tmp_path / "ca"
+    make_authority_folder(folder, name="test", hosts=("broker.example.com",), csms_url=CSMS_URL, now=NOW, with_broker=True)
+    _edge(folder)
+    edge, cloud = load_edge(folder / "edges/site-1/edge.toml"), load_cloud(folder / "cloud/cloud.toml")
+    assert cloud.link.broker == edge.link.url == "mqtts://broker.example.com:8883/"
+    assert edge.link.edge == "site-1"
+    assert sorted(file.name for file in (folder / "broker").iterdir()) == ["acl", "broker.key", "broker.pem", "ca.pem", "mosquitto.conf"]
+    broker = (folder / "broker/mosquitto.conf").read_text()
+    assert "\nallow_anonymous false\n" in broker
+    assert "\nrequire_certificate true\n" in broker
+    client = read_credentials((folder / "cloud/cloud.key").read_bytes(), (folder / "cloud/cloud.pem").read_bytes())
+    usage = client.certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert list(usage) == [x509.oid.ExtendedKeyUsageOID.CLIENT_AUTH]
+    assert client.certificate.subject.rfc4514_string() == "CN=cloud"
+    with pytest.raises(UsageError, match=r"certificate there is for broker\.example\.com"):
+        _edge(folder, "site-2", cloud_url="mqtts://other.example.com/")
+    _edge(folder, "site-2", ("CP3",), cloud_url="mqtts://broker.example.com:18883/charging/")
+    assert load_edge(folder / "edges/site-2/edge.toml").link.url == "mqtts://broker.example.com:18883/charging/"
+
+
 @pytest.mark.parametrize(
     ("edge", "stations", "cloud_url", "reason"),
     [
+        ("cloud", ("x",), None, "it is the cloud's"),
         ("../x", ("CP1",), None, "cannot be an edge's name"),
         ("", ("CP1",), None, "cannot be an edge's name"),
         ("x" * 33, ("CP1",), None, "cannot be an edge's name"),
@@ -232,7 +255,7 @@ def test_a_renewal_is_for_the_same_key_and_needs_none(folder: Path) -> None:
 def test_the_clouds_renewal_keeps_its_hosts(folder: Path) -> None:
     _edge(folder)
     before = _in(folder / "cloud/cloud.pem")
-    renew_cloud(folder, NOW + timedelta(days=1))
+    assert renew_cloud(folder, NOW + timedelta(days=1)) == [folder / "cloud/cloud.pem"]
     assert _in(folder / "cloud/cloud.pem").renews(before)
     assert _in(folder / "cloud/cloud-old.pem") == before
     for host in ("localhost", "127.0.0.1", "::1"):
@@ -261,6 +284,23 @@ def test_a_revoked_edge_is_on_the_list_with_all_its_certificates(folder: Path, c
     assert certificates[0] in RevokedKeys(listed)
     assert cli.main(["ca", "revoke", "site-1", "--dir", str(folder)]) == cli.USAGE
     assert "isn't there" in capsys.readouterr().err
+
+
+def test_at_a_broker_nobody_is_promised_what_a_cloud_cannot_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "ca"
+    make_authority_folder(folder, name="test", hosts=("localhost",), csms_url=CSMS_URL, now=NOW, with_broker=True)
+    _edge(folder)
+    before = {name: _in(folder / name / f"{name}.pem") for name in ("cloud", "broker")}
+    assert renew_cloud(folder, NOW + timedelta(days=1)) == [folder / "cloud/cloud.pem", folder / "broker/broker.pem"]
+    assert all(_in(folder / name / f"{name}.pem").renews(old) for name, old in before.items())
+    assert cli.main(["ca", "revoke", "site-1", "--dir", str(folder)]) == cli.OK
+    assert "Let the broker refuse site-1" in capsys.readouterr().err
+    assert load_cloud(folder / "cloud/cloud.toml").edges == ()
+    file = folder / "cloud/cloud.toml"
+    (folder / "cloud/revoked.txt").touch()
+    file.write_text(file.read_text().replace("#revoked_file =", 'revoked_file = "revoked.txt"'))
+    with pytest.raises(ConfigError, match="not for a cloud at a broker"):
+        load_cloud(file)
 
 
 def test_an_authority_without_a_list_says_what_to_add(folder: Path) -> None:

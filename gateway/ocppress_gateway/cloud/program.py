@@ -50,7 +50,7 @@ from ocppress_gateway.storage.opening import Opening
 from ocppress_gateway.transports.base import Connection, Listener
 from ocppress_gateway.transports.psk import read_key, use_server_keys
 from ocppress_gateway.transports.revoked import RevokedKeys
-from ocppress_gateway.transports.tls import ServerContext, certificate_in, csms_client_context, link_server_context
+from ocppress_gateway.transports.tls import ServerContext, certificate_in, csms_client_context, link_client_context, link_server_context
 from ocppress_gateway.transports.websocket import WebSocketListener
 
 __all__ = ["CloudProgram", "cloud_settings", "run"]
@@ -198,12 +198,7 @@ def run(config: CloudConfig) -> int:
     machine = CloudMachine(cloud_settings(config), random=random.SystemRandom().random, random_bytes=os.urandom, wall_s=time.time)
     program = CloudProgram(
         machine,
-        WebSocketListener(
-            host=config.link.host,
-            port=config.link.port,
-            ssl_context=None if tls is None else _link_context(tls, config.edges),
-            revoked=None if tls is None or tls.revoked_file is None else RevokedKeys(tls.revoked_file),
-        ),
+        _listener(config),
         csms_url=config.csms.url,
         csms_ssl_context=None if config.csms.ca_file is None else csms_client_context(ca_file=config.csms.ca_file),
         connect_timeout_s=config.csms.connect_timeout_s,
@@ -224,6 +219,23 @@ def _warn_of_end(tls: LinkTls) -> None:
         logging.getLogger("ocppress.cloud").warning(
             "this cloud's certificate ends, `ocppress ca renew --cloud` makes the next", extra={"fields": fields}
         )
+
+
+def _listener(config: CloudConfig) -> Listener:
+    link, tls = config.link, config.link.tls
+    if link.broker is None:
+        return WebSocketListener(
+            host=link.host,
+            port=link.port,
+            ssl_context=None if tls is None else _link_context(tls, config.edges),
+            revoked=None if tls is None or tls.revoked_file is None else RevokedKeys(tls.revoked_file),
+        )
+    from ocppress_gateway.transports.mqtt.listener import MqttListener  # whoever has no broker needn't load its client
+
+    return MqttListener(
+        link.broker,
+        None if tls is None else link_client_context(ca_file=tls.ca_file, certificate_file=tls.certificate_file, key_file=tls.key_file),
+    )
 
 
 def _link_context(tls: LinkTls, edges: Sequence[EdgeEntry]) -> ServerContext:

@@ -17,8 +17,7 @@ __all__ = ["Figures", "StationFigures", "figures"]
 MB: Final = 1e6
 
 MONTH_CONDITIONS: Final = Conditions(keepalive_s=KEEPALIVE_S)
-"""IPv4 without TCP timestamps, three reconnects a day; what the edge does on a carrier that keeps an idle mapping for so long, and it resumes
-no TLS session."""
+"""IPv4 without TCP timestamps, three reconnects a day, TLS resumed; what the edge does on a carrier that keeps an idle mapping for so long."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NoReturn
 
-from ocppress_gateway.config import EdgeConfig, EdgeLinkTls
+from ocppress_gateway.config import EdgeConfig, EdgeLinkConfig, EdgeLinkTls
 from ocppress_gateway.control.place import EDGE_SOCKET
 from ocppress_gateway.control.protocol import Answer, Request
 from ocppress_gateway.core.certificate import weeks_left
@@ -61,7 +61,7 @@ from ocppress_gateway.program import Program, run_until_signal
 from ocppress_gateway.storage.opening import Opening
 from ocppress_gateway.transports.base import Connector
 from ocppress_gateway.transports.psk import read_key, use_client_key
-from ocppress_gateway.transports.tls import station_server_context
+from ocppress_gateway.transports.tls import ResumingContext, station_server_context
 from ocppress_gateway.transports.websocket import WebSocketConnector
 
 __all__ = ["COMMAND_TIMEOUT_S", "EdgeProgram", "edge_settings", "outbox_limits", "run"]
@@ -259,7 +259,7 @@ class EdgeProgram(Program):
 def edge_settings(config: EdgeConfig) -> EdgeSettings:
     """What the machine is to know of a configuration."""
     return EdgeSettings(
-        edge=config.link.edge or "",
+        edge="" if config.link.edge is None or config.link.over_mqtt else config.link.edge,  # the topic has it
         codec=config.link.codec,
         linger_s=config.link.linger_ms / 1000,
         station_timeout_s=config.timeouts.station_timeout_s,
@@ -286,7 +286,7 @@ def outbox_limits(config: EdgeConfig) -> OutboxLimits:
 def run(config: EdgeConfig) -> int:
     """Run the edge until SIGTERM; returns the exit code. Raises `ConfigError` for TLS files that can't be used, `GatewayError` for a port
     that is taken."""
-    link_tls, station_tls = config.link.tls, config.stations.tls
+    station_tls = config.stations.tls
     settings = edge_settings(config)
     sim = config.sim
     plan = Plan(PlanSettings(config.plan, sim.budget_bytes), keepalive_s=config.link.keepalive_s or START_S, now=time.monotonic())
@@ -295,11 +295,7 @@ def run(config: EdgeConfig) -> int:
     certificate = None if link_tls is None else _own_certificate(link_tls, config.state_folder)
     program = EdgeProgram(
         machine,
-        WebSocketConnector(
-            config.link.url,
-            None if certificate is None else certificate.context,
-            keepalive_s=config.link.keepalive_s or START_S,
-        ),
+        _connector(config.link, None if certificate is None else certificate.context),
         host=config.stations.host,
         port=config.stations.port,
         ssl_context=None
@@ -320,6 +316,15 @@ def run(config: EdgeConfig) -> int:
         shutdown_s=config.timeouts.shutdown_s,
     )
     return run_until_signal(program)
+
+
+def _connector(link: EdgeLinkConfig, context: ResumingContext | None) -> Connector:
+    keepalive_s = link.keepalive_s or START_S
+    if link.over_mqtt:
+        from ocppress_gateway.transports.mqtt.connector import MqttConnector  # whoever has no broker needn't load its client
+
+        return MqttConnector(link.url, link.edge or "", context, keepalive_s=keepalive_s)
+    return WebSocketConnector(link.url, context, keepalive_s=keepalive_s)
 
 
 def _own_certificate(tls: EdgeLinkTls, state_folder: Path) -> OwnCertificate:

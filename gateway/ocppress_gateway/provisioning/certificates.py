@@ -29,7 +29,7 @@ __all__ = [
     "issue_station_server",
     "make_authority",
     "read_credentials",
-    "renewed_cloud",
+    "renewed",
     "renewed_edge",
 ]
 
@@ -94,10 +94,12 @@ def issue_cloud(authority: Credentials, hosts: Sequence[str], now: datetime) -> 
     return Credentials(key, _signed(authority, "cloud", key.public_key(), ExtendedKeyUsageOID.SERVER_AUTH, now, _names(hosts)))
 
 
-def renewed_cloud(authority: Credentials, certificate: x509.Certificate, now: datetime) -> x509.Certificate:
-    """The next certificate of a cloud, for the same key and hosts."""
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return _signed(authority, "cloud", _public_key(certificate), ExtendedKeyUsageOID.SERVER_AUTH, now, names)
+def renewed(authority: Credentials, certificate: x509.Certificate, now: datetime) -> x509.Certificate:
+    """The next certificate of a cloud or broker: the same key, name, use and hosts."""
+    name = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
+    (usage,) = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    hosts = [extension.value for extension in certificate.extensions if isinstance(extension.value, x509.SubjectAlternativeName)]
+    return _signed(authority, str(name), _public_key(certificate), usage, now, *hosts)
 
 
 def issue_edge(authority: Credentials, edge: str, now: datetime) -> Credentials:
@@ -120,7 +122,9 @@ def issue_station_server(authority: Credentials, hosts: Sequence[str], now: date
     key = ec.generate_private_key(ec.SECP256R1())
     days = (authority.certificate.not_valid_after_utc - now.astimezone(UTC)).days
     names = _names(hosts)
-    return Credentials(key, _signed(authority, hosts[0][:_COMMON_NAME_MAX], key.public_key(), ExtendedKeyUsageOID.SERVER_AUTH, now, names, days=days))
+    return Credentials(
+        key, _signed(authority, hosts[0][:_COMMON_NAME_MAX], key.public_key(), ExtendedKeyUsageOID.SERVER_AUTH, now, names, days=days)
+    )
 
 
 def read_credentials(key_pem: bytes, certificate_pem: bytes) -> Credentials:

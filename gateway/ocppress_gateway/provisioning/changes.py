@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ocppress_gateway.config import EdgeEntry, cloud_from, load_cloud
 from ocppress_gateway.errors import ConfigError, UsageError
-from ocppress_gateway.provisioning.certificates import renewed_cloud, renewed_edge
+from ocppress_gateway.provisioning.certificates import renewed, renewed_edge
 from ocppress_gateway.provisioning.folder import RENEWALS_FOLDER, REVOKED_FILE, check_edge_name, read_pair, replace
 
 __all__ = ["renew_cloud", "renew_edge", "revoke_edge", "without_edge"]
@@ -37,17 +37,24 @@ def renew_edge(folder: Path, edge: str, now: datetime) -> Path:
     return renewals / f"{edge}.pem"
 
 
-def renew_cloud(folder: Path, now: datetime) -> Path:
-    """A new certificate for the key and hosts of the cloud, in the place of its present one, which is kept as `cloud-old.pem`. Raises `UsageError`."""
-    authority, cloud = read_pair(folder, "ca"), read_pair(folder / "cloud", "cloud")
-    file = folder / "cloud" / "cloud.pem"
-    replace(file.with_name("cloud-old.pem"), cloud.certificate_pem)
-    replace(file, renewed_cloud(authority, cloud.certificate, now).public_bytes(Encoding.PEM))
-    return file
+def renew_cloud(folder: Path, now: datetime) -> list[Path]:
+    """A new certificate for the key of the cloud, and of the broker if there is one, in the place of the present one, which is kept as `…-old.pem`.
+    Raises `UsageError`."""
+    authority = read_pair(folder, "ca")
+    files = []
+    for name in ("cloud", "broker"):
+        if name == "cloud" or (folder / name).is_dir():
+            present = read_pair(folder / name, name)
+            file = folder / name / f"{name}.pem"
+            replace(file.with_name(f"{name}-old.pem"), present.certificate_pem)
+            replace(file, renewed(authority, present.certificate, now).public_bytes(Encoding.PEM))
+            files.append(file)
+    return files
 
 
-def revoke_edge(folder: Path, edge: str, today: date) -> Path:
-    """Enter an edge's key in the list of revoked ones, take its entry from `cloud.toml`, and put its folder away; the list is returned.
+def revoke_edge(folder: Path, edge: str, today: date) -> Path | None:
+    """Enter an edge's key in the list of revoked ones, take its entry from `cloud.toml`, and put its folder away; the list is returned, None for a
+    cloud at a broker, which sees no certificates.
 
     Raises `UsageError`, or `ConfigError` if `cloud.toml` cannot be used.
     """
@@ -55,20 +62,21 @@ def revoke_edge(folder: Path, edge: str, today: date) -> Path:
     certificates = _certificates(home)
     cloud = folder / "cloud"
     config = load_cloud(cloud / "cloud.toml")
-    if config.link.tls is None or config.link.tls.revoked_file is None:
+    listed = config.link.tls.revoked_file if config.link.tls is not None else None
+    if listed is None and config.link.broker is None:
         raise UsageError(f'{cloud / "cloud.toml"} has no list to enter it in; add revoked_file = "{REVOKED_FILE}" to its [link.tls]')
     without = without_edge((cloud / "cloud.toml").read_text(), edge, cloud / "cloud.toml")
     key = certificates[0].public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     serials = " ".join(f"{certificate.serial_number:02x}" for certificate in certificates)
     line = f"\n# {edge}, revoked {today}, certificates {serials}\n{hashlib.sha256(key).hexdigest()}\n"
-    revoked = config.link.tls.revoked_file
-    replace(revoked, revoked.read_bytes() + line.encode())  # first of all, and what follows may be repeated
+    if listed is not None:
+        replace(listed, listed.read_bytes() + line.encode())  # first of all: what follows may be repeated
     replace(cloud / "cloud.toml", without.encode())
     (cloud / RENEWALS_FOLDER / f"{edge}.pem").unlink(missing_ok=True)
     home.with_name(f"{edge}.tar.gz").unlink(missing_ok=True)
     (folder / "revoked").mkdir(exist_ok=True)
     home.rename(folder / "revoked" / f"{edge}-{serials.split()[0]}")
-    return revoked
+    return listed
 
 
 def without_edge(text: str, edge: str, file: Path) -> str:

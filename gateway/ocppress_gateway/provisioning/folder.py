@@ -2,6 +2,8 @@
 
     ca.key  ca.pem                  the authority; the key is needed to issue and nowhere else
     cloud/                          for the cloud:      cloud.toml  cloud.pem  cloud.key  ca.pem  revoked.txt  renewals/
+    broker/                         for a mosquitto, if edges and cloud meet at one:
+                                                         mosquitto.conf  acl  broker.pem  broker.key  ca.pem
     edges/EDGE/                     for that edge:      edge.toml   edge.pem   edge.key   ca.pem  stations.txt
                                     and the entry for cloud.toml, already in the one above:  cloud-entry.toml
                                     after renewals:     edge-2.pem, …
@@ -30,9 +32,10 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from ocppress_gateway.config import EDGE_NAME_PATTERN, CloudConfig, EdgeConfig, cloud_from, load_cloud, load_edge
+from ocppress_gateway.config import CloudConfig, EdgeConfig, cloud_from, load_cloud, load_edge
 from ocppress_gateway.config_text import commented_toml, edges_entry
-from ocppress_gateway.core.identity import IDENTITY_PATTERN
+from ocppress_gateway.core.broker_topics import TLS_PORT, Topics
+from ocppress_gateway.core.identity import CLOUD_NAME, EDGE_NAME_PATTERN, IDENTITY_PATTERN
 from ocppress_gateway.errors import ConfigError, UsageError
 from ocppress_gateway.provisioning.certificates import (
     Credentials,
@@ -42,6 +45,7 @@ from ocppress_gateway.provisioning.certificates import (
     make_authority,
     read_credentials,
 )
+from ocppress_gateway.provisioning.mosquitto import access_list, mosquitto_conf
 from ocppress_gateway.provisioning.stations import stations_text
 
 __all__ = [
@@ -66,8 +70,11 @@ _REVOKED_HEADING: Final = """\
 """
 
 
-def make_authority_folder(folder: Path, *, name: str, hosts: Sequence[str], csms_url: str, now: datetime) -> None:
-    """A new authority called `name`, and the folder of a cloud that edges reach under `hosts`. Raises `UsageError`."""
+def make_authority_folder(
+    folder: Path, *, name: str, hosts: Sequence[str], csms_url: str, now: datetime, with_broker: bool = False
+) -> None:
+    """A new authority called `name`, and the folder of a cloud that edges reach under `hosts`; or of a broker that edges and cloud reach
+    there. Raises `UsageError`."""
     if not 1 <= len(name) <= 64 or not name.isprintable():
         raise UsageError("the authority's name must have 1 to 64 printable characters")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -81,11 +88,23 @@ def make_authority_folder(folder: Path, *, name: str, hosts: Sequence[str], csms
         _write_pair(new, "ca", authority)
         cloud = new / "cloud"
         cloud.mkdir()
-        _write_pair(cloud, "cloud", server)
+        broker_url = None
+        if with_broker:
+            broker_url = _url("mqtts", hosts[0], TLS_PORT)
+            broker = new / "broker"
+            broker.mkdir()
+            _write_pair(broker, "broker", server)
+            _write(broker / "ca.pem", authority.certificate_pem)
+            _write(broker / "acl", access_list(Topics()).encode())
+            _write(broker / "mosquitto.conf", mosquitto_conf(port=TLS_PORT, folder=".").encode())
+            _write_pair(cloud, "cloud", issue_edge(authority, CLOUD_NAME, now))
+        else:
+            _write_pair(cloud, "cloud", server)
         _write(cloud / "ca.pem", authority.certificate_pem)
-        _write(cloud / REVOKED_FILE, _REVOKED_HEADING.encode())
-        (cloud / RENEWALS_FOLDER).mkdir()
-        _write(cloud / "cloud.toml", cloud_toml(csms_url).encode())
+        if not with_broker:
+            _write(cloud / REVOKED_FILE, _REVOKED_HEADING.encode())
+            (cloud / RENEWALS_FOLDER).mkdir()
+        _write(cloud / "cloud.toml", cloud_toml(csms_url, broker=broker_url).encode())
         (new / "edges").mkdir()
         checked(lambda: load_cloud(cloud / "cloud.toml"))
 
@@ -109,8 +128,11 @@ def make_edge_folder(
             raise UsageError(f"{place} is there already; nothing was changed")
     authority = read_pair(folder, "ca")
     cloud_file = folder / "cloud" / "cloud.toml"
-    port = load_cloud(cloud_file).link.port
-    url = _cloud_url(cloud_url, read_pair(folder / "cloud", "cloud").names, port)
+    link = load_cloud(cloud_file).link
+    if link.broker is None:
+        url = _cloud_url(cloud_url, read_pair(folder / "cloud", "cloud").names, link.port)
+    else:
+        url = _cloud_url(cloud_url or link.broker, read_pair(folder / "broker", "broker").names, link.port)
     entry = edges_entry(edge, stations)
     cloud_text = cloud_file.read_text() + entry
     checked(lambda: cloud_from(tomllib.loads(cloud_text), cloud_file))
@@ -119,7 +141,7 @@ def make_edge_folder(
         _write(new / "ca.pem", authority.certificate_pem)
         if station_hosts:
             _write_station_pair(folder, new, authority, station_hosts, now)
-        _write(new / "edge.toml", edge_toml(url, station_tls=bool(station_hosts)).encode())
+        _write(new / "edge.toml", edge_toml(url, edge if link.broker is not None else None, station_tls=bool(station_hosts)).encode())
         config = checked(lambda: load_edge(new / "edge.toml"))
         ca_file = f"{_STATIONS_CA}.pem" if station_hosts else None
         _write(new / "stations.txt", stations_text(edge, stations, station_hosts, config.stations.port, ca_file).encode())
@@ -135,21 +157,27 @@ def check_edge_name(edge: str) -> None:
         raise UsageError(
             f"{edge!r} cannot be an edge's name: 1 to 32 letters, digits, dots, hyphens and underscores, a letter or digit first"
         )
+    if edge == CLOUD_NAME:
+        raise UsageError(f"{edge!r} cannot be an edge's name: at a broker it is the cloud's")
 
 
-def edge_toml(cloud_url: str, *, station_tls: bool = False) -> str:
-    """`edge.toml` of an edge whose certificate and key stand beside it; with `station_tls`, those for stations, too."""
-    values: dict[str, Any] = {"link": {"url": cloud_url, "tls": _tls("edge")}}
+def edge_toml(cloud_url: str, edge: str | None = None, *, station_tls: bool = False) -> str:
+    """`edge.toml` of an edge whose certificate and key stand beside it; at a broker, `edge` is its name; with `station_tls`, those for stations, too."""
+    values: dict[str, Any] = {"link": {"url": cloud_url, "tls": _tls("edge")} | ({} if edge is None else {"edge": edge})}
     if station_tls:
         values["stations"] = {"tls": {"certificate_file": "station.pem", "key_file": "station.key"}}
     return commented_toml(EdgeConfig, values, "ocppress edge\nWhat has no value here stands commented out, with its default.")
 
 
-def cloud_toml(csms_url: str, edges: Sequence[tuple[str, Sequence[str]]] = ()) -> str:
-    """`cloud.toml` of a cloud whose certificate and key stand beside it, with the `edges` and their stations that may connect."""
+def cloud_toml(csms_url: str, edges: Sequence[tuple[str, Sequence[str]]] = (), *, broker: str | None = None) -> str:
+    """`cloud.toml` of a cloud whose certificate and key stand beside it, with the `edges` and their stations that may connect, at a `broker` if
+    it has one."""
     entries = [{"name": name, "stations": stations} for name, stations in edges]
-    tls = _tls("cloud") | {"revoked_file": REVOKED_FILE, "renewals_folder": RENEWALS_FOLDER}
-    values = {"link": {"tls": tls}, "csms": {"url": csms_url}, "edges": entries}
+    if broker is None:
+        link: dict[str, Any] = {"tls": _tls("cloud") | {"revoked_file": REVOKED_FILE, "renewals_folder": RENEWALS_FOLDER}}
+    else:
+        link = {"tls": _tls("cloud"), "broker": broker}
+    values = {"link": link, "csms": {"url": csms_url}, "edges": entries}
     return commented_toml(CloudConfig, values, "ocppress cloud\nWhat has no value here stands commented out, with its default.")
 
 
@@ -157,16 +185,19 @@ def _tls(end: str) -> dict[str, str]:
     return {"ca_file": "ca.pem", "certificate_file": f"{end}.pem", "key_file": f"{end}.key"}
 
 
+def _url(scheme: str, host: str, port: int | None) -> str:
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}{'' if port is None else f':{port}'}/"
+
+
 def _cloud_url(url: str | None, names: Sequence[str], port: int) -> str:
     if url is None:
-        host = f"[{names[0]}]" if ":" in names[0] else names[0]
-        return f"wss://{host}:{port}/"
+        return _url("wss", names[0], port)
     try:
         host = urlsplit(url).hostname or ""
     except ValueError as error:
         raise UsageError(f"{url!r} is not a URL: {error}") from None
     if host not in [name.lower() for name in names]:
-        raise UsageError(f"the cloud's certificate is for {', '.join(names)}, not for {host!r}: the edge would refuse it")
+        raise UsageError(f"the certificate there is for {', '.join(names)}, not for {host!r}: the edge would refuse it")
     return url
 
 
