@@ -269,6 +269,7 @@ def test_a_revoked_edge_is_on_the_list_with_all_its_certificates(folder: Path, c
     renew_edge(folder, "site-1", NOW + timedelta(days=1))
     certificates = [_in(home / "edge.pem"), _in(home / "edge-2.pem")]
     listed = revoke_edge(folder, "site-1", date(2026, 3, 1))
+    assert listed == folder / "cloud/revoked.txt"
     revoked = RevokedKeys(listed)
     assert all(certificate in revoked for certificate in certificates)
     assert _in(folder / "edges/site-2/edge.pem") not in revoked

@@ -292,7 +292,7 @@ def run(config: EdgeConfig) -> int:
     plan = Plan(PlanSettings(config.plan, sim.budget_bytes), keepalive_s=config.link.keepalive_s or START_S, now=time.monotonic())
     ledger = Ledger(LedgerSettings(sim.budget_bytes, sim.zone, sim.first_day, sim.rounding_bytes))
     machine = EdgeMachine(settings, random=random.SystemRandom().random, random_bytes=os.urandom, freshness=plan, wall_s=time.time)
-    certificate = None if link_tls is None else _own_certificate(link_tls, config.state_folder)
+    certificate = None if config.link.tls is None else _own_certificate(config.link.tls, config.state_folder)
     program = EdgeProgram(
         machine,
         _connector(config.link, None if certificate is None else certificate.context),

@@ -162,7 +162,7 @@ def keep_session(connection: ssl.SSLObject | None) -> None:
             connection.unwrap()
 
 
-def certificate_of(connection: ssl.SSLObject | None) -> Certificate | None:
+def certificate_of(connection: ssl.SSLObject | ssl.SSLSocket | None) -> Certificate | None:
     """The far end's verified certificate, None without. Raises `ssl.SSLError` for one whose fields can't be read."""
     der = None if connection is None else connection.getpeercert(binary_form=True)
     try:
@@ -181,7 +181,7 @@ def certificate_in(file: Path) -> Certificate | None:
         return None
 
 
-def owner(connection: ssl.SSLObject | None, certificate: Certificate | None) -> str:
+def owner(connection: ssl.SSLObject | ssl.SSLSocket | None, certificate: Certificate | None) -> str:
     """Who is at the far end of a connection, by its pre-shared key or its verified certificate; "" without TLS."""
     by_key = connection.name if isinstance(connection, NamedByKey) else ""
     return by_key or ("" if certificate is None else certificate.name)

@@ -34,7 +34,7 @@ from ocppress_gateway.transports.mqtt.dialling import dial
 from ocppress_gateway.transports.mqtt.flow import PAYLOAD_BYTES_MAX
 from ocppress_gateway.transports.names import RememberedNames
 from ocppress_gateway.transports.tcp import AckLimit, Wiretap, interface_of, set_keepalive
-from ocppress_gateway.transports.tls import ResumingContext, peer_name
+from ocppress_gateway.transports.tls import ResumingContext, certificate_of, owner
 
 __all__ = ["CLOSE_TIMEOUT_S", "CONNECT_TIMEOUT_S", "Broker", "Message", "Subscribing", "properties"]
 
@@ -148,7 +148,8 @@ class Broker(aiomqtt.Client):
             raise
         if self._context is not None and isinstance(self._socket, ssl.SSLSocket):
             self._context.remember(self._socket)
-            self.peer = peer_name(dict(self._socket.getpeercert() or {}))
+            with contextlib.suppress(ssl.SSLError):  # a broker's may be of any make, and its name is only for people
+                self.peer = owner(self._socket, certificate_of(self._socket))
 
     def subscribe_soon(self, *topics: str) -> Subscribing:
         """Queue a subscription at QoS 0; retained messages come, too."""
