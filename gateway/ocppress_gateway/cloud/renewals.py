@@ -6,6 +6,7 @@ The folder is the memory: what the cloud has issued by itself is in it, too, so 
 from __future__ import annotations
 
 import ssl
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -51,6 +52,9 @@ def _renewal(file: Path, present: Certificate) -> bytes:
     der = ssl.PEM_cert_to_DER_cert(file.read_text(encoding="ascii").strip())
     if len(der) > CERTIFICATE_BYTES_MAX:
         raise ValueError(f"larger than {CERTIFICATE_BYTES_MAX} bytes")
-    if not read_certificate(der).renews(present):
+    found = read_certificate(der)
+    if not found.renews(present):
         raise ValueError("it is for another key or name, or doesn't last longer")
+    if found.starts_unix_s > time.time():
+        raise ValueError("it isn't valid yet, and this cloud would refuse it")
     return der
