@@ -14,6 +14,7 @@ from ocppress_codecs.interface import FRAME_BYTES_MAX, CodecName, Side
 from ocppress_codecs.registry import offers, open_endpoint
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion
 from ocppress_gateway.core.calls import INCOMING_OPEN_MAX, WAITING_MAX
+from ocppress_gateway.core.certificate import CERTIFICATE_BYTES_MAX
 from ocppress_gateway.core.channel import RELAYS_KEPT, Channel
 from ocppress_gateway.core.clock import LinkClock
 from ocppress_gateway.core.cloud import CloudMachine
@@ -73,6 +74,7 @@ from ocppress_gateway.core.parts import (
     Part,
     PartError,
     Piece,
+    Renewal,
     RenewedClock,
     StationWelcome,
     TakeClock,
@@ -335,6 +337,7 @@ class Attacker:
                 lambda: Delivered(slot, (number, random.choice([0, 2**52]))),
                 lambda: CsmsTime(slot, random.choice([0, 2**48 - 1])),
                 lambda: Eject(slot, attachment, 1008, "x"),
+                lambda: Renewal(random.randbytes(random.choice([1, CERTIFICATE_BYTES_MAX]))),
                 lambda: Welcome(random.choice(["verbatim", "cbor-zstd", "x"]), welcomes),
             ]
         return random.choice(makers)()

@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ocppress_codecs.interface import FRAME_BYTES_MAX
+from ocppress_gateway.core.certificate import CERTIFICATE_BYTES_MAX
 from ocppress_gateway.core.limits import LINK_MESSAGE_BYTES_MAX, STATIONS_PER_EDGE_MAX
 from ocppress_gateway.core.parts import (
     CONTROL_BYTES_MAX,
@@ -23,6 +24,7 @@ from ocppress_gateway.core.parts import (
     Part,
     PartError,
     Piece,
+    Renewal,
     RenewedClock,
     StationWelcome,
     TakeClock,
@@ -104,6 +106,7 @@ CONTROLS = st.one_of(
     st.builds(Goodbye, REASONS, st.integers(0, 3600)),
     st.builds(TakeClock),
     st.builds(RenewedClock),
+    st.builds(Renewal, st.binary(min_size=1, max_size=CERTIFICATE_BYTES_MAX)),
 )
 PARTS = st.one_of(
     st.builds(FramePart, SLOTS, st.integers(0, 15), DATA, st.none() | st.integers(0, 0xFFFF)),

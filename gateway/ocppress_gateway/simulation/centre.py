@@ -22,6 +22,7 @@ from ocppress_gateway.core.events import (
     CsmsText,
     Effect,
     Event,
+    ExpectSigns,
     LoadPositions,
     Note,
     OpenCsms,
@@ -147,6 +148,8 @@ class Centre:
                 socket = self._csms_sockets + effect.socket
                 if self._csms_open.pop(socket, None) is not None and self.csms is not None:
                     self.csms.closed(socket)
+            case ExpectSigns():
+                pass  # whoever cuts a link here tells both ends
             case _:
                 raise TypeError(f"a cloud cannot do {type(effect).__name__}")
 

@@ -40,6 +40,7 @@ from ocppress_gateway.core.events import (
     SendLink,
     SendStation,
     StoreMessage,
+    TakeRenewal,
 )
 from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.ledger.keeper import SAVE_S
@@ -227,6 +228,8 @@ class World:
                 self._tell(effect.socket, lambda station: station.closed(effect.code))
             case PauseStation() | ResumeStation():
                 self._tell(effect.socket, lambda station: station.paused(isinstance(effect, PauseStation)))
+            case TakeRenewal():
+                pass  # no certificate is needed here
             case _:
                 raise TypeError(f"an edge cannot do {type(effect).__name__}")
 
