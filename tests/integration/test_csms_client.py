@@ -19,7 +19,7 @@ from ocppress_gateway.cloud.program import CloudProgram
 from ocppress_gateway.core.events import CloseCsms, CsmsClosed, CsmsOpened, CsmsRefused, CsmsText, Effect, Event, OpenCsms, SendCsms
 from ocppress_gateway.core.limits import MESSAGE_TEXT_BYTES_MAX
 from ocppress_gateway.transports.memory import MemoryNetwork
-from ocppress_gateway.transports.tls import csms_client_context, peer_name
+from ocppress_gateway.transports.tls import certificate_of, csms_client_context, owner
 from tests.support.link_ends import make_tls_files
 from tests.support.raw_peers import RawCsms, answer_upgrade
 from tests.support.scripted_machine import WAIT_S, ScriptedMachine
@@ -288,7 +288,8 @@ def test_a_csms_of_security_profile_3_gets_the_clouds_certificate(shown: bool, t
     names: list[str] = []
 
     async def accept(connection: ServerConnection) -> None:
-        names.append(peer_name(connection.transport.get_extra_info("peercert")))
+        tls = connection.transport.get_extra_info("ssl_object")
+        names.append(owner(tls, certificate_of(tls)))
         await connection.wait_closed()
 
     async def main() -> None:

@@ -17,7 +17,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from ocppress_gateway.core.limits import LINK_MESSAGE_BYTES_MAX
 from ocppress_gateway.errors import ConfigError, LinkLost, LinkRefused
 from ocppress_gateway.transports.base import Connection
-from ocppress_gateway.transports.tls import ResumingContext, link_client_context, link_server_context
+from ocppress_gateway.transports.tls import ResumingContext, ServerContext, link_client_context, link_server_context
 from ocppress_gateway.transports.websocket import WebSocketConnector, WebSocketListener
 from tests.support.link_ends import WAIT_S, TlsFiles, make_tls_files, open_ends
 from tests.support.raw_peers import answer_upgrade
@@ -287,7 +287,7 @@ def test_tls_and_url_belong_together(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="TLS context"):
         WebSocketConnector("ws://127.0.0.1:1/", link_client_context(**edge.arguments()))
     with pytest.raises(ValueError, match="client certificates"):
-        WebSocketListener(host="127.0.0.1", port=0, ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+        WebSocketListener(host="127.0.0.1", port=0, ssl_context=ServerContext(ssl.PROTOCOL_TLS_SERVER))
 
 
 def test_files_that_are_no_certificates_are_a_configuration_error(tmp_path: Path) -> None:
