@@ -882,3 +882,51 @@ def test_goodbye_of_an_edge_is_noted() -> None:
     play.play([("far", Goodbye("the edge is stopping", 0)), ("out", [])])
     assert play.noted("the edge says goodbye")
     assert read_parts(b"") == []
+
+
+# --- a password that changes
+
+
+def _changes_password(play: Play, socket: int, answer: str) -> None:
+    """The CSMS changes the password to "new"; the station answers."""
+    play.play([("in", CsmsText(socket, '[2,"9","ChangeConfiguration",{"key":"AuthorizationKey","value":"new"}]'))])
+    play.play([("out", [Link(1, Carried(0, '2:"ChangeConfiguration",{"key":"AuthorizationKey","value":"new"}'))])])
+    play.play([("far", Carried(0, f'3:{{"status":"{answer}"}}', call=0)), ("out", [SendCsms(socket, f'[3,"9",{{"status":"{answer}"}}]')])])
+
+
+OLD, NEW = "Basic eDp5", "Basic eDpuZXc="
+"""x:y and x:new"""
+
+
+def _guarded() -> Play:
+    play = cloud()
+    play.play([("far", Attach(0, 1, "CP001", ["ocpp1.6"], OLD, 0)), ("out", [OpenCsms(1, "CP001", ("ocpp1.6",), OLD)])])
+    play.channel(0, V16, EPOCH)
+    play.play([("in", CsmsOpened(1, "ocpp1.6")), ("out", [Link(1, Verdict(0, 1, 101, "1.6", EPOCH, ""))])])
+    return play
+
+
+@pytest.mark.parametrize(("answer", "order"), [("Accepted", [NEW, OLD]), ("Rejected", [OLD])])
+def test_a_lost_csms_socket_comes_back_with_whichever_password_works(answer: str, order: list[str]) -> None:
+    play = _guarded()
+    _changes_password(play, 1, answer)
+    play.play([("in", CsmsClosed(1, "lost")), ("tick", 2.0)])
+    for number, authorization in enumerate(order):
+        play.play([("out", [OpenCsms(2 + number, "CP001", ("ocpp1.6",), authorization)]), ("in", CsmsRefused(2 + number, 401, "no"))])
+    play.play([("out", [Link(1, Eject(0, 1, 1008, "the CSMS refused: no"))])])
+
+
+def test_the_password_that_has_opened_a_socket_is_the_only_one() -> None:
+    play = _guarded()
+    _changes_password(play, 1, "Accepted")
+    play.play([("in", CsmsClosed(1, "lost")), ("tick", 2.0), ("in", CsmsOpened(2, "ocpp1.6")), ("in", CsmsClosed(2, "lost")), ("tick", 2.0)])
+    play.play([("out", [OpenCsms(socket, "CP001", ("ocpp1.6",), NEW) for socket in (2, 3)])])
+    play.play([("in", CsmsRefused(3, 401, "no")), ("out", [Link(1, Eject(0, 1, 1008, "the CSMS refused: no"))])])
+
+
+def test_a_change_that_nobody_answered_is_tried_after_the_password_that_was() -> None:
+    play = _guarded()
+    play.play([("in", CsmsText(1, '[2,"9","ChangeConfiguration",{"key":"AuthorizationKey","value":"new"}]'))])
+    play.effects()
+    play.play([("in", CsmsClosed(1, "lost")), ("tick", 2.0), ("out", [OpenCsms(2, "CP001", ("ocpp1.6",), OLD)])])
+    play.play([("in", CsmsRefused(2, 403, "no")), ("out", [OpenCsms(3, "CP001", ("ocpp1.6",), NEW)])])

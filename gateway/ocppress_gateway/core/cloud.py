@@ -99,6 +99,9 @@ STOP_FLUSH_S: Final = 3.0
 REFUSED_FOR_GOOD: Final = frozenset({400, 401, 403, 404, 410})
 """HTTP answers to a reopened CSMS socket after which the station has to ask for itself."""
 
+WRONG_PASSWORD: Final = frozenset({401, 403})
+"""Those that another password may change, where the station's was changed lately."""
+
 
 @dataclass(frozen=True, slots=True)
 class CloudSettings:
@@ -596,7 +599,8 @@ class CloudMachine:
         self._sockets += 1
         self._by_socket[self._sockets] = (edge, station)
         station.socket = self._sockets
-        out.append(OpenCsms(station.socket, station.identity, station.offered, station.authorization))
+        station.opened_with = station.credentials.first
+        out.append(OpenCsms(station.socket, station.identity, station.offered, station.opened_with))
 
     def _make_id(self) -> str:
         if not self._id_prefix:
@@ -690,6 +694,8 @@ class CloudMachine:
             status = 503 if event.status is None else event.status if 400 <= event.status <= 599 else 502
             self._verdict(edge, station, status, "", event.reason, now)
             station.shut()
+        elif event.status in WRONG_PASSWORD and station.credentials.refused(station.opened_with):
+            self._open_csms(edge, station, out)
         elif event.status in REFUSED_FOR_GOOD:
             self._eject(edge, station, 1008, f"the CSMS refused: {event.reason}", now, out)
         else:

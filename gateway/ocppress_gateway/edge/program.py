@@ -17,12 +17,15 @@ from ocppress_gateway.control.protocol import Answer, Request
 from ocppress_gateway.core.edge import EdgeMachine, EdgeSettings
 from ocppress_gateway.core.events import (
     AdmitStation,
+    CheckCredentials,
     CloseLink,
     CloseStation,
     DistrustOutbox,
     Effect,
     Flush,
+    ForgetCredentials,
     ForgetStored,
+    KeepCredentials,
     Level,
     LinkHeard,
     LoadStored,
@@ -43,9 +46,11 @@ from ocppress_gateway.core.plan import Plan, PlanName, PlanSettings
 from ocppress_gateway.core.policy import Overrides
 from ocppress_gateway.core.stored import OutboxEvent
 from ocppress_gateway.core.views import EdgeView
+from ocppress_gateway.edge.credentials import CredentialKeeper, credential_store
 from ocppress_gateway.edge.operating import EdgeOperator
 from ocppress_gateway.edge.server import StationServer
 from ocppress_gateway.errors import GatewayError
+from ocppress_gateway.ledger.base import LedgerStore
 from ocppress_gateway.ledger.keeper import LedgerKeeper, looks_up
 from ocppress_gateway.ledger.sqlite import SqliteLedgerStore
 from ocppress_gateway.outbox.base import OutboxLimits
@@ -78,6 +83,7 @@ class EdgeProgram(Program):
         port: int,
         ssl_context: ssl.SSLContext | None = None,
         outbox: OutboxStore | None = None,
+        credentials: LedgerStore | None = None,
         keeper: LedgerKeeper | None = None,
         view: Callable[[float], EdgeView] | None = None,
         control: Path | None = None,
@@ -86,7 +92,7 @@ class EdgeProgram(Program):
     ) -> None:
         """`host`, `port` (0 for any free one) and `ssl_context` are the stations' side, `connector` the way to the cloud.
 
-        `outbox` is needed if the machine's settings say so, `keeper` and the machine's `view` with `control`, the operator's socket.
+        `outbox` and `credentials` are needed if the machine's settings say so, `keeper` and the machine's `view` with `control`, the operator's socket.
         """
         super().__init__(machine, logger=logging.getLogger("ocppress.edge"), shutdown_s=shutdown_s, control=control, clock=clock)
         self._connector = connector
@@ -96,6 +102,9 @@ class EdgeProgram(Program):
         self.links.watch = keeper
         self._opening = Opening()
         self._outbox = None if outbox is None else OutboxWorker(outbox, self._reported)
+        self._credentials: CredentialKeeper | None = None
+        if credentials is not None:
+            self._credentials = CredentialKeeper(credentials, self._driver.post_now, logger=self._logger)
         self._operator: EdgeOperator | None = None
         if keeper is not None and view is not None:
             self._operator = EdgeOperator(
@@ -134,6 +143,9 @@ class EdgeProgram(Program):
                 self._account(LinkMessageCounted(effect.link, Way.DOWN, effect.message_bytes, effect.frames))
             case AdmitStation() | RefuseStation():
                 self._stations.decide(effect)
+            case CheckCredentials() | KeepCredentials() | ForgetCredentials():
+                assert self._credentials is not None, "whoever keeps none isn't asked"
+                self._credentials.ask(effect)
             case CloseStation():
                 self._stations.close_station(effect.socket, effect.code, effect.reason)
             case PauseStation():
@@ -183,6 +195,8 @@ class EdgeProgram(Program):
             await self._keeper.begin()
         if self._outbox is not None:
             await self._opening.wait(self._outbox)
+        if self._credentials is not None:
+            await self._credentials.begin()
         try:
             await self._stations.start()
         except OSError as error:
@@ -200,6 +214,8 @@ class EdgeProgram(Program):
             self._spawn(self._outbox.ended(), "outbox")
         if self._keeper is not None:
             self._spawn(self._keeper.run(), "ledger")
+        if self._credentials is not None:
+            self._spawn(self._credentials.run(), "credentials")
         if self._operator is not None:
             self._spawn(self._operator.report_daily(), "daily report")
 
@@ -207,6 +223,8 @@ class EdgeProgram(Program):
         await self._stations.close()
         if self._outbox is not None:
             await self._outbox.close()
+        if self._credentials is not None:
+            await self._credentials.finish()
         if self._keeper is not None:
             await self._keeper.finish()
 
@@ -230,6 +248,7 @@ def edge_settings(config: EdgeConfig) -> EdgeSettings:
         drain_s=config.timeouts.drain_s,
         reachability_s=config.link.reachability_s,
         suppression=config.suppression.settings,
+        keeps_credentials=True,
     )
 
 
@@ -262,6 +281,7 @@ def run(config: EdgeConfig) -> int:
         if station_tls is None
         else station_server_context(certificate_file=station_tls.certificate_file, key_file=station_tls.key_file),
         outbox=SqliteOutboxStore(config.state_folder, limits=outbox_limits(config)) if settings.outbox else None,
+        credentials=credential_store(config.state_folder),
         keeper=LedgerKeeper(
             ledger,
             plan,
