@@ -67,9 +67,9 @@ class Hashed(msgspec.Struct, frozen=True):
 
     salt: Annotated[bytes, msgspec.Meta(min_length=SALT_BYTES, max_length=SALT_BYTES)]
     digest: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
-    n: int = SCRYPT_N
-    r: int = SCRYPT_R
-    p: int = SCRYPT_P
+    n: int
+    r: int
+    p: int
 
     def matches(self, authorization: Authorization) -> bool:
         """Whether it was made of this. Takes as long as making one."""
@@ -86,7 +86,7 @@ class _Entry(msgspec.Struct, frozen=True):
 def hashed(authorization: Authorization, random_bytes: Callable[[int], bytes] = os.urandom) -> Hashed:
     """A new hash, with a salt of its own."""
     salt = random_bytes(SALT_BYTES)
-    return Hashed(salt, _digest(authorization, salt, SCRYPT_N, SCRYPT_R, SCRYPT_P))
+    return Hashed(salt, _digest(authorization, salt, SCRYPT_N, SCRYPT_R, SCRYPT_P), SCRYPT_N, SCRYPT_R, SCRYPT_P)
 
 
 def credential_store(folder: Path) -> SqliteLedgerStore:
@@ -190,7 +190,9 @@ class CredentialKeeper:
         except StoreError as error:
             self._say(Level.WARNING, "the stations' hashes can't be saved; it will be tried again", reason=str(error))
             return
-        self._unsaved = {identity: entry for identity, entry in self._unsaved.items() if entry is not changes.get(identity, entry)}
+        for identity, entry in changes.items():
+            if self._unsaved[identity] is entry:  # otherwise it has changed since
+                del self._unsaved[identity]
 
     def _say(self, level: Level, words: str, **fields: str) -> None:
         log_note(self._logger, Note(level, words, dict(fields)))
