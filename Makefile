@@ -5,11 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 
-<<<<<<< HEAD
-.PHONY: help demo test test-all soak check fmt bench bench-cpu bench-link bench-outbox documents run-venv dev-venv node clean
-=======
-.PHONY: help demo test test-all soak check fmt bench bench-cpu bench-outbox bench-edge documents run-venv dev-venv node faketime clean
->>>>>>> main
+.PHONY: help demo test test-all soak check fmt bench bench-cpu bench-edge bench-link bench-outbox documents run-venv dev-venv node faketime clean
 .DEFAULT_GOAL := help
 
 help:
@@ -19,10 +15,10 @@ help:
 	@echo "make soak       the tests that take minutes"
 	@echo "make check      style and types        make fmt        format the code"
 	@echo "make bench      bytes of recordings and workloads, measured again for the table in README.md"
-	@echo "make bench-cpu  processor time and memory of the codecs beside zlib, for the table in codecs/README.md"
-	@echo "make bench-link what the link costs in two network namespaces (as root), for the table in gateway/README.md"
+	@echo "make bench-cpu    processor time and memory of the codecs beside zlib, for the table in codecs/README.md"
+	@echo "make bench-link   what the link costs in two network namespaces (as root), for the table in gateway/README.md"
 	@echo "make bench-outbox  what the outbox writes to the disk, for the table in gateway/README.md"
-	@echo "make bench-edge  memory, start, processor time and disk writes of an edge, for the table in gateway/README.md"
+	@echo "make bench-edge   memory, start, processor time and disk writes of an edge, for the table in gateway/README.md"
 	@echo "make documents  rewrite what is generated: tables in the READMEs, files in deploy/"
 
 demo: run-venv

@@ -101,6 +101,22 @@ class LinkTls(_Table, frozen=True, kw_only=True):
     key_file: Annotated[Path, Meta(description="PEM private key of the certificate, unencrypted, mode 0600.")]
 
 
+class EdgeLinkTls(LinkTls, frozen=True, kw_only=True):
+    """TLS 1.3 with certificates at both ends of the link, as `ocppress ca` makes them."""
+
+    psk_file: Annotated[
+        Path | None,
+        Meta(
+            description="A key shared with the cloud (64 hexadecimal digits), which then takes the certificates' place: Python 3.13 or later."
+        ),
+    ] = None
+    psk_name: Annotated[EdgeName | None, Meta(description="This edge's name, with `psk_file`; without, the certificate has it.")] = None
+
+    def __post_init__(self) -> None:
+        if (self.psk_file is None) is not (self.psk_name is None):
+            raise ValueError("`psk_file` and `psk_name` go together")
+
+
 # --- edge
 
 
@@ -122,7 +138,7 @@ class EdgeLinkConfig(_Table, frozen=True, kw_only=True):
 
     url: Annotated[str, Meta(description="The cloud's `wss://HOST:PORT/`; `ws://` is for development, nothing on it is secret.")]
     edge: Annotated[EdgeName | None, Meta(description="This edge's name, for `ws://` only: with TLS the certificate has it.")] = None
-    tls: LinkTls | None = None
+    tls: EdgeLinkTls | None = None
     codec: Annotated[CodecName, Meta(description="How messages are written on the link.")] = CodecName.ADAPTIVE
     linger_ms: Annotated[
         int, Meta(ge=0, le=1000, description="How long a message waits for others to share its packet, in milliseconds.")
@@ -356,6 +372,9 @@ class EdgeEntry(_Table, frozen=True, kw_only=True):
 
     name: Annotated[EdgeName, Meta(description="The edge's name: the common name of its certificate.")]
     stations: Annotated[tuple[Identity, ...], Meta(min_length=1, description='Identities of its stations; `["*"]` for any.')]
+    psk_file: Annotated[
+        Path | None, Meta(description="A key shared with this edge, as its `[link.tls] psk_file`: Python 3.13 or later.")
+    ] = None
 
     def __post_init__(self) -> None:
         if "*" in self.stations and len(self.stations) > 1:

@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import Any
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 
 __all__ = ["ClientSocket", "client_session", "unreachable"]
 
@@ -37,10 +38,13 @@ def client_session(
     socket_class: type[ClientSocket] = ClientSocket,
     socket_factory: Callable[[Any], Any] | None = None,
     skip_headers: Iterable[str] = (),
+    resolver: AbstractResolver | None = None,
 ) -> aiohttp.ClientSession:
     """A session without redirects, cookies, proxies, and time-outs of its own; without `ssl_context` the system's certificates count."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, force_close=True, ssl=ssl_context or True, socket_factory=socket_factory),
+        connector=aiohttp.TCPConnector(
+            limit=0, force_close=True, ssl=ssl_context or True, socket_factory=socket_factory, resolver=resolver
+        ),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
         middlewares=(_refuse_redirects,),

@@ -31,8 +31,8 @@ COUNTS_REMEMBERED_MAX: Final = 1000
 class LinkWatch(Protocol):
     """Whoever keeps account of connections; told at once, and never waits."""
 
-    def dialled(self, number: int) -> None:
-        """A connection is about to be made; `ended` follows, whatever becomes of it."""
+    def dialled(self, number: int, *, looks_up: bool) -> None:
+        """A connection is about to be made, with a look-up of its name or without; `ended` follows, whatever becomes of it."""
 
     def opened(self, number: int, connection: Connection) -> None:
         """A connection is up, and nothing has been sent on it."""
@@ -84,7 +84,7 @@ class Links:
         """Connect and carry the connection until it is gone, whatever becomes of it. Ends with `LinkClosed`."""
         link = self._links[number]
         if self.watch is not None:
-            self.watch.dialled(number)
+            self.watch.dialled(number, looks_up=connector.looks_up)
         try:
             async with link.deadline.limit():
                 connection = await connector.connect()

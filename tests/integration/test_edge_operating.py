@@ -38,7 +38,6 @@ class Days:
             plan,
             MemoryLedgerStore(),
             interface=None,
-            looks_up=False,
             logger=logging.getLogger("test"),
             clock=lambda: self.now,
             wall=lambda: self.wall,

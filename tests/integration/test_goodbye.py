@@ -105,6 +105,7 @@ class _Never(Connector):
     """A cloud that cannot be reached, for however long one tries."""
 
     address = "nowhere"
+    looks_up = False
 
     def __init__(self) -> None:
         self.tried = asyncio.Event()

@@ -23,7 +23,7 @@ from ocppress_gateway.errors import StoreFailed
 from ocppress_gateway.ledger import keeper as keeper_module
 from ocppress_gateway.ledger.base import LedgerStore
 from ocppress_gateway.ledger.interface import read_interface
-from ocppress_gateway.ledger.keeper import LedgerKeeper, looks_up
+from ocppress_gateway.ledger.keeper import LedgerKeeper
 from ocppress_gateway.ledger.memory import MemoryLedgerStore
 from ocppress_gateway.ledger.sqlite import LEDGER_FILE, SqliteLedgerStore
 from ocppress_gateway.transports.websocket import WebSocketConnector, WebSocketListener
@@ -47,7 +47,6 @@ class _Site:
             Plan(PlanSettings(PlanName.AUTO, BUDGET_BYTES), keepalive_s=240.0, now=now),
             store,
             interface=interface,
-            looks_up=True,
             logger=logging.getLogger("ocppress.edge"),
             clock=lambda: self.now,
             wall=lambda: self.wall,
@@ -208,19 +207,6 @@ def test_what_could_not_be_saved_is_saved_later(tmp_path: Path, caplog: pytest.L
 
     asyncio.run(main())
     assert _said(caplog) == ["the ledger can't be saved; it will be tried again {'reason': 'memory: disk is full'}"] * 2
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("wss://cloud.example.com:8886/", True),
-        ("wss://192.0.2.7:8886/", False),
-        ("wss://[2001:db8::1]/", False),
-        ("ws://localhost:8886/", False),
-    ],
-)
-def test_hosts_that_are_looked_up(url: str, expected: bool) -> None:
-    assert looks_up(url) is expected
 
 
 # --- over a real socket

@@ -19,6 +19,7 @@ class _Never(Connector):
     """A cloud that cannot be reached, for however long one tries."""
 
     address = "nowhere"
+    looks_up = False
 
     async def connect(self) -> Connection:
         await asyncio.Event().wait()

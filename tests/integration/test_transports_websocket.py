@@ -6,8 +6,11 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiohttp.abc import ResolveResult
+from aiohttp.resolver import ThreadedResolver
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
@@ -307,3 +310,29 @@ def test_a_name_is_taken_only_from_a_certificate_with_exactly_one() -> None:
     assert peer_name({}) == ""
     assert peer_name({"subject": ((("organizationName", "x"),), (("commonName", "edge-1"),))}) == "edge-1"
     assert peer_name({"subject": ((("commonName", "a"),), (("commonName", "b"),))}) == ""
+
+
+def test_a_reconnect_looks_up_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    real = ThreadedResolver.resolve
+
+    async def resolve(self: ThreadedResolver, host: str, *arguments: Any) -> list[ResolveResult]:
+        asked.append(host)
+        return await real(self, "localhost", *arguments)
+
+    monkeypatch.setattr(ThreadedResolver, "resolve", resolve)
+
+    async def work() -> None:
+        listener = WebSocketListener(host="127.0.0.1", port=0)
+        await listener.serve(_receive_once)
+        try:
+            connector = WebSocketConnector(f"ws://cloud.example.com:{listener.port}/")
+            for first in (True, False, False):
+                assert connector.looks_up is first
+                connection = await connector.connect()
+                await connection.close("once more")
+        finally:
+            await listener.close()
+
+    _run(work)
+    assert asked == ["cloud.example.com"]

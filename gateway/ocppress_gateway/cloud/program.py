@@ -8,13 +8,13 @@ import os
 import random
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ocppress_gateway.cloud.csms import CsmsClient
 from ocppress_gateway.cloud.operating import CloudOperator
-from ocppress_gateway.config import CloudConfig
+from ocppress_gateway.config import CloudConfig, EdgeEntry, LinkTls
 from ocppress_gateway.control.place import CLOUD_SOCKET
 from ocppress_gateway.control.protocol import Answer, Request
 from ocppress_gateway.core.cloud import CloudMachine, CloudSettings
@@ -44,6 +44,7 @@ from ocppress_gateway.positions.worker import PositionsWorker
 from ocppress_gateway.program import Program, run_until_signal
 from ocppress_gateway.storage.opening import Opening
 from ocppress_gateway.transports.base import Connection, Listener
+from ocppress_gateway.transports.psk import read_key, use_server_keys
 from ocppress_gateway.transports.tls import csms_client_context, link_server_context
 from ocppress_gateway.transports.websocket import WebSocketListener
 
@@ -181,9 +182,7 @@ def run(config: CloudConfig) -> int:
         WebSocketListener(
             host=config.link.host,
             port=config.link.port,
-            ssl_context=None
-            if tls is None
-            else link_server_context(ca_file=tls.ca_file, certificate_file=tls.certificate_file, key_file=tls.key_file),
+            ssl_context=None if tls is None else _link_context(tls, config.edges),
         ),
         csms_url=config.csms.url,
         csms_ssl_context=None if config.csms.ca_file is None else csms_client_context(ca_file=config.csms.ca_file),
@@ -194,3 +193,11 @@ def run(config: CloudConfig) -> int:
         shutdown_s=config.timeouts.shutdown_s,
     )
     return run_until_signal(program)
+
+
+def _link_context(tls: LinkTls, edges: Sequence[EdgeEntry]) -> ssl.SSLContext:
+    context = link_server_context(ca_file=tls.ca_file, certificate_file=tls.certificate_file, key_file=tls.key_file)
+    keys = {edge.name: read_key(edge.psk_file) for edge in edges if edge.psk_file is not None}
+    if keys:
+        use_server_keys(context, keys)
+    return context

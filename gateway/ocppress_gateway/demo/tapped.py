@@ -22,6 +22,10 @@ class TappedConnector(Connector):
         self._connector = connector
         self._listen = listen
 
+    @property
+    def looks_up(self) -> bool:
+        return self._connector.looks_up
+
     async def connect(self) -> Connection:
         return _TappedConnection(await self._connector.connect(), self._listen)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from ocppress_gateway.config import EdgeConfig
+from ocppress_gateway.config import EdgeConfig, EdgeLinkTls
 from ocppress_gateway.control.place import EDGE_SOCKET
 from ocppress_gateway.control.protocol import Answer, Request
 from ocppress_gateway.core.edge import EdgeMachine, EdgeSettings
@@ -51,7 +51,7 @@ from ocppress_gateway.edge.operating import EdgeOperator
 from ocppress_gateway.edge.server import StationServer
 from ocppress_gateway.errors import GatewayError
 from ocppress_gateway.ledger.base import LedgerStore
-from ocppress_gateway.ledger.keeper import LedgerKeeper, looks_up
+from ocppress_gateway.ledger.keeper import LedgerKeeper
 from ocppress_gateway.ledger.sqlite import SqliteLedgerStore
 from ocppress_gateway.outbox.base import OutboxLimits
 from ocppress_gateway.outbox.sqlite import SqliteOutboxStore
@@ -60,7 +60,8 @@ from ocppress_gateway.outbox.worker import OutboxWorker
 from ocppress_gateway.program import Program, run_until_signal
 from ocppress_gateway.storage.opening import Opening
 from ocppress_gateway.transports.base import Connector
-from ocppress_gateway.transports.tls import link_client_context, station_server_context
+from ocppress_gateway.transports.psk import read_key, use_client_key
+from ocppress_gateway.transports.tls import ResumingContext, link_client_context, station_server_context
 from ocppress_gateway.transports.websocket import WebSocketConnector
 
 __all__ = ["COMMAND_TIMEOUT_S", "EdgeProgram", "edge_settings", "outbox_limits", "run"]
@@ -270,9 +271,7 @@ def run(config: EdgeConfig) -> int:
         machine,
         WebSocketConnector(
             config.link.url,
-            None
-            if link_tls is None
-            else link_client_context(ca_file=link_tls.ca_file, certificate_file=link_tls.certificate_file, key_file=link_tls.key_file),
+            None if link_tls is None else _link_context(link_tls),
             keepalive_s=config.link.keepalive_s or START_S,
         ),
         host=config.stations.host,
@@ -287,7 +286,6 @@ def run(config: EdgeConfig) -> int:
             plan,
             SqliteLedgerStore(config.state_folder),
             interface=sim.interface,
-            looks_up=looks_up(config.link.url),
             logger=logging.getLogger("ocppress.ledger"),
             search=KeepaliveSearch(longest_s=config.link.reachability_s / SILENCES, fixed_s=config.link.keepalive_s),
         ),
@@ -296,3 +294,11 @@ def run(config: EdgeConfig) -> int:
         shutdown_s=config.timeouts.shutdown_s,
     )
     return run_until_signal(program)
+
+
+def _link_context(tls: EdgeLinkTls) -> ResumingContext:
+    context = link_client_context(ca_file=tls.ca_file, certificate_file=tls.certificate_file, key_file=tls.key_file)
+    if tls.psk_file is not None:
+        assert tls.psk_name is not None, "they go together"
+        use_client_key(context, tls.psk_name, read_key(tls.psk_file))
+    return context

@@ -10,7 +10,6 @@ The upper half of it is in `reader`.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import time
 from collections.abc import Callable
@@ -18,7 +17,6 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn
-from urllib.parse import urlsplit
 
 from ocppress_gateway.core.events import Level, Note
 from ocppress_gateway.core.keepalive import KeepaliveSearch
@@ -34,7 +32,7 @@ from ocppress_gateway.ledger.reader import Counted, LedgerReader
 from ocppress_gateway.log import log_note
 from ocppress_gateway.transports.base import Connection
 
-__all__ = ["READ_S", "SAVE_S", "LedgerKeeper", "looks_up"]
+__all__ = ["READ_S", "SAVE_S", "LedgerKeeper"]
 
 READ_S: Final = 60.0
 """Between two readings: shorter than any keepalive interval, so that a reading holds either probes or traffic, seldom both."""
@@ -59,14 +57,13 @@ class LedgerKeeper(LedgerReader):
         store: LedgerStore,
         *,
         interface: str | None,
-        looks_up: bool,
         logger: logging.Logger,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
         root: Path = ROOT,
         search: KeepaliveSearch | None = None,
     ) -> None:
-        """`interface`: the SIM's, None if it isn't known. `looks_up`: the cloud's host is a name. `root` is that of /sys and /proc.
+        """`interface`: the SIM's, None if it isn't known. `root` is that of /sys and /proc.
 
         Without `search` connections are probed as their connector has it.
         """
@@ -75,7 +72,6 @@ class LedgerKeeper(LedgerReader):
             plan,
             interface=interface,
             read_interface=partial(read_interface, root=root),
-            looks_up=looks_up,
             note=partial(log_note, logger),
             clock=clock,
             wall=wall,
@@ -180,13 +176,3 @@ class LedgerKeeper(LedgerReader):
 
     def _say(self, level: Level, words: str, **fields: str) -> None:
         self._note(Note(level, words, dict(fields)))
-
-
-def looks_up(url: str) -> bool:
-    """Whether the host of a URL is a name that has to be looked up."""
-    host = urlsplit(url).hostname or ""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return host != "localhost"
-    return False

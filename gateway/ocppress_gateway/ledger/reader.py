@@ -39,17 +39,15 @@ class LedgerReader:
         *,
         interface: str | None,
         read_interface: Callable[[str], InterfaceCounted | None],
-        looks_up: bool,
         note: Callable[[Note], None],
         clock: Callable[[], float],
         wall: Callable[[], datetime],
     ) -> None:
-        """`interface`: the SIM's, None if it isn't known. `looks_up`: the cloud's host is a name. `note` takes what there is to say."""
+        """`interface`: the SIM's, None if it isn't known. `note` takes what there is to say."""
         self.ledger = ledger
         self.plan = plan
         self._interface = interface
         self._read_interface = read_interface
-        self._looks_up = looks_up
         self._note = note
         self._clock = clock
         self._wall = wall
@@ -77,9 +75,9 @@ class LedgerReader:
 
     # --- what the links tell
 
-    def dialled(self, number: int) -> None:
+    def dialled(self, number: int, *, looks_up: bool) -> None:
         """A connection is about to be made."""
-        self._tell(LinkDialled(number, self._looks_up))
+        self._tell(LinkDialled(number, looks_up))
 
     def opened(self, number: int, connection: Counted) -> None:
         """A connection is up: what it has cost so far is its handshake."""

@@ -108,7 +108,6 @@ class Sim:
             Plan(self._plan_settings, keepalive_s=self.conditions.keepalive_s, now=clock()),
             interface="wwan0" if self._shows_interface else None,
             read_interface=lambda _: InterfaceCounted(f"boot {self._boot}", self._interface[Way.DOWN], self._interface[Way.UP]),
-            looks_up=False,
             note=lambda note: self.notes.append((clock(), note)),
             clock=clock,
             wall=self.wall,
@@ -158,7 +157,7 @@ class Sim:
 
     def dialled(self, link: int) -> None:
         """A SYN leaves."""
-        self.reader.dialled(link)
+        self.reader.dialled(link, looks_up=False)
 
     def opened(self, link: int) -> None:
         """A connection is made. It is a full handshake each time: nobody keeps tickets here."""

@@ -64,6 +64,11 @@ class Connector(abc.ABC):
     address: str
     """For logs: where the cloud is."""
 
+    @property
+    @abc.abstractmethod
+    def looks_up(self) -> bool:
+        """Whether the next `connect` begins with a look-up of a name, which isn't in the connection's counters."""
+
     @abc.abstractmethod
     async def connect(self) -> Connection:
         """A new connection. Raises `LinkLost` (try again later) or `LinkRefused` (TLS, HTTP status: a person has to act)."""

@@ -79,6 +79,7 @@ class MemoryConnector(Connector):
     """The edge's side of a `MemoryNetwork`."""
 
     address = "memory"
+    looks_up = False
 
     def __init__(self, network: MemoryNetwork) -> None:
         self._network = network

@@ -22,6 +22,7 @@ from typing import Final
 
 from ocppress_gateway.errors import ConfigError
 from ocppress_gateway.transports.openssl import send_leaf_only, set_cipher_suites, set_session_cache
+from ocppress_gateway.transports.psk import NamedByKey
 
 __all__ = [
     "ResumingContext",
@@ -30,6 +31,7 @@ __all__ = [
     "keep_session",
     "link_client_context",
     "link_server_context",
+    "owner",
     "peer_name",
     "station_server_context",
 ]
@@ -53,6 +55,8 @@ class ResumingContext(ssl.SSLContext):
     """A client's context, for one server, that resumes the session of its last connection. Threads must not share it."""
 
     _session: ssl.SSLSession | None = None
+    resumes = True
+    """Turned off where a ticket would be offered besides something better."""
 
     def wrap_bio(
         self,
@@ -67,7 +71,7 @@ class ResumingContext(ssl.SSLContext):
 
     def remember(self, connection: ssl.SSLObject) -> None:
         """Take its session; not before the first data from the server, which TLS 1.3's ticket comes in front of."""
-        if connection.session is not None and connection.session.has_ticket:
+        if self.resumes and connection.session is not None and connection.session.has_ticket:
             self._session = connection.session
 
     def forget(self) -> None:
@@ -122,6 +126,11 @@ def expired(certificate: dict[str, object] | None, unix_s: float) -> bool:
     """Whether a certificate, as `getpeercert` gives it, is over; what a full handshake checks, and a resumed one doesn't."""
     ends = (certificate or {}).get("notAfter")
     return isinstance(ends, str) and unix_s > ssl.cert_time_to_seconds(ends)
+
+
+def owner(connection: ssl.SSLObject | None, certificate: dict[str, object] | None) -> str:
+    """Who is at the far end of a server's connection, by its pre-shared key or its verified certificate; "" without TLS."""
+    return (connection.name if isinstance(connection, NamedByKey) else "") or peer_name(certificate)
 
 
 def peer_name(certificate: dict[str, object] | None) -> str:

@@ -30,6 +30,7 @@ from ocppress_gateway.http_client import ClientSocket, client_session, unreachab
 from ocppress_gateway.http_listener import HttpListener
 from ocppress_gateway.http_requests import is_upgrade, request_logger
 from ocppress_gateway.transports.base import Connection, ConnectionHandler, Connector, Listener, check_message
+from ocppress_gateway.transports.names import RememberedNames
 from ocppress_gateway.transports.tcp import (
     KEEPALIVE_IDLE_S,
     AckLimit,
@@ -39,7 +40,7 @@ from ocppress_gateway.transports.tcp import (
     set_edge_options,
     set_keepalive,
 )
-from ocppress_gateway.transports.tls import ResumingContext, expired, keep_session, peer_name
+from ocppress_gateway.transports.tls import ResumingContext, expired, keep_session, owner, peer_name
 
 __all__ = ["WebSocketConnection", "WebSocketConnector", "WebSocketListener"]
 
@@ -187,6 +188,11 @@ class WebSocketConnector(Connector):
         self.address = url
         self._ssl_context = ssl_context
         self._keepalive_s = keepalive_s
+        self._names = RememberedNames()
+
+    @property
+    def looks_up(self) -> bool:
+        return self._names.looks_up(urlsplit(self.address).hostname or "")
 
     async def connect(self) -> WebSocketConnection:
         session = client_session(
@@ -194,6 +200,7 @@ class WebSocketConnector(Connector):
             socket_class=_LinkSocket,
             socket_factory=self._socket,
             skip_headers=(hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING),
+            resolver=self._names,
         )
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -206,6 +213,7 @@ class WebSocketConnector(Connector):
                 websocket.abort()
                 await session.close()
 
+            self._names.worked()
             transport = websocket.transport
             if self._ssl_context is not None:
                 self._ssl_context.remember(transport.get_extra_info("ssl_object"))
@@ -215,6 +223,8 @@ class WebSocketConnector(Connector):
         except BaseException as error:
             await session.close()
             if isinstance(error, aiohttp.ClientError | OSError):  # TimeoutError is one
+                if not isinstance(error, aiohttp.WSServerHandshakeError):
+                    self._names.failed()
                 raised = _connect_error(error)
                 if isinstance(raised, LinkRefused) and self._ssl_context is not None:
                     self._ssl_context.forget()  # a full handshake says what is wrong, and may mend it
@@ -297,10 +307,12 @@ class WebSocketListener(Listener):
         certificate = transport.get_extra_info("peercert")
         if expired(certificate, time.time()):
             return web.Response(status=HTTPStatus.FORBIDDEN)
+        peer = owner(transport.get_extra_info("ssl_object"), certificate)
+        if self._ssl_context is not None and not peer:
+            return web.Response(status=HTTPStatus.FORBIDDEN)  # a certificate that names nobody
         set_cloud_options(transport.get_extra_info("socket"))
         try:
             await websocket.prepare(request)
-            peer = peer_name(certificate)
             connection = WebSocketConnection(websocket, transport, peer=peer, release=_nothing, probes=False)
         except OSError:
             return _gone_already()
