@@ -39,7 +39,7 @@ OLD, NEW, WRONG = _basic("Old-not-to-be-seen-1"), _basic("New-not-to-be-seen-2")
 @dataclass(frozen=True, slots=True)
 class _Keeper:
     own: CredentialKeeper
-    events: "asyncio.Queue[CredentialsOpened | CredentialsChecked]"
+    events: asyncio.Queue[CredentialsOpened | CredentialsChecked]
 
     async def matches(self, authorization: str | None, identity: str = "CS-1") -> bool:
         self.own.ask(CheckCredentials(1, identity, authorization))
@@ -97,6 +97,17 @@ def test_each_hash_has_a_salt_of_its_own_and_keeps_it(tmp_path: Path) -> None:
             keeper.own.ask(KeepCredentials("CS-1", "1.6", (NEW, OLD)))
             assert await keeper.matches(NEW)
             assert keeper.own._entries["CS-1"].hashes[1] == first.hashes[0], "nothing new is written for what is known"
+
+    asyncio.run(main())
+
+
+def test_what_is_under_way_when_the_program_ends_is_kept(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with _keeper(tmp_path, {}) as keeper:
+            keeper.own.ask(KeepCredentials("CS-1", "1.6", (OLD, NEW)))
+            await asyncio.sleep(0.01)  # it takes longer than that
+        async with _keeper(tmp_path, {"CS-1": "1.6"}) as keeper:
+            assert await keeper.matches(NEW)
 
     asyncio.run(main())
 

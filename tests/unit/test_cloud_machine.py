@@ -919,7 +919,9 @@ def test_a_lost_csms_socket_comes_back_with_whichever_password_works(answer: str
 def test_the_password_that_has_opened_a_socket_is_the_only_one() -> None:
     play = _guarded()
     _changes_password(play, 1, "Accepted")
-    play.play([("in", CsmsClosed(1, "lost")), ("tick", 2.0), ("in", CsmsOpened(2, "ocpp1.6")), ("in", CsmsClosed(2, "lost")), ("tick", 2.0)])
+    play.play(
+        [("in", CsmsClosed(1, "lost")), ("tick", 2.0), ("in", CsmsOpened(2, "ocpp1.6")), ("in", CsmsClosed(2, "lost")), ("tick", 2.0)]
+    )
     play.play([("out", [OpenCsms(socket, "CP001", ("ocpp1.6",), NEW) for socket in (2, 3)])])
     play.play([("in", CsmsRefused(3, 401, "no")), ("out", [Link(1, Eject(0, 1, 1008, "the CSMS refused: no"))])])
 

@@ -404,7 +404,8 @@ class EdgeMachine:
         station = self._stations.get(event.identity)
         if station is None or station.state is not StationState.LEAVING or self._stopping or self._grace_over(now):
             return False
-        if station.authorization != event.authorization or station.version.subprotocol not in event.subprotocols:
+        same = station.authorization == event.authorization and event.authorization in station.credentials.all
+        if not same or station.version.subprotocol not in event.subprotocols:
             return False
         station.came_back(event.socket)
         self._by_socket[event.socket] = station

@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import logging
 import os
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
@@ -105,7 +105,8 @@ class CredentialKeeper:
         self._report = report
         self._logger = logger
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
-        self._inbox: asyncio.Queue[Request] = asyncio.Queue()
+        self._inbox: deque[Request] = deque()
+        self._asked = asyncio.Event()
         self._hashing = DiskThread("hashing")
         self._disk = DiskThread("credentials")
         self._unsaved: dict[str, bytes | None] = {}
@@ -131,27 +132,34 @@ class CredentialKeeper:
 
     def ask(self, request: Request) -> None:
         """Put in what the machine wants; never waits."""
-        self._inbox.put_nowait(request)
+        self._inbox.append(request)
+        self._asked.set()
 
     async def run(self) -> NoReturn:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._save_all(), name="credentials saved")
             while True:
-                await self._carry_out(await self._inbox.get())
+                await self._asked.wait()
+                self._asked.clear()
+                await self._work()
 
     async def finish(self) -> None:
         """Save what isn't yet, and close the store. Also after a `begin` that failed."""
         try:
             async with asyncio.timeout(FINISH_S):
-                while not self._inbox.empty():
-                    await self._carry_out(self._inbox.get_nowait())
+                await self._work()
                 await self._save()
                 await self._disk.run(self._store.close)
         except TimeoutError:
             self._say(Level.WARNING, "the disk takes too long, new hashes of stations are lost")
 
     # --- one thing after the other
+
+    async def _work(self) -> None:
+        while self._inbox:
+            await self._carry_out(self._inbox[0])  # taken out only then: who is cancelled meanwhile hasn't done it
+            self._inbox.popleft()
 
     async def _carry_out(self, request: Request) -> None:
         entry = self._entries.get(request.identity)
