@@ -8,7 +8,7 @@ station's messages is in
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Protocol
@@ -17,6 +17,7 @@ from ocppress_codecs.errors import DecodeError, LimitExceeded
 from ocppress_codecs.interface import CodecName, Side
 from ocppress_codecs.registry import offers, open_endpoint
 from ocppress_codecs.rpc import OcppVersion
+from ocppress_gateway.core.allowance import ASK_BYTES, SEND_BYTES, Allowance
 from ocppress_gateway.core.channel import Channel, actions_of
 from ocppress_gateway.core.clock import LinkClock
 from ocppress_gateway.core.conversation import Conversation, Counters
@@ -105,6 +106,7 @@ CHECKS_MAX: Final = 16
 
 _DOWN: Final = "the link is down"
 _UNDECIDED: Final = "the CSMS did not decide in time"
+_USED_UP: Final = "the station has used up its bytes on the cellular link"
 _STRANGERS: Final = "the CSMS has refused too many stations lately"
 
 
@@ -136,6 +138,8 @@ class EdgeSettings:
     """How long a station may be gone before the cloud is told."""
     reachability_s: int = 0
     """How much silence of the link, probes included, means that it is dead; 0 where nobody probes."""
+    daily_bytes: int | None = None
+    """What one station may cost the link in a day; None for anything."""
     keeps_credentials: bool = False
     """Whether somebody keeps hashes of what the CSMS has accepted, and compares with them: then a station may come while nobody can be asked."""
     drain_s: float = 0.0
@@ -220,6 +224,7 @@ class EdgeMachine:
     _ids: int = 0
     _id_prefix: str = ""
     _refusals: RefusedUpgrades = field(init=False)
+    _allowances: OrderedDict[str, Allowance] = field(default_factory=OrderedDict)
     _kept: OrderedDict[str, _Kept] = field(default_factory=OrderedDict)
     _checks: dict[int, _Check] = field(default_factory=dict)
     _stopping: bool = False
@@ -369,6 +374,10 @@ class EdgeMachine:
         if refusal is not None:
             self._refuse(event.socket, event.identity, refusal.status, refusal.reason, out)
             return
+        allowance = self._allowances.get(event.identity)
+        if allowance is not None and allowance.is_shut(now):
+            self._refuse(event.socket, event.identity, 503, _USED_UP, out)
+            return
         obstacle = _DOWN if self._stopping or not self._linked else None if self._refusals.may_ask(now) else _STRANGERS
         if obstacle is None:
             self._enter(event, now, out)
@@ -417,6 +426,8 @@ class EdgeMachine:
         assert self._session is not None, "asking needs a link"
         station.asked_on = self._session.link
         station.asked_with = station.credentials.first
+        if station.allowance is not None:
+            station.allowance.spend(ASK_BYTES, now)
         epoch = station.channel.epoch if station.channel is not None else 0
         attach = Attach(
             station.slot,
@@ -535,11 +546,32 @@ class EdgeMachine:
                 early=self._early,
             )
             self._stations[identity] = station
+            station.allowance = self._allowance(identity)
             record = self._records.pop(identity, None)
             if record is not None:
                 station.remembered(record, now)
         self._stations.move_to_end(identity)
         return station
+
+    def _allowance(self, identity: str) -> Allowance | None:
+        """What is left for an identity, whatever became of its sockets."""
+        if self.settings.daily_bytes is None:
+            return None
+        allowance = self._allowances.setdefault(identity, Allowance(self.settings.daily_bytes))
+        self._allowances.move_to_end(identity)
+        while len(self._allowances) > IDENTITIES_MAX:
+            self._allowances.popitem(last=False)
+        return allowance
+
+    def _spend(self, shares: Sequence[FrameShare], now: float, out: list[Effect]) -> None:
+        """Charge stations with what a link message has for them."""
+        for share in shares:
+            allowance = self._stations[share.identity].allowance
+            if allowance is not None:
+                allowance.spend(share.payload_bytes + SEND_BYTES / len(shares), now)
+                if allowance.takes_alarm(now):
+                    words = "a station has used up its bytes on the link, only transactions go on"
+                    out.append(self._note(Level.ERROR, words, station=share.identity, daily_mb=allowance.daily_bytes / 1e6))
 
     def _make_id(self) -> str:
         if not self._id_prefix:
@@ -685,6 +717,8 @@ class EdgeMachine:
         for station in list(self._stations.values()):
             if station.state is StationState.ASKING and now >= station.decide_by:
                 self._check_or_leave(station, _UNDECIDED, now, out)
+            elif station.allowance is not None and station.socket_open and station.allowance.is_shut(now):
+                self._leave(station, 1008, _USED_UP, now, out)
             elif grace_over and station.socket_open:
                 self._leave(station, 1001, _DOWN, now, out)
             elif station.state is StationState.LEAVING and now >= station.leave_at and not station.begins_to_drain():
@@ -707,6 +741,7 @@ class EdgeMachine:
         message = self._session.next_message(conversations, now)
         if message:
             out.append(SendLink(self._session.link, message, tuple(self._session.shares)))
+            self._spend(self._session.shares, now, out)
         elif self._left and not self._session.closing and self._session.idle:
             self._give_up("the edge is stopping", out)
 
@@ -720,6 +755,7 @@ class EdgeMachine:
         place = len(out) - 1
         self._take_parts(data, now, out)
         out[place] = LinkHeard(self._session.link, len(data), tuple(self._heard))
+        self._spend(self._heard, now, out)
 
     def _take_parts(self, data: bytes, now: float, out: list[Effect]) -> None:
         try:

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, render
+from ocppress_gateway.core.allowance import REFUSED, Allowance, goes_on
 from ocppress_gateway.core.answers import (
     EMPTY_ANSWER,
     FINAL_ERRORS,
@@ -171,6 +172,8 @@ class EdgeStation(Conversation):
         self.asked_on = 0
         """The link on which the CSMS was asked for this socket; 0 if it wasn't."""
         self.asked_with: Authorization = None
+        self.allowance: Allowance | None = None
+        """What it may cost the link; None for anything."""
         self.decide_by = 0.0
         self._leave_after = 0.0
         self._leave_by = 0.0
@@ -425,12 +428,21 @@ class EdgeStation(Conversation):
                 if earlier is not relay:
                     self._count_repeat()
                     self.incoming.abandon(earlier)
-        if self._answers_early(relay, message, now, out):
+        used_up = self.allowance is not None and self.allowance.is_used_up(now) and not goes_on(message)
+        # A Heartbeat that is answered here costs nothing.
+        if (not used_up or message.action == "Heartbeat") and self._answers_early(relay, message, now, out):
+            return False
+        if used_up:
+            out.append(self._note(Level.INFO, "refused, the station has used up its bytes", action=message.action))
+            self._answer(relay, REFUSED, out)
             return False
         if self._suppression is not None and message.action == "MeterValues":
             # Relayed: whether the CSMS gets it isn't known.
             self._suppression.forget()
         return True
+
+    def _take_send(self, message: Message, now: float) -> bool:
+        return self.allowance is None or not self.allowance.is_used_up(now)
 
     def _answers_early(self, relay: Relay, message: Message, now: float, out: list[Effect]) -> bool:
         """Answer a CALL here, now or once it is stored; false if it is the CSMS's to answer."""

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
+from ocppress_gateway.core.bucket import Bucket
 from ocppress_gateway.core.credentials import Authorization
 
 __all__ = ["REFUSAL_S_MAX", "REFUSAL_S_MIN", "REFUSED_STATUSES", "Refusal", "RefusedUpgrades"]
@@ -50,8 +51,7 @@ class RefusedUpgrades:
     def __init__(self, key: bytes) -> None:
         self._key = key
         self._refusals: OrderedDict[bytes, Refusal] = OrderedDict()
-        self._allowed = float(BURST)
-        self._counted_at = 0.0
+        self._questions = Bucket(BURST, 1 / REFILL_S)
 
     def tag(self, identity: str, authorization: Authorization) -> bytes:
         """What identity and credentials are known by in this process."""
@@ -66,13 +66,11 @@ class RefusedUpgrades:
 
     def may_ask(self, now: float) -> bool:
         """Whether a stranger may cost the link a question."""
-        self._count(now)
-        return self._allowed >= 1
+        return self._questions.level(now) >= 1
 
     def refused(self, identity: str, authorization: Authorization, status: int, reason: str, now: float) -> None:
         """The CSMS has refused, with one of `REFUSED_STATUSES`."""
-        self._count(now)
-        self._allowed = max(0.0, self._allowed - 1)
+        self._questions.spend(1, now)
         tag = self.tag(identity, authorization)
         before = self._refusals.pop(tag, None)
         wait_s = REFUSAL_S_MIN if before is None else min(before.wait_s * 2, REFUSAL_S_MAX)
@@ -83,7 +81,3 @@ class RefusedUpgrades:
     def accepted(self, identity: str, authorization: Authorization) -> None:
         """The CSMS has accepted these credentials."""
         self._refusals.pop(self.tag(identity, authorization), None)
-
-    def _count(self, now: float) -> None:
-        self._allowed = min(BURST, self._allowed + (now - self._counted_at) / REFILL_S)
-        self._counted_at = now

@@ -249,6 +249,7 @@ def edge_settings(config: EdgeConfig) -> EdgeSettings:
         drain_s=config.timeouts.drain_s,
         reachability_s=config.link.reachability_s,
         suppression=config.suppression.settings,
+        daily_bytes=config.stations.daily_bytes,
         keeps_credentials=True,
     )
 
