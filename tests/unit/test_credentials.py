@@ -212,7 +212,10 @@ def test_strangers_are_rationed() -> None:
     refusals = RefusedUpgrades(b"key")
     for number in range(BURST):
         assert refusals.may_ask(0.0)
+        refusals.asked(0.0)
         refusals.refused(f"CP{number}", None, 404, "no", 0.0)
+        refusals.asked(0.0)
+        refusals.spared(0.0)
     assert not refusals.may_ask(REFILL_S - 1)
     assert refusals.may_ask(REFILL_S)
 

@@ -106,6 +106,7 @@ CHECKS_MAX: Final = 16
 
 _DOWN: Final = "the link is down"
 _UNDECIDED: Final = "the CSMS did not decide in time"
+_REPLACED: Final = "replaced by a newer connection of the same identity"
 _USED_UP: Final = "the station has used up its bytes on the cellular link"
 _STRANGERS: Final = "the CSMS has refused too many stations lately"
 
@@ -397,14 +398,24 @@ class EdgeMachine:
         if station is None:
             self._refuse(event.socket, event.identity, 503, f"more than {STATIONS_PER_EDGE_MAX} stations", out)
             return None
-        if station.state is not StationState.ABSENT:
-            self._leave(station, 1001, "replaced by a newer connection of the same identity", now, out)
-        self._attachments += 1
         known = {version.subprotocol for version in OcppVersion}
         offered = tuple(dict.fromkeys(name for name in event.subprotocols if name in known))
+        if station.state is StationState.ASKING and (station.authorization, station.offered) == (event.authorization, offered):
+            # The CSMS is asked already; whoever is faster than it must not cost the link a question each time.
+            self._refuse(station.socket, station.identity, 503, _REPLACED, out)
+            del self._by_socket[station.socket]
+            self._checks.pop(station.socket, None)
+            station.socket = event.socket
+            station.decide_by = now + self.settings.upgrade_wait_s
+            self._by_socket[event.socket] = station
+            return station
+        if station.state is not StationState.ABSENT:
+            self._leave(station, 1001, _REPLACED, now, out)
+        self._attachments += 1
         station.arrived(event.socket, self._attachments, offered, event.authorization, now + self.settings.upgrade_wait_s)
         self._by_socket[event.socket] = station
         if self._linked:
+            self._refusals.asked(now)
             self._ask(station, now)
         return station
 
@@ -869,6 +880,8 @@ class EdgeMachine:
             return  # The station left, or asked anew, while the CSMS decided.
         again = station.state is StationState.ASKING_AGAIN
         version = next((version for version in OcppVersion if version.value == verdict.version), None)
+        if not again and verdict.status not in REFUSED_STATUSES:
+            self._refusals.spared(now)
         if verdict.status != 101:
             if again and verdict.status in REFUSED_STATUSES and station.credentials.refused(station.asked_with):
                 self._ask(station, now)

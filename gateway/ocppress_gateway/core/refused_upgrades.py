@@ -29,7 +29,7 @@ REFUSALS_MAX: Final = 256
 """Refusals remembered, the oldest forgotten first: four for each of `STATIONS_PER_EDGE_MAX`."""
 
 BURST: Final = 128
-"""Refusals at once: two for each of `STATIONS_PER_EDGE_MAX`, should nobody have entered any of them at the CSMS yet."""
+"""Questions at once to which the CSMS doesn't say yes: two for each of `STATIONS_PER_EDGE_MAX`, should nobody have entered any of them at the CSMS yet."""
 
 REFILL_S: Final = 120.0
 """And one more after each such time: 720 a day, 0.4 MB, is the most that strangers on the local network can make the link pay."""
@@ -68,9 +68,16 @@ class RefusedUpgrades:
         """Whether a stranger may cost the link a question."""
         return self._questions.level(now) >= 1
 
+    def asked(self, now: float) -> None:
+        """A question goes to the CSMS."""
+        self._questions.spend(1, now)
+
+    def spared(self, now: float) -> None:
+        """It wasn't answered with one of `REFUSED_STATUSES`: it doesn't count."""
+        self._questions.spend(-1, now)
+
     def refused(self, identity: str, authorization: Authorization, status: int, reason: str, now: float) -> None:
         """The CSMS has refused, with one of `REFUSED_STATUSES`."""
-        self._questions.spend(1, now)
         tag = self.tag(identity, authorization)
         before = self._refusals.pop(tag, None)
         wait_s = REFUSAL_S_MIN if before is None else min(before.wait_s * 2, REFUSAL_S_MAX)
