@@ -51,6 +51,7 @@ from ocppress_gateway.core.parts import (
     read_parts,
     write_parts,
 )
+from ocppress_gateway.core.refused_upgrades import REFILL_S
 from ocppress_gateway.core.session import CONTROLS_WAITING_MAX
 from tests.support.playbook import Carried, Link, Play
 
@@ -320,7 +321,8 @@ def test_stations_that_come_and_go_faster_than_the_link_can_tell() -> None:
     machine.step(StationArrived(1, "CP0", ("ocpp1.6",)), 0.0)  # this link message stays with the kernel
     statuses = []
     for number in range(CONTROLS_WAITING_MAX):
-        effects = machine.step(StationArrived(number + 2, "CP0", ("ocpp1.6",), f"Basic {number}"), 0.0)
+        # So slowly that the ration of questions isn't used up.
+        effects = machine.step(StationArrived(number + 2, "CP0", ("ocpp1.6",), f"Basic {number}"), number * REFILL_S)
         statuses += [effect.reason for effect in effects if isinstance(effect, RefuseStation) and effect.socket == number + 2]
     assert set(statuses) == {"stations come and go faster than the link can tell"}
 
