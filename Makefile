@@ -1,11 +1,11 @@
-# Each target makes what it needs: the virtual environment, the packages in it, Node and libfaketime for the tests that want them.
+# Each target makes what it needs: the virtual environment, the packages in it, Node, libfaketime and mosquitto for the tests that want them.
 #   make test PYTHON=python3.12          another Python
 #   make demo ARGS="--duration-s 15"     more arguments
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 
-.PHONY: help demo test test-all soak check fmt bench bench-cpu bench-edge bench-link bench-outbox documents run-venv dev-venv node faketime clean
+.PHONY: help demo test test-all soak check fmt bench bench-cpu bench-edge bench-link bench-outbox documents run-venv dev-venv node faketime mosquitto clean
 .DEFAULT_GOAL := help
 
 help:
@@ -25,14 +25,14 @@ demo: run-venv
 	@$(VENV)/bin/ocppress demo $(ARGS)
 
 # The whole suite comes last, so that the last line is its count.
-test: check node faketime
+test: check node faketime mosquitto
 	.ci/wheel $(VENV)
 	$(VENV)/bin/python -m pytest -ra $(ARGS)
 
 test-all:
 	.ci/test-all
 
-soak: dev-venv node
+soak: dev-venv node mosquitto
 	$(VENV)/bin/python -m pytest -ra -m soak $(ARGS)
 
 check: dev-venv
@@ -79,6 +79,9 @@ node:
 
 faketime:
 	@.ci/faketime
+
+mosquitto:
+	@.ci/mosquitto
 
 clean:
 	rm -rf .venv .venv-* dist .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/integration/node/node_modules

@@ -10,20 +10,22 @@ Constraints are checked when a file is read, not by the constructors: code that 
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
 
 from ocppress_codecs.interface import CodecName
-from ocppress_gateway.core.identity import IDENTITY_PATTERN
+from ocppress_gateway.core.broker_topics import PREFIX_PATTERN
+from ocppress_gateway.core.identity import CLOUD_NAME, EDGE_NAME_PATTERN, IDENTITY_PATTERN
 from ocppress_gateway.core.keepalive import SILENCES, START_S
 from ocppress_gateway.core.measurands import MEASURANDS
 from ocppress_gateway.core.parts import REACHABILITY_MAX_S
@@ -32,7 +34,6 @@ from ocppress_gateway.core.suppression import SuppressionSettings
 from ocppress_gateway.errors import ConfigError
 
 __all__ = [
-    "EDGE_NAME_PATTERN",
     "CloudConfig",
     "CloudLinkConfig",
     "CloudTimeouts",
@@ -55,9 +56,6 @@ __all__ = [
     "load_cloud",
     "load_edge",
 ]
-
-EDGE_NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}\Z"
-"""An edge's name: the common name of its certificate, which crosses the link in each full handshake, and a folder of `ocppress ca`."""
 
 _FILE_BYTES_MAX: Final = 1024 * 1024
 """Ten thousand edges with a station each take half of it; what is larger isn't a configuration."""
@@ -148,8 +146,16 @@ class StationsConfig(_Table, frozen=True, kw_only=True):
 class EdgeLinkConfig(_Table, frozen=True, kw_only=True):
     """The way to the cloud."""
 
-    url: Annotated[str, Meta(description="The cloud's `wss://HOST:PORT/`; `ws://` is for development, nothing on it is secret.")]
-    edge: Annotated[EdgeName | None, Meta(description="This edge's name, for `ws://` only: with TLS the certificate has it.")] = None
+    url: Annotated[
+        str,
+        Meta(
+            description="The cloud's `wss://HOST:PORT/`, or the `mqtts://HOST:PORT/` of a broker where it is, with a prefix for topics if others"
+            " use it, too; `ws://` and `mqtt://` are for development, nothing on them is secret."
+        ),
+    ]
+    edge: Annotated[
+        EdgeName | None, Meta(description="This edge's name, that of its certificate; not for `wss://`, where the certificate is enough.")
+    ] = None
     tls: EdgeLinkTls | None = None
     codec: Annotated[CodecName, Meta(description="How messages are written on the link.")] = CodecName.ADAPTIVE
     linger_ms: Annotated[
@@ -179,16 +185,22 @@ class EdgeLinkConfig(_Table, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.keepalive_s is not None and SILENCES * self.keepalive_s > self.reachability_s:
             raise ValueError(f"`keepalive_s` {self.keepalive_s} is more than two thirds of `reachability_s` {self.reachability_s}")
-        if _websocket_url(self.url):
-            if self.tls is None:
-                raise ValueError("a `wss://` link needs the table `tls`")
+        scheme = _url(self.url, "ws", "wss", "mqtt", "mqtts").scheme
+        _check_link(scheme, self.tls)
+        if self.tls is not None and self.tls.psk_file is not None and scheme != "wss":
+            raise ValueError("`psk_file` is for a `wss://` link: a broker goes by certificates")
+        if scheme == "wss":
             if self.edge is not None:
-                raise ValueError("`edge` is for `ws://` only: with TLS the certificate names the edge")
-        else:
-            if self.tls is not None:
-                raise ValueError("the table `tls` is for a `wss://` link")
-            if self.edge is None:
-                raise ValueError("a `ws://` link needs `edge`, the edge's name")
+                raise ValueError("`edge` is not for `wss://`: the certificate names the edge")
+        elif self.edge is None:
+            raise ValueError(f"a `{scheme}://` link needs `edge`, the edge's name")
+        elif self.over_mqtt and self.edge == CLOUD_NAME:
+            raise ValueError(f"`edge` can't be `{CLOUD_NAME}` at a broker")
+
+    @property
+    def over_mqtt(self) -> bool:
+        """Whether edge and cloud meet at a broker."""
+        return self.url.startswith("mqtt")
 
 
 class EdgeTimeouts(_Table, frozen=True, kw_only=True):
@@ -341,9 +353,20 @@ class EdgeConfig(_Table, frozen=True, kw_only=True):
 class CloudLinkConfig(_Table, frozen=True, kw_only=True):
     """Where the edges connect."""
 
+    broker: Annotated[
+        str | None,
+        Meta(
+            description="`mqtts://HOST:PORT/` of a broker where the edges are, instead of `host` and `port` to listen on; with the edges' prefix, if"
+            " they have one. `mqtt://` is for development."
+        ),
+    ] = None
     host: Annotated[str, Meta(min_length=1, description="Address to listen on; `0.0.0.0` for all of IPv4.")] = "0.0.0.0"
     port: Annotated[Port, Meta(description="Port to listen on.")] = 8886
     tls: LinkTls | None = None
+
+    def __post_init__(self) -> None:
+        if self.broker is not None:
+            _check_link(_url(self.broker, "mqtt", "mqtts", key="broker").scheme, self.tls)
 
 
 class CsmsConfig(_Table, frozen=True, kw_only=True):
@@ -372,10 +395,10 @@ class CsmsConfig(_Table, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.url.count("{identity}") != 1 or self.url.count("{") != 1 or self.url.count("}") != 1:
             raise ValueError("`url` must contain `{identity}` exactly once, and no other braces")
-        secure = _websocket_url(self.url)
-        if "{identity}" not in urlsplit(self.url).path:
+        parts = _url(self.url, "ws", "wss")
+        if "{identity}" not in parts.path:
             raise ValueError("`{identity}` belongs in the path of `url`")
-        if self.ca_file is not None and not secure:
+        if self.ca_file is not None and parts.scheme != "wss":
             raise ValueError("`ca_file` is for a `wss://` CSMS")
 
 
@@ -421,6 +444,8 @@ class CloudConfig(_Table, frozen=True, kw_only=True):
     edges: Annotated[tuple[EdgeEntry, ...], Meta(description="One `[[edges]]` for each edge that may connect.")] = ()
 
     def __post_init__(self) -> None:
+        if self.link.broker is not None and any(entry.psk_file is not None for entry in self.edges):
+            raise ValueError("`psk_file` is for edges that connect here: a broker goes by certificates")
         for what, names in (
             ("edge", [entry.name for entry in self.edges]),
             ("station", [identity for entry in self.edges for identity in entry.stations if identity != "*"]),
@@ -516,17 +541,25 @@ def _named_files(table: msgspec.Struct, place: str) -> Iterator[tuple[str, Path]
             yield f"{place}.{name}", value
 
 
-def _websocket_url(url: str) -> bool:
-    """Whether a WebSocket URL is a secure one; raises `ValueError` if it is none or carries a password."""
+def _url(url: str, *schemes: str, key: str = "url") -> SplitResult:
+    """The parts of a URL of these schemes; raises `ValueError` if it is none, carries a password, or can't be a prefix of topics."""
     try:
         parts = urlsplit(url)
-        known = parts.scheme in ("ws", "wss") and parts.hostname and parts.port != 0
+        known = parts.scheme in schemes and parts.hostname and parts.port != 0
     except ValueError as error:
-        raise ValueError(f"`url` is not a URL: {error}") from None
+        raise ValueError(f"`{key}` is not a URL: {error}") from None
     if not known or any(character <= " " or character == "\x7f" for character in url):
-        raise ValueError("`url` must be `ws://HOST[:PORT]/…` or `wss://HOST[:PORT]/…`")
+        *first, last = [f"`{scheme}://HOST[:PORT]/…`" for scheme in schemes]
+        raise ValueError(f"`{key}` must be {', '.join(first)} or {last}")
     if "@" in parts.netloc:
-        raise ValueError("`url` must not contain a user or password")
+        raise ValueError(f"`{key}` must not contain a user or password")
     if parts.fragment or parts.query:
-        raise ValueError("`url` must not contain `?` or `#`")
-    return parts.scheme == "wss"
+        raise ValueError(f"`{key}` must not contain `?` or `#`")
+    if parts.scheme.startswith("mqtt") and not re.match(PREFIX_PATTERN, parts.path):
+        raise ValueError(f"the path of `{key}`, which is what all topics begin with, has 64 letters, digits, `.`, `_`, `-` and `/` at most")
+    return parts
+
+
+def _check_link(scheme: str, tls: LinkTls | None) -> None:
+    if (tls is None) is (scheme in ("wss", "mqtts")):
+        raise ValueError(f"a `{scheme}://` link needs the table `tls`" if tls is None else f"the table `tls` is for a `{scheme}s://` link")

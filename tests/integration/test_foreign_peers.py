@@ -17,11 +17,12 @@ import pytest
 from ocpp_csms import AuthorizationStatus, CentralSystem, ChargePointEvent
 
 from ocppress_codecs.rpc import OcppVersion
+from ocppress_gateway.core.policy import Turn
 from tests.support.foreign.interface import PEER_WAIT_S, Answer, NotAdmitted, Package, Refusal, compare_ends
 from tests.support.foreign.ocpp_package import OCPP_PACKAGE
 from tests.support.foreign.ocpp_rpc import OCPP_RPC
 from tests.support.foreign.paths import PATHS, Path, through_ocppress
-from tests.support.foreign.scenarios import SESSIONS, is_early, play, scripts
+from tests.support.foreign.scenarios import EARLY_ACTIONS, SESSIONS, is_early, play, scripts
 from tests.support.texts import content
 
 PASSWORD = "correct horse battery"  # 21 characters; OCPP 2.x asks for 16 to 40
@@ -109,18 +110,25 @@ def test_session_with_early_answers(version: OcppVersion, station_package: Packa
             wire = csms.wire("CS-1")
             async with asyncio.timeout(PEER_WAIT_S):
                 await wire.reach(received=len(station.wire.sent))
-            for transactional in (True, False):
-                sent, received = (_calls(texts, transactional=transactional) for texts in (station.wire.sent, wire.received))
+            for lane in Turn:
+                sent, received = (_calls(texts, lane) for texts in (station.wire.sent, wire.received))
                 assert received == sent
             assert sum(map(is_early, steps)) >= 4
 
     asyncio.run(run())
 
 
-def _calls(texts: Sequence[str], *, transactional: bool) -> list[str]:
+def _calls(texts: Sequence[str], lane: Turn) -> list[str]:
     """The texts, ids apart, of the CALLs of one lane."""
     calls = [content(text) for text in texts if json.loads(text)[0] == 2]
-    return [text for text in calls if (json.loads(text)[1] in TRANSACTIONAL) is transactional]
+    return [text for text in calls if _lane(json.loads(text)[1]) is lane]
+
+
+def _lane(action: str) -> Turn:
+    """What a station waits for passes what the edge has answered, and transactions keep their order."""
+    if action in TRANSACTIONAL:
+        return Turn.ORDERED
+    return Turn.EXPRESS if action in EARLY_ACTIONS else Turn.PROMPT
 
 
 def _refusal(

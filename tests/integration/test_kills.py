@@ -19,6 +19,7 @@ from tests.support.background import background
 from tests.support.busy_peers import BusyCsms, BusyStation
 from tests.support.cutting_proxy import CuttingProxy, Faults, cutting_proxy
 from tests.support.kept_promises import check_kept, is_missing
+from tests.support.mosquitto import Mosquitto, made_mosquitto, needs_mosquitto
 from tests.support.processes import Files, Lives, change, make_files, until
 
 KILLS = 12
@@ -72,19 +73,31 @@ CLOUD_CHANGES = (
 class _World:
     """Stations, edge, a link through a proxy that breaks it, cloud and CSMS, all of them busy."""
 
-    def __init__(self, random: Random, edge: Lives, cloud: Lives, csms: BusyCsms, proxy: CuttingProxy, stations: list[BusyStation]) -> None:
+    def __init__(
+        self,
+        random: Random,
+        edge: Lives,
+        cloud: Lives,
+        csms: BusyCsms,
+        proxy: CuttingProxy,
+        stations: list[BusyStation],
+        broker: Mosquitto | None,
+    ) -> None:
         self.random = random
         self.edge = edge
         self.cloud = cloud
         self.csms = csms
         self.proxy = proxy
         self.stations = stations
+        self.broker = broker
+        self.victims = ("edge", "cloud", "csms") if broker is None else ("edge", "cloud", "broker", "csms")
 
     async def kill(self, victim: str) -> None:
         """Kill one and let it come back after a while."""
-        end = self.csms if victim == "csms" else self.edge if victim == "edge" else self.cloud
+        end: Lives | Mosquitto | BusyCsms | None = getattr(self, victim)
+        assert end is not None, "only who is there is killed"
         down_s = self.random.uniform(*DOWN_S)
-        if isinstance(end, Lives):
+        if isinstance(end, Lives | Mosquitto):
             await end.kill()
             await asyncio.sleep(down_s)
             await end.start()
@@ -107,10 +120,11 @@ class _World:
 
 
 @contextlib.asynccontextmanager
-async def _open_world(random: Random, folder: Path, faults: Faults) -> AsyncIterator[_World]:
+async def _open_world(random: Random, folder: Path, faults: Faults, *, over_mqtt: bool) -> AsyncIterator[_World]:
     csms = BusyCsms(random, patience_s=PATIENCE_S, slow_s=SLOW_S)
     async with csms.open(), contextlib.AsyncExitStack() as stack:
-        files = await make_files(folder, csms.url, edge_changes=EDGE_CHANGES, cloud_changes=CLOUD_CHANGES)
+        files = await make_files(folder, csms.url, edge_changes=EDGE_CHANGES, cloud_changes=CLOUD_CHANGES, broker=over_mqtt)
+        broker = await stack.enter_async_context(made_mosquitto(files.broker, files.cloud_port)) if over_mqtt else None
         cloud = await stack.enter_async_context(Lives("cloud", "--config", files.cloud, ready="listening for edges"))
         proxy = await stack.enter_async_context(cutting_proxy(random, faults, files.cloud_port))
         change(files.edge, (f":{files.cloud_port}/", f":{proxy.port}/"))
@@ -119,7 +133,7 @@ async def _open_world(random: Random, folder: Path, faults: Faults) -> AsyncIter
         for station in stations:
             await stack.enter_async_context(background(station.run(), station.identity))
             await stack.enter_async_context(background(csms.command(station.identity), f"commands to {station.identity}"))
-        world = _World(random, edge, cloud, csms, proxy, stations)
+        world = _World(random, edge, cloud, csms, proxy, stations, broker)
         await stack.enter_async_context(background(world.hang_up(), "hang up"))
         yield world
 
@@ -158,14 +172,14 @@ def _check(world: _World) -> None:
     check_kept(world.stations, world.csms, station_timeout_s=STATION_TIMEOUT_S + SLACK_S, command_timeout_s=COMMAND_TIMEOUT_S + SLACK_S)
 
 
-def _run(seed: int, folder: Path, *, kills: int, cuts: int, faults: Faults, limit_s: float) -> None:
+def _run(seed: int, folder: Path, *, kills: int, cuts: int, faults: Faults, limit_s: float, over_mqtt: bool = False) -> None:
     async def main() -> None:
         random = Random(seed)
-        async with asyncio.timeout(limit_s), _open_world(random, folder, faults) as world:
+        async with asyncio.timeout(limit_s), _open_world(random, folder, faults, over_mqtt=over_mqtt) as world:
             await until(lambda: world.answered_early >= EARLY_EACH * len(world.stations))
             for number in range(kills):
                 await asyncio.sleep(random.uniform(*UP_S))
-                await world.kill(("edge", "cloud", "csms")[number % 3] if number < 3 else random.choice(("edge", "cloud", "csms")))
+                await world.kill(world.victims[number] if number < len(world.victims) else random.choice(world.victims))
             await _see_cuts(world.proxy, cuts)
             await _settle(world)
         _check(world)
@@ -180,6 +194,11 @@ OFTEN = Faults(bytes_until_cut=(3_000, 20_000))
 
 def test_kills(tmp_path: Path) -> None:
     _run(1, tmp_path, kills=KILLS, cuts=0, faults=RARE, limit_s=180.0)
+
+
+@needs_mosquitto
+def test_kills_over_mqtt(tmp_path: Path) -> None:
+    _run(3, tmp_path, kills=KILLS, cuts=0, faults=RARE, limit_s=180.0, over_mqtt=True)
 
 
 def test_cuts(tmp_path: Path) -> None:

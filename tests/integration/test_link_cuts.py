@@ -20,6 +20,8 @@ from ocppress_gateway.core.edge import EdgeMachine, EdgeSettings
 from ocppress_gateway.edge.program import EdgeProgram
 from ocppress_gateway.transports.base import Connector, Listener
 from ocppress_gateway.transports.memory import FaultPlan, MemoryNetwork
+from ocppress_gateway.transports.mqtt.connector import MqttConnector
+from ocppress_gateway.transports.mqtt.listener import MqttListener
 from ocppress_gateway.transports.tls import link_client_context, link_server_context
 from ocppress_gateway.transports.websocket import WebSocketConnector, WebSocketListener
 from tests.support.background import background
@@ -27,6 +29,7 @@ from tests.support.busy_peers import BusyCsms, BusyStation
 from tests.support.cutting_proxy import Faults, cutting_proxy
 from tests.support.link_ends import make_tls_files
 from tests.support.link_promises import check_promises
+from tests.support.mosquitto import free_port, needs_mosquitto, running_mosquitto
 from tests.support.watched_machine import WatchedMachine
 
 CUTS = 200
@@ -35,7 +38,7 @@ SOAK_CUTS_EACH = 500
 
 STATION_TIMEOUT_S = 2.0
 COMMAND_TIMEOUT_S = 2.0
-STALLS = 1
+STALLS = 2
 STALL_S = 3.0
 """Longer than the time-outs, so that what waited in the network's buffers is over time when it gets through."""
 
@@ -100,11 +103,39 @@ class _TcpLink:
         assert edge.counts["CALL dropped, its time is over"], "a stall makes commands stale"
 
 
-LINKS: dict[str, Callable[[Random, Path], _MemoryLink | _TcpLink]] = {
+class _MqttLink:
+    """A broker, with a proxy that cuts on the edge's way to it."""
+
+    def __init__(self, random: Random, folder: Path) -> None:
+        self._random = random
+        self._folder = folder
+        self._port = free_port()
+        self.listener: Listener = MqttListener(f"mqtt://127.0.0.1:{self._port}/")
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[Connector]:
+        faults = Faults(bytes_until_cut=(200, 40_000))
+        async with (
+            running_mosquitto(self._folder, tls=False, port=self._port),
+            cutting_proxy(self._random, faults, self._port) as self._proxy,
+        ):
+            yield MqttConnector(f"mqtt://127.0.0.1:{self._proxy.port}/", EDGE)
+
+    def calm(self) -> None:
+        self._proxy.calm = True
+        self._proxy.cut()
+
+    def check(self, edge: WatchedMachine) -> None:
+        """Nothing: this link doesn't stall."""
+
+
+LINKS: dict[str, Callable[[Random, Path], _MemoryLink | _TcpLink | _MqttLink]] = {
     "memory": _MemoryLink,
     "tcp": lambda random, folder: _TcpLink(random, folder, tls=False),
     "tls": lambda random, folder: _TcpLink(random, folder, tls=True),
+    "mqtt": _MqttLink,
 }
+KINDS = [pytest.param(kind, marks=needs_mosquitto if kind == "mqtt" else ()) for kind in LINKS]
 
 
 def _edge(random: Random, codec: CodecName) -> EdgeMachine:
@@ -176,7 +207,7 @@ def _run(seed: int, kind: str, codec: CodecName, folder: Path, cuts: int, limit_
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("kind", LINKS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_two_hundred_cuts(kind: str, tmp_path: Path) -> None:
     _run(1, kind, CodecName.CBOR_ZSTD, tmp_path, CUTS, 120.0)
 
@@ -184,6 +215,6 @@ def test_two_hundred_cuts(kind: str, tmp_path: Path) -> None:
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(SOAK_CUTS // SOAK_CUTS_EACH))
 @pytest.mark.parametrize("codec", CodecName)
-@pytest.mark.parametrize("kind", LINKS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_five_thousand_cuts(kind: str, codec: CodecName, seed: int, tmp_path: Path) -> None:
     _run(100 + seed, kind, codec, tmp_path, SOAK_CUTS_EACH, 600.0)

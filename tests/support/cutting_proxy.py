@@ -18,6 +18,9 @@ from random import Random
 
 __all__ = ["CuttingProxy", "Faults", "cutting_proxy"]
 
+HANDSHAKE_BYTES = 3000
+"""No stall before so much: TLS and hello, during which nothing can get old."""
+
 CHUNK_BYTES = 4096
 
 
@@ -71,8 +74,8 @@ class CuttingProxy:
             return float("inf"), float("inf")
         low, high = self._faults.bytes_until_cut
         until_cut = low * (high / low) ** self._random.random()  # as many short lives as long ones
-        stalls = self.stalls < self._faults.stalls and until_cut > 2000
-        return until_cut, self._random.uniform(0, until_cut) if stalls else float("inf")
+        stalls = self.stalls < self._faults.stalls and until_cut > 2 * HANDSHAKE_BYTES
+        return until_cut, self._random.uniform(HANDSHAKE_BYTES, until_cut) if stalls else float("inf")
 
     def draw_silence_s(self) -> tuple[float, float] | None:
         """When each side hears of the break; None if both do at once."""

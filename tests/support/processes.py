@@ -133,20 +133,34 @@ class Files:
     cloud_port: int
 
     @property
+    def broker(self) -> Path:
+        """The broker's folder."""
+        return self.cloud.parent.parent / "broker"
+
+    @property
     def url(self) -> str:
         """For stations, without the identity."""
         return f"ws://127.0.0.1:{self.edge_port}"
 
 
 async def make_files(
-    folder: Path, csms_url: str, *, log_level: str = "info", edge_changes: Sequence[Change] = (), cloud_changes: Sequence[Change] = ()
+    folder: Path,
+    csms_url: str,
+    *,
+    log_level: str = "info",
+    edge_changes: Sequence[Change] = (),
+    cloud_changes: Sequence[Change] = (),
+    broker: bool = False,
 ) -> Files:
-    """What the README's commands make in `folder`, but for ports, log level and these changes."""
+    """What the README's commands make in `folder`, but for ports, log level and these changes. With a `broker`, its port is the cloud's."""
     authority = folder / "ocppress-ca"
     edge_port, cloud_port = await free_port(), await free_port()
     level = ('#level = "info"', f'level = "{log_level}"')
-    ocppress("ca", "init", "--dir", authority, "--host", "127.0.0.1", "--csms-url", csms_url)
-    cloud_file = change(authority / "cloud" / "cloud.toml", ("#port = 8886", f"port = {cloud_port}"), level, *cloud_changes)
+    ocppress("ca", "init", "--dir", authority, "--host", "127.0.0.1", "--csms-url", csms_url, *(["--broker"] if broker else []))
+    if broker:
+        change(authority / "broker" / "mosquitto.conf", ("listener 8883", f"listener {cloud_port} 127.0.0.1"))
+    port = (":8883/", f":{cloud_port}/") if broker else ("#port = 8886", f"port = {cloud_port}")
+    cloud_file = change(authority / "cloud" / "cloud.toml", port, level, *cloud_changes)
     ocppress("ca", "issue", "site-1", "--dir", authority, "--stations", "*")
     edge_file = authority / "edges" / "site-1" / "edge.toml"
     change(edge_file, ("#port = 8887", f"port = {edge_port}"), ('#host = "0.0.0.0"', 'host = "127.0.0.1"'), level, *edge_changes)

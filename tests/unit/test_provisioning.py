@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ocppress_gateway import cli
 from ocppress_gateway.config import LinkTls, load_cloud, load_edge
 from ocppress_gateway.errors import UsageError
-from ocppress_gateway.provisioning.certificates import AUTHORITY_DAYS, LEAF_DAYS, issue_cloud, issue_edge, make_authority
+from ocppress_gateway.provisioning.certificates import AUTHORITY_DAYS, LEAF_DAYS, issue_cloud, issue_edge, make_authority, read_credentials
 from ocppress_gateway.provisioning.folder import make_authority_folder, make_edge_folder
 
 NOW = datetime.now(UTC)
@@ -70,9 +71,31 @@ def test_the_names_of_the_cloud_choose_the_link(tmp_path: Path) -> None:
     assert load_edge(folder / "edges/site-2/edge.toml").link.url == "wss://cloud.example.com:443/"
 
 
+def test_a_broker_has_a_folder_and_the_cloud_is_its_client(tmp_path: Path) -> None:
+    folder = tmp_path / "ca"
+    make_authority_folder(folder, name="test", hosts=("broker.example.com",), csms_url=CSMS_URL, now=NOW, with_broker=True)
+    _edge(folder)
+    edge, cloud = load_edge(folder / "edges/site-1/edge.toml"), load_cloud(folder / "cloud/cloud.toml")
+    assert cloud.link.broker == edge.link.url == "mqtts://broker.example.com:8883/"
+    assert edge.link.edge == "site-1"
+    assert sorted(file.name for file in (folder / "broker").iterdir()) == ["acl", "broker.key", "broker.pem", "ca.pem", "mosquitto.conf"]
+    broker = (folder / "broker/mosquitto.conf").read_text()
+    assert "\nallow_anonymous false\n" in broker
+    assert "\nrequire_certificate true\n" in broker
+    client = read_credentials((folder / "cloud/cloud.key").read_bytes(), (folder / "cloud/cloud.pem").read_bytes())
+    usage = client.certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert list(usage) == [x509.oid.ExtendedKeyUsageOID.CLIENT_AUTH]
+    assert client.certificate.subject.rfc4514_string() == "CN=cloud"
+    with pytest.raises(UsageError, match=r"certificate there is for broker\.example\.com"):
+        _edge(folder, "site-2", cloud_url="mqtts://other.example.com/")
+    _edge(folder, "site-2", ("CP3",), cloud_url="mqtts://broker.example.com:18883/charging/")
+    assert load_edge(folder / "edges/site-2/edge.toml").link.url == "mqtts://broker.example.com:18883/charging/"
+
+
 @pytest.mark.parametrize(
     ("edge", "stations", "cloud_url", "reason"),
     [
+        ("cloud", ("x",), None, "it is the cloud's"),
         ("../x", ("CP1",), None, "cannot be an edge's name"),
         ("", ("CP1",), None, "cannot be an edge's name"),
         ("x" * 33, ("CP1",), None, "cannot be an edge's name"),

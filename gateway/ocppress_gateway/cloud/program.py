@@ -45,7 +45,7 @@ from ocppress_gateway.program import Program, run_until_signal
 from ocppress_gateway.storage.opening import Opening
 from ocppress_gateway.transports.base import Connection, Listener
 from ocppress_gateway.transports.psk import read_key, use_server_keys
-from ocppress_gateway.transports.tls import csms_client_context, link_server_context
+from ocppress_gateway.transports.tls import csms_client_context, link_client_context, link_server_context
 from ocppress_gateway.transports.websocket import WebSocketListener
 
 __all__ = ["CloudProgram", "cloud_settings", "run"]
@@ -175,15 +175,10 @@ def cloud_settings(config: CloudConfig) -> CloudSettings:
 def run(config: CloudConfig) -> int:
     """Run the cloud until SIGTERM; returns the exit code. Raises `ConfigError` for TLS files that can't be used, `GatewayError` for a port
     that is taken."""
-    tls = config.link.tls
     machine = CloudMachine(cloud_settings(config), random=random.SystemRandom().random, random_bytes=os.urandom)
     program = CloudProgram(
         machine,
-        WebSocketListener(
-            host=config.link.host,
-            port=config.link.port,
-            ssl_context=None if tls is None else _link_context(tls, config.edges),
-        ),
+        _listener(config),
         csms_url=config.csms.url,
         csms_ssl_context=None if config.csms.ca_file is None else csms_client_context(ca_file=config.csms.ca_file),
         connect_timeout_s=config.csms.connect_timeout_s,
@@ -193,6 +188,18 @@ def run(config: CloudConfig) -> int:
         shutdown_s=config.timeouts.shutdown_s,
     )
     return run_until_signal(program)
+
+
+def _listener(config: CloudConfig) -> Listener:
+    link, tls = config.link, config.link.tls
+    if link.broker is None:
+        return WebSocketListener(host=link.host, port=link.port, ssl_context=None if tls is None else _link_context(tls, config.edges))
+    from ocppress_gateway.transports.mqtt.listener import MqttListener  # whoever has no broker needn't load its client
+
+    return MqttListener(
+        link.broker,
+        None if tls is None else link_client_context(ca_file=tls.ca_file, certificate_file=tls.certificate_file, key_file=tls.key_file),
+    )
 
 
 def _link_context(tls: LinkTls, edges: Sequence[EdgeEntry]) -> ssl.SSLContext:

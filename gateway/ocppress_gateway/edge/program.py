@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from ocppress_gateway.config import EdgeConfig, EdgeLinkTls
+from ocppress_gateway.config import EdgeConfig, EdgeLinkConfig, EdgeLinkTls
 from ocppress_gateway.control.place import EDGE_SOCKET
 from ocppress_gateway.control.protocol import Answer, Request
 from ocppress_gateway.core.edge import EdgeMachine, EdgeSettings
@@ -233,7 +233,7 @@ class EdgeProgram(Program):
 def edge_settings(config: EdgeConfig) -> EdgeSettings:
     """What the machine is to know of a configuration."""
     return EdgeSettings(
-        edge=config.link.edge or "",
+        edge="" if config.link.edge is None or config.link.over_mqtt else config.link.edge,  # the topic has it
         codec=config.link.codec,
         linger_s=config.link.linger_ms / 1000,
         station_timeout_s=config.timeouts.station_timeout_s,
@@ -262,7 +262,7 @@ def outbox_limits(config: EdgeConfig) -> OutboxLimits:
 def run(config: EdgeConfig) -> int:
     """Run the edge until SIGTERM; returns the exit code. Raises `ConfigError` for TLS files that can't be used, `GatewayError` for a port
     that is taken."""
-    link_tls, station_tls = config.link.tls, config.stations.tls
+    station_tls = config.stations.tls
     settings = edge_settings(config)
     sim = config.sim
     plan = Plan(PlanSettings(config.plan, sim.budget_bytes), keepalive_s=config.link.keepalive_s or START_S, now=time.monotonic())
@@ -270,11 +270,7 @@ def run(config: EdgeConfig) -> int:
     machine = EdgeMachine(settings, random=random.SystemRandom().random, random_bytes=os.urandom, freshness=plan, wall_s=time.time)
     program = EdgeProgram(
         machine,
-        WebSocketConnector(
-            config.link.url,
-            None if link_tls is None else _link_context(link_tls),
-            keepalive_s=config.link.keepalive_s or START_S,
-        ),
+        _connector(config.link),
         host=config.stations.host,
         port=config.stations.port,
         ssl_context=None
@@ -295,6 +291,16 @@ def run(config: EdgeConfig) -> int:
         shutdown_s=config.timeouts.shutdown_s,
     )
     return run_until_signal(program)
+
+
+def _connector(link: EdgeLinkConfig) -> Connector:
+    context = None if link.tls is None else _link_context(link.tls)
+    keepalive_s = link.keepalive_s or START_S
+    if link.over_mqtt:
+        from ocppress_gateway.transports.mqtt.connector import MqttConnector  # whoever has no broker needn't load its client
+
+        return MqttConnector(link.url, link.edge or "", context, keepalive_s=keepalive_s)
+    return WebSocketConnector(link.url, context, keepalive_s=keepalive_s)
 
 
 def _link_context(tls: EdgeLinkTls) -> ResumingContext:

@@ -34,13 +34,20 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help=f"a DNS name or address under which edges reach the cloud; repeat for more (default: {', '.join(_LOOPBACK)})",
     )
     init.add_argument("--csms-url", default=_CSMS_URL, metavar="URL", help="the stations' URL at the CSMS (default: %(default)s)")
+    init.add_argument(
+        "--broker", action="store_true", help="edges and cloud meet at an MQTT broker, which is reached under --host; its folder, too"
+    )
     init.set_defaults(func=_init)
 
     issue = actions.add_parser("issue", help="make a new edge's folder", description="Make a new edge's folder and enter it in cloud.toml.")
     issue.add_argument("edge", metavar="EDGE", help="the edge's name")
     issue.add_argument("--stations", required=True, metavar="ID,ID…", help="identities of its stations; '*' for any")
     _add_folder(issue)
-    issue.add_argument("--cloud-url", metavar="URL", help="wss://HOST:PORT/ of the cloud (default: from the cloud's folder)")
+    issue.add_argument(
+        "--cloud-url",
+        metavar="URL",
+        help="wss://HOST:PORT/ of the cloud, mqtts://HOST:PORT/ of the broker (default: from the cloud's folder)",
+    )
     issue.set_defaults(func=_issue)
 
 
@@ -54,7 +61,11 @@ def _add_folder(parser: argparse.ArgumentParser) -> None:
 def _init(args: argparse.Namespace) -> int:
     from ocppress_gateway.provisioning.folder import make_authority_folder
 
-    make_authority_folder(args.dir, name=args.name, hosts=args.host or _LOOPBACK, csms_url=args.csms_url, now=datetime.now(UTC))
+    make_authority_folder(
+        args.dir, name=args.name, hosts=args.host or _LOOPBACK, csms_url=args.csms_url, now=datetime.now(UTC), with_broker=args.broker
+    )
+    if args.broker:
+        print(f"{args.dir / 'broker'}: copy it to the broker, then, in that folder: mosquitto -c mosquitto.conf", file=sys.stderr)
     print(f"{args.dir / 'cloud'}: copy it to the cloud, then: ocppress cloud --config cloud.toml", file=sys.stderr)
     print(f"{args.dir / 'ca.key'}: whoever has it can pose as cloud and edges; keep it off both", file=sys.stderr)
     return 0

@@ -2,6 +2,8 @@
 
     ca.key  ca.pem                  the authority; the key is needed to issue and nowhere else
     cloud/                          for the cloud:      cloud.toml  cloud.pem  cloud.key  ca.pem
+    broker/                         for a mosquitto, if edges and cloud meet at one:
+                                                        mosquitto.conf  acl  broker.pem  broker.key  ca.pem
     edges/EDGE/                     for that edge:      edge.toml   edge.pem   edge.key   ca.pem
                                     and the entry for cloud.toml, already in the one above:  cloud-entry.toml
 
@@ -22,17 +24,22 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ocppress_gateway.config import EDGE_NAME_PATTERN, CloudConfig, EdgeConfig, cloud_from, load_cloud, load_edge
+from ocppress_gateway.config import CloudConfig, EdgeConfig, cloud_from, load_cloud, load_edge
 from ocppress_gateway.config_text import commented_toml, edges_entry
-from ocppress_gateway.core.identity import IDENTITY_PATTERN
+from ocppress_gateway.core.broker_topics import TLS_PORT, Topics
+from ocppress_gateway.core.identity import CLOUD_NAME, EDGE_NAME_PATTERN, IDENTITY_PATTERN
 from ocppress_gateway.errors import ConfigError, UsageError
 from ocppress_gateway.provisioning.certificates import Credentials, issue_cloud, issue_edge, make_authority, read_credentials
+from ocppress_gateway.provisioning.mosquitto import access_list, mosquitto_conf
 
 __all__ = ["cloud_toml", "edge_toml", "make_authority_folder", "make_edge_folder"]
 
 
-def make_authority_folder(folder: Path, *, name: str, hosts: Sequence[str], csms_url: str, now: datetime) -> None:
-    """A new authority called `name`, and the folder of a cloud that edges reach under `hosts`. Raises `UsageError`."""
+def make_authority_folder(
+    folder: Path, *, name: str, hosts: Sequence[str], csms_url: str, now: datetime, with_broker: bool = False
+) -> None:
+    """A new authority called `name`, and the folder of a cloud that edges reach under `hosts`; or of a broker that edges and cloud reach
+    there. Raises `UsageError`."""
     if not 1 <= len(name) <= 64 or not name.isprintable():
         raise UsageError("the authority's name must have 1 to 64 printable characters")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -46,9 +53,20 @@ def make_authority_folder(folder: Path, *, name: str, hosts: Sequence[str], csms
         _write_pair(new, "ca", authority)
         cloud = new / "cloud"
         cloud.mkdir()
-        _write_pair(cloud, "cloud", server)
+        broker_url = None
+        if with_broker:
+            broker_url = _url("mqtts", hosts[0], TLS_PORT)
+            broker = new / "broker"
+            broker.mkdir()
+            _write_pair(broker, "broker", server)
+            _write(broker / "ca.pem", authority.certificate_pem)
+            _write(broker / "acl", access_list(Topics()).encode())
+            _write(broker / "mosquitto.conf", mosquitto_conf(port=TLS_PORT, folder=".").encode())
+            _write_pair(cloud, "cloud", issue_edge(authority, CLOUD_NAME, now))
+        else:
+            _write_pair(cloud, "cloud", server)
         _write(cloud / "ca.pem", authority.certificate_pem)
-        _write(cloud / "cloud.toml", cloud_toml(csms_url).encode())
+        _write(cloud / "cloud.toml", cloud_toml(csms_url, broker=broker_url).encode())
         (new / "edges").mkdir()
         _checked(lambda: load_cloud(cloud / "cloud.toml"))
 
@@ -63,6 +81,8 @@ def make_edge_folder(folder: Path, edge: str, *, stations: Sequence[str], cloud_
         raise UsageError(
             f"{edge!r} cannot be an edge's name: 1 to 32 letters, digits, dots, hyphens and underscores, a letter or digit first"
         )
+    if edge == CLOUD_NAME:
+        raise UsageError(f"{edge!r} cannot be an edge's name: at a broker it is the cloud's")
     for identity in stations:
         if not re.match(IDENTITY_PATTERN, identity):
             raise UsageError(f"{identity!r} cannot be a station's identity: 1 to 48 letters, digits and *+=:|@._-, or '*' alone for any")
@@ -71,15 +91,18 @@ def make_edge_folder(folder: Path, edge: str, *, stations: Sequence[str], cloud_
         raise UsageError(f"{target} is there already; nothing was changed")
     authority = _read_pair(folder, "ca")
     cloud_file = folder / "cloud" / "cloud.toml"
-    port = load_cloud(cloud_file).link.port
-    url = _cloud_url(cloud_url, _read_pair(folder / "cloud", "cloud").names, port)
+    link = load_cloud(cloud_file).link
+    if link.broker is None:
+        url = _cloud_url(cloud_url, _read_pair(folder / "cloud", "cloud").names, link.port)
+    else:
+        url = _cloud_url(cloud_url or link.broker, _read_pair(folder / "broker", "broker").names, link.port)
     entry = edges_entry(edge, stations)
     cloud_text = cloud_file.read_text() + entry
     _checked(lambda: cloud_from(tomllib.loads(cloud_text), cloud_file))
     with _whole(target) as new:
         _write_pair(new, "edge", issue_edge(authority, edge, now))
         _write(new / "ca.pem", authority.certificate_pem)
-        _write(new / "edge.toml", edge_toml(url).encode())
+        _write(new / "edge.toml", edge_toml(url, edge if link.broker is not None else None).encode())
         _write(new / "cloud-entry.toml", entry.encode())
         _checked(lambda: load_edge(new / "edge.toml"))
     replacement = cloud_file.with_name(".cloud.toml.new")
@@ -88,16 +111,17 @@ def make_edge_folder(folder: Path, edge: str, *, stations: Sequence[str], cloud_
     return entry
 
 
-def edge_toml(cloud_url: str) -> str:
-    """`edge.toml` of an edge whose certificate and key stand beside it."""
-    values = {"link": {"url": cloud_url, "tls": _tls("edge")}}
+def edge_toml(cloud_url: str, edge: str | None = None) -> str:
+    """`edge.toml` of an edge whose certificate and key stand beside it; at a broker, `edge` is its name."""
+    values = {"link": {"url": cloud_url, "tls": _tls("edge")} | ({} if edge is None else {"edge": edge})}
     return commented_toml(EdgeConfig, values, "ocppress edge\nWhat has no value here stands commented out, with its default.")
 
 
-def cloud_toml(csms_url: str, edges: Sequence[tuple[str, Sequence[str]]] = ()) -> str:
-    """`cloud.toml` of a cloud whose certificate and key stand beside it, with the `edges` and their stations that may connect."""
+def cloud_toml(csms_url: str, edges: Sequence[tuple[str, Sequence[str]]] = (), *, broker: str | None = None) -> str:
+    """`cloud.toml` of a cloud whose certificate and key stand beside it, with the `edges` and their stations that may connect, at a `broker` if
+    it has one."""
     entries = [{"name": name, "stations": stations} for name, stations in edges]
-    values = {"link": {"tls": _tls("cloud")}, "csms": {"url": csms_url}, "edges": entries}
+    values = {"link": {"tls": _tls("cloud")} | ({} if broker is None else {"broker": broker}), "csms": {"url": csms_url}, "edges": entries}
     return commented_toml(CloudConfig, values, "ocppress cloud\nWhat has no value here stands commented out, with its default.")
 
 
@@ -105,16 +129,19 @@ def _tls(end: str) -> dict[str, str]:
     return {"ca_file": "ca.pem", "certificate_file": f"{end}.pem", "key_file": f"{end}.key"}
 
 
+def _url(scheme: str, host: str, port: int | None) -> str:
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}{'' if port is None else f':{port}'}/"
+
+
 def _cloud_url(url: str | None, names: Sequence[str], port: int) -> str:
     if url is None:
-        host = f"[{names[0]}]" if ":" in names[0] else names[0]
-        return f"wss://{host}:{port}/"
+        return _url("wss", names[0], port)
     try:
         host = urlsplit(url).hostname or ""
     except ValueError as error:
         raise UsageError(f"{url!r} is not a URL: {error}") from None
     if host not in [name.lower() for name in names]:
-        raise UsageError(f"the cloud's certificate is for {', '.join(names)}, not for {host!r}: the edge would refuse it")
+        raise UsageError(f"the certificate there is for {', '.join(names)}, not for {host!r}: the edge would refuse it")
     return url
 
 

@@ -16,6 +16,7 @@ accepts a resumed one has to look at their dates again: `expired`.
 from __future__ import annotations
 
 import contextlib
+import socket
 import ssl
 from pathlib import Path
 from typing import Final
@@ -69,7 +70,21 @@ class ResumingContext(ssl.SSLContext):
         """As `SSLContext.wrap_bio`, which asyncio calls, with the session remembered."""
         return super().wrap_bio(incoming, outgoing, server_side, server_hostname, session or self._session)
 
-    def remember(self, connection: ssl.SSLObject) -> None:
+    def wrap_socket(
+        self,
+        sock: socket.socket,
+        server_side: bool = False,
+        do_handshake_on_connect: bool = True,
+        suppress_ragged_eofs: bool = True,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLSocket:
+        """As `SSLContext.wrap_socket`, for who reads and writes by himself, with the session remembered."""
+        return super().wrap_socket(
+            sock, server_side, do_handshake_on_connect, suppress_ragged_eofs, server_hostname, session or self._session
+        )
+
+    def remember(self, connection: ssl.SSLObject | ssl.SSLSocket) -> None:
         """Take its session; not before the first data from the server, which TLS 1.3's ticket comes in front of."""
         if self.resumes and connection.session is not None and connection.session.has_ticket:
             self._session = connection.session

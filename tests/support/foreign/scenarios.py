@@ -14,7 +14,7 @@ from typing import Any, Final
 from ocppress_codecs.rpc import OcppVersion
 from tests.support.foreign.interface import Answer, Csms, Refusal, Station
 
-__all__ = ["SESSIONS", "CsmsCalls", "StationCalls", "Step", "is_early", "play", "scripts"]
+__all__ = ["EARLY_ACTIONS", "SESSIONS", "CsmsCalls", "StationCalls", "Step", "is_early", "play", "scripts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,10 @@ def is_early(step: Step) -> bool:
         return False
     if step.action == "TransactionEvent":
         return (step.payload["eventType"], step.payload["triggerReason"]) == ("Updated", "MeterValuePeriodic")
-    return step.action in _EARLY_ACTIONS
+    return step.action in EARLY_ACTIONS
 
 
-_EARLY_ACTIONS: Final = {
+EARLY_ACTIONS: Final = {
     "StatusNotification",
     "MeterValues",
     "DiagnosticsStatusNotification",
