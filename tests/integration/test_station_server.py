@@ -294,7 +294,7 @@ def test_a_flood_is_read_at_a_pace_and_loses_nothing() -> None:
                 await station.send(str(number))
             await edge.machine.event(StationText, TEXTS_BURST)
             await other.send("from another")
-            texts = []
+            texts: list[str] = []
             while len(texts) < flood + 1:
                 texts = [event.text for event in edge.machine.events if isinstance(event, StationText)]
                 await asyncio.sleep(0.01)

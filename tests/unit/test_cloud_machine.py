@@ -10,7 +10,7 @@ from ocppress_codecs.interface import CodecName, Side
 from ocppress_codecs.registry import fingerprint
 from ocppress_codecs.rpc import OcppVersion
 from ocppress_gateway.core.calls import WAITING_MAX
-from ocppress_gateway.core.cloud import GREETING_TIMEOUT_S, CloudMachine, CloudSettings
+from ocppress_gateway.core.cloud import CHECK_S_MAX, CHECKING_MAX, GREETING_TIMEOUT_S, CloudMachine, CloudSettings
 from ocppress_gateway.core.events import (
     CloseCsms,
     CloseLink,
@@ -35,6 +35,8 @@ from ocppress_gateway.core.parts import (
     PROTOCOL_VERSION,
     Ack,
     Attach,
+    Check,
+    Checked,
     Detach,
     Eject,
     FramePart,
@@ -932,3 +934,55 @@ def test_a_change_that_nobody_answered_is_tried_after_the_password_that_was() ->
     play.effects()
     play.play([("in", CsmsClosed(1, "lost")), ("tick", 2.0), ("out", [OpenCsms(2, "CP001", ("ocpp1.6",), OLD)])])
     play.play([("in", CsmsRefused(2, 403, "no")), ("out", [OpenCsms(3, "CP001", ("ocpp1.6",), NEW)])])
+
+
+# --- an edge that only looks
+
+
+def _check(edge: str = "edge", protocol: int = PROTOCOL_VERSION) -> Check:
+    return Check(protocol, edge, CODECS)
+
+
+def test_an_edge_that_only_looks_displaces_nobody_and_may_take_its_time() -> None:
+    play = with_station()
+    play.machine.wall_s = lambda: 1_700_000_000.5  # type: ignore[attr-defined]
+    play.play([("in", LinkOpened(2)), ("in", LinkMessage(2, write_parts([_check()])))])
+    play.play([("out", [Link(2, Checked("edge", "verbatim", 1_700_000_000_500, True))])])
+    play.play([("tick", 3600.0), ("in", LinkMessage(2, write_parts([_check()])))])
+    effects = play.effects()
+    assert effects[-1] == Link(2, Checked("edge", "verbatim", 1_700_000_000_500, True))
+    assert not any(isinstance(effect, CloseLink) for effect in effects)
+    play.play([("in", LinkOpened(3)), ("in", LinkMessage(3, write_parts([_check("narrow")])))])
+    play.play([("out", [Link(3, Checked("narrow", "verbatim", 1_700_000_000_500, False))])])
+
+
+def test_an_edge_that_only_looks_is_refused_as_its_hello_would_be() -> None:
+    play = cloud()
+    for link, part, reason in (
+        (2, _check("nobody"), "no such edge: 'nobody'"),
+        (3, _check(protocol=99), f"link protocol 99, this cloud speaks {PROTOCOL_VERSION}"),
+        (4, Check(PROTOCOL_VERSION, "edge", []), "no common codec"),
+    ):
+        play.play([("in", LinkOpened(link)), ("in", LinkMessage(link, write_parts([part])))])
+        play.play([("out", [Link(link, Goodbye(reason, 0)), CloseLink(link, reason)])])
+
+
+def test_looking_comes_to_an_end() -> None:
+    play = cloud()
+    play.play([("in", LinkOpened(2)), ("in", LinkMessage(2, write_parts([_check()]))), ("tick", CHECK_S_MAX - 1)])
+    assert CloseLink(2, "no hello") not in play.effects()
+    play.play([("tick", 2.0)])
+    assert CloseLink(2, "no hello") in play.effects()
+    play.play([("in", LinkClosed(2, "no hello"))])
+    for link in range(10, 10 + CHECKING_MAX + 1):
+        play.play([("in", LinkOpened(link)), ("in", LinkMessage(link, write_parts([_check()])))])
+    closed = [effect for effect in play.effects() if isinstance(effect, CloseLink)]
+    assert closed == [CloseLink(10, "too many connections that only look")]
+
+
+def test_an_edge_that_has_looked_may_say_its_hello() -> None:
+    play = cloud("narrow")
+    play.play([("in", LinkOpened(2)), ("in", LinkMessage(2, write_parts([_check()])))])
+    play.effects()
+    play.greeted(2)
+    play.play([("far", hello()), ("out", [Link(2, Welcome("verbatim", []))])])

@@ -64,7 +64,7 @@ from ocppress_gateway.transports.psk import read_key, use_client_key
 from ocppress_gateway.transports.tls import ResumingContext, link_client_context, station_server_context
 from ocppress_gateway.transports.websocket import WebSocketConnector
 
-__all__ = ["COMMAND_TIMEOUT_S", "EdgeProgram", "edge_settings", "outbox_limits", "run"]
+__all__ = ["COMMAND_TIMEOUT_S", "EdgeProgram", "edge_settings", "link_connector", "outbox_limits", "run"]
 
 COMMAND_TIMEOUT_S: Final = 30.0
 """How long a station may take to answer one of the CSMS's CALLs (OCPP's guideline for any answer)."""
@@ -270,7 +270,7 @@ def run(config: EdgeConfig) -> int:
     machine = EdgeMachine(settings, random=random.SystemRandom().random, random_bytes=os.urandom, freshness=plan, wall_s=time.time)
     program = EdgeProgram(
         machine,
-        _connector(config.link),
+        link_connector(config.link, config.link.keepalive_s or START_S),
         host=config.stations.host,
         port=config.stations.port,
         ssl_context=None
@@ -293,9 +293,9 @@ def run(config: EdgeConfig) -> int:
     return run_until_signal(program)
 
 
-def _connector(link: EdgeLinkConfig) -> Connector:
+def link_connector(link: EdgeLinkConfig, keepalive_s: int) -> Connector:
+    """What connects to the cloud, and probes after such a silence. Raises `ConfigError` for files that can't be used."""
     context = None if link.tls is None else _link_context(link.tls)
-    keepalive_s = link.keepalive_s or START_S
     if link.over_mqtt:
         from ocppress_gateway.transports.mqtt.connector import MqttConnector  # whoever has no broker needn't load its client
 
