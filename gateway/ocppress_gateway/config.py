@@ -376,6 +376,13 @@ class CsmsConfig(_Table, frozen=True, kw_only=True):
         str, Meta(description="The stations' URL at the CSMS, with `{identity}` where the identity goes: `wss://HOST/ocpp/{identity}`.")
     ]
     ca_file: Annotated[Path | None, Meta(description="PEM certificates to trust for `wss://` instead of the system's.")] = None
+    certificate_file: Annotated[
+        Path | None,
+        Meta(
+            description="PEM certificate that the cloud shows a CSMS of security profile 3, intermediates after it; one for all stations."
+        ),
+    ] = None
+    key_file: Annotated[Path | None, Meta(description="PEM private key of this certificate, unencrypted, mode 0600.")] = None
     call_timeout_s: Annotated[Seconds, Meta(description="How long the CSMS may take to answer a CALL; then its socket is closed.")] = 30.0
     connect_timeout_s: Annotated[
         Seconds, Meta(description="How long connecting to the CSMS may take; less than the edge's `upgrade_wait_s`.")
@@ -398,8 +405,11 @@ class CsmsConfig(_Table, frozen=True, kw_only=True):
         parts = _url(self.url, "ws", "wss")
         if "{identity}" not in parts.path:
             raise ValueError("`{identity}` belongs in the path of `url`")
-        if self.ca_file is not None and parts.scheme != "wss":
-            raise ValueError("`ca_file` is for a `wss://` CSMS")
+        if (self.certificate_file is None) is not (self.key_file is None):
+            raise ValueError("`certificate_file` and `key_file` go together")
+        for name, file in (("ca_file", self.ca_file), ("certificate_file", self.certificate_file)):
+            if file is not None and parts.scheme != "wss":
+                raise ValueError(f"`{name}` is for a `wss://` CSMS")
 
 
 class EdgeEntry(_Table, frozen=True, kw_only=True):

@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
 from ocppress_gateway.cloud.program import CloudProgram
 from ocppress_gateway.core.events import CloseCsms, CsmsClosed, CsmsOpened, CsmsRefused, CsmsText, Effect, Event, OpenCsms, SendCsms
 from ocppress_gateway.core.limits import MESSAGE_TEXT_BYTES_MAX
 from ocppress_gateway.transports.memory import MemoryNetwork
+from ocppress_gateway.transports.tls import csms_client_context, peer_name
+from tests.support.link_ends import make_tls_files
 from tests.support.raw_peers import RawCsms, answer_upgrade
 from tests.support.scripted_machine import WAIT_S, ScriptedMachine
 
@@ -268,3 +273,39 @@ def test_what_the_program_leaves_open_is_closed_at_its_end() -> None:
             await csms.until(lambda: "CS-1" not in csms.sockets)
 
     asyncio.run(main())
+
+
+# --- TLS
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_csms_of_security_profile_3_gets_the_clouds_certificate(shown: bool, tmp_path: Path) -> None:
+    client, server = make_tls_files(tmp_path)
+    server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server_side.load_cert_chain(server.certificate_file, server.key_file)
+    server_side.load_verify_locations(client.ca_file)
+    server_side.verify_mode = ssl.CERT_REQUIRED
+    names: list[str] = []
+
+    async def accept(connection: ServerConnection) -> None:
+        names.append(peer_name(connection.transport.get_extra_info("peercert")))
+        await connection.wait_closed()
+
+    async def main() -> None:
+        files = {"certificate_file": client.certificate_file, "key_file": client.key_file} if shown else {}
+        context = csms_client_context(ca_file=client.ca_file, **files)
+        machine = ScriptedMachine()
+        async with (
+            asyncio.timeout(2 * WAIT_S),
+            serve(accept, "127.0.0.1", 0, ssl=server_side, subprotocols=[Subprotocol("ocpp2.0.1")]) as csms,
+        ):
+            url = f"wss://127.0.0.1:{next(iter(csms.sockets)).getsockname()[1]}/{{identity}}"
+            async with CloudProgram(machine, MemoryNetwork().listener, csms_url=url, csms_ssl_context=context, shutdown_s=0.1) as program:
+                machine.do(program, OpenCsms(1, "CS-1", ("ocpp2.0.1",)))
+                if shown:
+                    await machine.event(CsmsOpened)
+                else:
+                    await machine.event(CsmsRefused)
+
+    asyncio.run(main())
+    assert names == (["edge-1"] if shown else [])

@@ -136,6 +136,8 @@ def _edges(*entries: tuple[str, list[str]]) -> dict[str, Any]:
         ({"csms": {"url": "ws://h/{identity}/{version}"}}, "$.csms", "no other braces"),
         ({"csms": {"url": "ws://{identity}/ocpp"}}, "$.csms", "belongs in the path"),
         ({"csms": {"url": "ws://h/{identity}", "ca_file": "ca.pem"}}, "$.csms", "is for a `wss://` CSMS"),
+        ({"csms": {"url": "wss://h/{identity}", "key_file": "a.key"}}, "$.csms", "go together"),
+        ({"csms": {"url": "ws://h/{identity}", "key_file": "a.key", "certificate_file": "a.pem"}}, "$.csms", "is for a `wss://` CSMS"),
         (_edges(("a", [])), "$.edges[0].stations", "length >= 1"),
         (_edges(("a", ["CP 1"])), "$.edges[0].stations[0]", "matching regex"),
         (_edges(("a", ["C" * 49])), "$.edges[0].stations[0]", "matching regex"),

@@ -180,7 +180,9 @@ def run(config: CloudConfig) -> int:
         machine,
         _listener(config),
         csms_url=config.csms.url,
-        csms_ssl_context=None if config.csms.ca_file is None else csms_client_context(ca_file=config.csms.ca_file),
+        csms_ssl_context=csms_client_context(
+            ca_file=config.csms.ca_file, certificate_file=config.csms.certificate_file, key_file=config.csms.key_file
+        ),
         connect_timeout_s=config.csms.connect_timeout_s,
         positions=SqlitePositionsStore(config.state_folder),
         view=machine.view,

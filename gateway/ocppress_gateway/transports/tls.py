@@ -122,11 +122,19 @@ def station_server_context(*, certificate_file: Path, key_file: Path) -> ssl.SSL
     return context
 
 
-def csms_client_context(*, ca_file: Path) -> ssl.SSLContext:
-    """The cloud's end towards a CSMS with a certificate of its own CA: TLS 1.2 or 1.3, host name checked. Raises `ConfigError`."""
+def csms_client_context(*, ca_file: Path | None, certificate_file: Path | None = None, key_file: Path | None = None) -> ssl.SSLContext:
+    """The cloud's end towards a CSMS: TLS 1.2 or 1.3, host name checked, certificates of `ca_file`, or of the system's CAs without it.
+
+    With `certificate_file` and its key the cloud has a certificate to show (security profile 3). Raises `ConfigError`.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    _load_ca(context, ca_file)
+    if ca_file is None:
+        context.load_default_certs()
+    else:
+        _load_ca(context, ca_file)
+    if certificate_file is not None and key_file is not None:
+        _load_certificate(context, certificate_file, key_file)
     return context
 
 
