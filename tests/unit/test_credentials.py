@@ -479,6 +479,16 @@ def test_a_passing_trouble_of_the_csms_is_not_remembered(status: int) -> None:
     play.play([("in", arrived(8)), ("out", [Link(1, asked(1)), RefuseStation(7, status, "no"), Link(1, asked(2))])])
 
 
+def test_questions_that_are_lost_with_the_link_are_no_strangers() -> None:
+    play = edge()
+    for link in range(1, BURST + 2):
+        play.play([("in", arrived(100 + link)), ("in", LinkClosed(link, "lost")), ("tick", 30.0), ("in", LinkOpened(link + 1))])
+        assert RefuseStation(100 + link, 503, "the link is down") in play.effects()
+        play.greeted(link + 1)
+        play.play([("far", Welcome("verbatim", []))])
+    play.play([("in", arrived(7)), ("out", [Link(BURST + 2, asked(BURST + 2))])])
+
+
 def test_invented_identities_come_to_an_end_and_known_stations_still_get_in() -> None:
     play = edge({"CP001": "1.6"})
     machine = play.machine

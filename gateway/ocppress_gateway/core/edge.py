@@ -687,6 +687,8 @@ class EdgeMachine:
             out.append(self._note(level, words, reason=event.reason, retry_s=round(self._dial_at - now, 1)))
         for station in list(self._stations.values()):
             if station.state is StationState.ASKING:
+                if station.asked_on == event.link:
+                    self._refusals.spared(now)
                 self._check_or_leave(station, _DOWN, now, out)
             elif station.state is StationState.ASKING_AGAIN:
                 station.moved(StationEvent.LINK_LOST)
