@@ -18,6 +18,7 @@ from ocppress_gateway.config import CloudConfig, EdgeConfig, effective_json, loa
 from ocppress_gateway.control import commands as control_commands
 from ocppress_gateway.demo import command as demo_command
 from ocppress_gateway.errors import ConfigError, GatewayError, RequestRefused, UsageError
+from ocppress_gateway.linkcheck import command as check_command
 from ocppress_gateway.log import set_up
 from ocppress_gateway.provisioning import command as ca_command
 from ocppress_gateway.tools import commands as tools_commands
@@ -62,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     control_commands.add_drain_parser(_add_program(commands, "edge", "the end at the stations", _edge))
     _add_program(commands, "cloud", "the end at the CSMS", _cloud)
     control_commands.add_parsers(commands)
+    check_command.add_parser(commands)
     tools_commands.add_parsers(commands)
     ca_command.add_parser(commands)
     return parser

@@ -129,7 +129,19 @@ class StationsConfig(_Table, frozen=True, kw_only=True):
 
     host: Annotated[str, Meta(min_length=1, description="Address to listen on; `0.0.0.0` for all of IPv4.")] = "0.0.0.0"
     port: Annotated[Port, Meta(description="Port to listen on.")] = 8887
+    daily_mb: Annotated[
+        Annotated[float, Meta(gt=0, le=1_000_000)] | None,
+        Meta(
+            description="What one station may cost the link in a day, in MB of 1,000,000 bytes; without it, anything. One that has used it up is"
+            " refused all but transactions, BootNotification and Authorize; one that has used twice as much is sent away for an hour or more."
+        ),
+    ] = None
     tls: StationTls | None = None
+
+    @property
+    def daily_bytes(self) -> int | None:
+        """`daily_mb` in bytes."""
+        return None if self.daily_mb is None else max(1, round(self.daily_mb * 1_000_000))
 
 
 class EdgeLinkConfig(_Table, frozen=True, kw_only=True):

@@ -104,8 +104,8 @@ def test_the_csms_decides_and_each_decision_is_one_line_without_the_password(tmp
 
         assert await gateway.cloud.end(signal.SIGTERM) == 0
         await gateway.edge.said("link closed")
-        assert await _refused(gateway, "GUARDED", good) == 503
-        await gateway.edge.said('station refused station=GUARDED status=503 reason="the link is down"')
+        assert await _refused(gateway, "CS-1", good) == 503
+        await gateway.edge.said('station refused station=CS-1 status=503 reason="the link is down"')
         assert await gateway.edge.end(signal.SIGTERM) == 0
 
         said.append("\n".join(gateway.edge.lines + gateway.cloud.lines))

@@ -30,7 +30,7 @@ from ocppress_gateway.core.events import (
 from ocppress_gateway.core.limits import MESSAGE_TEXT_BYTES_MAX
 from ocppress_gateway.driver import Driver
 from ocppress_gateway.edge.program import EdgeProgram
-from ocppress_gateway.edge.server import StationServer
+from ocppress_gateway.edge.server import TEXTS_BURST, TEXTS_PER_S, StationServer
 from ocppress_gateway.transports.memory import MemoryNetwork
 from tests.support.background import background
 from tests.support.raw_peers import RawStation
@@ -280,6 +280,27 @@ def test_closing_sends_first_what_was_sent_before() -> None:
             assert station.socket.close_reason == "é" * 61, "123 bytes, whole characters"
         assert "1001" in (await edge.machine.event(StationGone)).reason
         edge.do(SendStation(1, "nobody"), CloseStation(1, 1000, ""), PauseStation(1), ResumeStation(1))
+
+    _run(work)
+
+
+def test_a_flood_is_read_at_a_pace_and_loses_nothing() -> None:
+    flood = TEXTS_BURST + TEXTS_PER_S
+
+    async def work(edge: Edge) -> None:
+        async with RawStation(f"{edge.url}/CS-1") as station, RawStation(f"{edge.url}/CS-2") as other:
+            began = asyncio.get_running_loop().time()
+            for number in range(flood):
+                await station.send(str(number))
+            await edge.machine.event(StationText, TEXTS_BURST)
+            await other.send("from another")
+            texts: list[str] = []
+            while len(texts) < flood + 1:
+                texts = [event.text for event in edge.machine.events if isinstance(event, StationText)]
+                await asyncio.sleep(0.01)
+            assert asyncio.get_running_loop().time() - began >= 0.99, "the pace allows no less"
+            assert texts.index("from another") < flood, "the others don't wait for it"
+            assert [text for text in texts if text != "from another"] == [str(number) for number in range(flood)]
 
     _run(work)
 

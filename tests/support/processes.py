@@ -209,7 +209,14 @@ class Lives:
     async def kill(self) -> None:
         """As `kill -9` does; returns when it is gone."""
         self.kills += 1
-        await self.process.end(signal.SIGKILL)
+        await self._end(signal.SIGKILL)
+
+    async def stop(self) -> None:
+        """As an init system does; returns when it is gone."""
+        await self._end(signal.SIGTERM)
+
+    async def _end(self, number: signal.Signals) -> None:
+        await self.process.end(number)
         await self._stack.aclose()
         self.lines += self.process.lines
 

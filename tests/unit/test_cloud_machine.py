@@ -11,7 +11,7 @@ from ocppress_codecs.registry import fingerprint
 from ocppress_codecs.rpc import OcppVersion
 from ocppress_gateway.core.calls import WAITING_MAX
 from ocppress_gateway.core.certificate import Certificate
-from ocppress_gateway.core.cloud import GREETING_TIMEOUT_S, RIVAL_RETRY_S, CloudMachine, CloudSettings
+from ocppress_gateway.core.cloud import CHECK_S_MAX, CHECKING_MAX, GREETING_TIMEOUT_S, RIVAL_RETRY_S, CloudMachine, CloudSettings
 from ocppress_gateway.core.events import (
     CloseCsms,
     CloseLink,
@@ -43,6 +43,8 @@ from ocppress_gateway.core.parts import (
     PROTOCOL_VERSION,
     Ack,
     Attach,
+    Check,
+    Checked,
     Detach,
     Eject,
     FramePart,
@@ -990,3 +992,105 @@ def test_a_station_that_is_not_the_edges_is_told_of_once() -> None:
         assert not [effect for effect in effects if isinstance(effect, OpenCsms)]
         said += warnings(effects)
     assert said == ["edge may not speak for station"]
+
+
+# --- a password that changes
+
+
+def _changes_password(play: Play, socket: int, answer: str) -> None:
+    """The CSMS changes the password to "new"; the station answers."""
+    play.play([("in", CsmsText(socket, '[2,"9","ChangeConfiguration",{"key":"AuthorizationKey","value":"new"}]'))])
+    play.play([("out", [Link(1, Carried(0, '2:"ChangeConfiguration",{"key":"AuthorizationKey","value":"new"}'))])])
+    play.play([("far", Carried(0, f'3:{{"status":"{answer}"}}', call=0)), ("out", [SendCsms(socket, f'[3,"9",{{"status":"{answer}"}}]')])])
+
+
+OLD, NEW = "Basic eDp5", "Basic eDpuZXc="
+"""x:y and x:new"""
+
+
+def _guarded() -> Play:
+    play = cloud()
+    play.play([("far", Attach(0, 1, "CP001", ["ocpp1.6"], OLD, 0)), ("out", [OpenCsms(1, "CP001", ("ocpp1.6",), OLD)])])
+    play.channel(0, V16, EPOCH)
+    play.play([("in", CsmsOpened(1, "ocpp1.6")), ("out", [Link(1, Verdict(0, 1, 101, "1.6", EPOCH, ""))])])
+    return play
+
+
+@pytest.mark.parametrize(("answer", "order"), [("Accepted", [NEW, OLD]), ("Rejected", [OLD])])
+def test_a_lost_csms_socket_comes_back_with_whichever_password_works(answer: str, order: list[str]) -> None:
+    play = _guarded()
+    _changes_password(play, 1, answer)
+    play.play([("in", CsmsClosed(1, "lost")), ("tick", 2.0)])
+    for number, authorization in enumerate(order):
+        play.play([("out", [OpenCsms(2 + number, "CP001", ("ocpp1.6",), authorization)]), ("in", CsmsRefused(2 + number, 401, "no"))])
+    play.play([("out", [Link(1, Eject(0, 1, 1008, "the CSMS refused: no"))])])
+
+
+def test_the_password_that_has_opened_a_socket_is_the_only_one() -> None:
+    play = _guarded()
+    _changes_password(play, 1, "Accepted")
+    play.play(
+        [("in", CsmsClosed(1, "lost")), ("tick", 2.0), ("in", CsmsOpened(2, "ocpp1.6")), ("in", CsmsClosed(2, "lost")), ("tick", 2.0)]
+    )
+    play.play([("out", [OpenCsms(socket, "CP001", ("ocpp1.6",), NEW) for socket in (2, 3)])])
+    play.play([("in", CsmsRefused(3, 401, "no")), ("out", [Link(1, Eject(0, 1, 1008, "the CSMS refused: no"))])])
+
+
+def test_a_change_that_nobody_answered_is_tried_after_the_password_that_was() -> None:
+    play = _guarded()
+    play.play([("in", CsmsText(1, '[2,"9","ChangeConfiguration",{"key":"AuthorizationKey","value":"new"}]'))])
+    play.effects()
+    play.play([("in", CsmsClosed(1, "lost")), ("tick", 2.0), ("out", [OpenCsms(2, "CP001", ("ocpp1.6",), OLD)])])
+    play.play([("in", CsmsRefused(2, 403, "no")), ("out", [OpenCsms(3, "CP001", ("ocpp1.6",), NEW)])])
+
+
+# --- an edge that only looks
+
+
+def _check(edge: str = "edge", protocol: int = PROTOCOL_VERSION) -> Check:
+    return Check(protocol, edge, CODECS)
+
+
+def test_an_edge_that_only_looks_displaces_nobody_and_may_take_its_time() -> None:
+    play = with_station()
+    play.machine.wall_s = lambda: 1_700_000_000.5  # type: ignore[attr-defined]
+    play.play([("in", LinkOpened(2)), ("in", LinkMessage(2, write_parts([_check()])))])
+    play.play([("out", [Link(2, Checked("edge", "verbatim", 1_700_000_000_500, True))])])
+    play.play([("tick", 3600.0), ("in", LinkMessage(2, write_parts([_check()])))])
+    effects = play.effects()
+    assert effects[-1] == Link(2, Checked("edge", "verbatim", 1_700_000_000_500, True))
+    assert not any(isinstance(effect, CloseLink) for effect in effects)
+    play.play([("in", LinkOpened(3)), ("in", LinkMessage(3, write_parts([_check("narrow")])))])
+    play.play([("out", [Link(3, Checked("narrow", "verbatim", 1_700_000_000_500, False))])])
+
+
+def test_an_edge_that_only_looks_is_refused_as_its_hello_would_be() -> None:
+    play = cloud()
+    for link, part, reason in (
+        (2, _check("nobody"), "no such edge: 'nobody'"),
+        (3, _check(protocol=99), f"link protocol 99, this cloud speaks {PROTOCOL_VERSION}"),
+        (4, Check(PROTOCOL_VERSION, "edge", []), "no common codec"),
+    ):
+        play.play([("in", LinkOpened(link)), ("in", LinkMessage(link, write_parts([part])))])
+        play.play([("out", [Link(link, Goodbye(reason, 0)), CloseLink(link, reason)])])
+
+
+def test_looking_comes_to_an_end() -> None:
+    play = cloud()
+    play.play([("in", LinkOpened(2)), ("in", LinkMessage(2, write_parts([_check()]))), ("tick", CHECK_S_MAX - 1)])
+    assert CloseLink(2, "no hello") not in play.effects()
+    play.play([("tick", 2.0)])
+    assert CloseLink(2, "no hello") in play.effects()
+    play.play([("in", LinkClosed(2, "no hello"))])
+    for link in range(10, 10 + CHECKING_MAX + 1):
+        play.play([("in", LinkOpened(link)), ("in", LinkMessage(link, write_parts([_check()])))])
+    closed = [effect for effect in play.effects() if isinstance(effect, CloseLink)]
+    assert closed == [CloseLink(10, "too many connections that only look")]
+
+
+def test_an_edge_that_has_looked_may_say_its_hello() -> None:
+    play = cloud("narrow")
+    play.play([("in", LinkOpened(2)), ("in", LinkMessage(2, write_parts([_check()])))])
+    play.effects()
+    play.greeted(2)
+    play.play([("far", hello()), ("out", [Link(2, Welcome("verbatim", []))])])

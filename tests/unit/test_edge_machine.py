@@ -51,6 +51,7 @@ from ocppress_gateway.core.parts import (
     read_parts,
     write_parts,
 )
+from ocppress_gateway.core.refused_upgrades import REFILL_S
 from ocppress_gateway.core.session import CONTROLS_WAITING_MAX
 from tests.support.playbook import Carried, Link, Play
 
@@ -257,16 +258,32 @@ def test_the_newest_socket_of_an_identity_wins() -> None:
     )
 
 
-def test_one_newcomer_for_another_while_undecided() -> None:
+def test_a_newcomer_with_the_same_credentials_gets_the_verdict_that_is_under_way() -> None:
     play = edge()
     play.play(
         [
             ("in", StationArrived(7, "CP001", ("ocpp1.6",))),
+            ("tick", 7.9),
+            ("in", StationArrived(8, "CP001", ("ocpp1.6",))),
+            ("out", [Link(1, attach(1)), RefuseStation(7, 503, "replaced by a newer connection of the same identity")]),
+            ("in", StationGone(7, "refused")),
+            ("tick", 7.9),
+            ("far", Verdict(0, 1, 404, "", 0, "no")),
+            ("out", [RefuseStation(8, 404, "no")]),
+        ]
+    )
+
+
+def test_one_newcomer_for_another_while_undecided() -> None:
+    play = edge()
+    play.play(
+        [
+            ("in", StationArrived(7, "CP001", ("ocpp1.6",), "Basic eA==")),
             ("in", StationArrived(8, "CP001", ("ocpp1.6",))),
             (
                 "out",
                 [
-                    Link(1, attach(1)),
+                    Link(1, Attach(0, 1, "CP001", ["ocpp1.6"], "Basic eA==", 0)),
                     RefuseStation(7, 503, "replaced by a newer connection of the same identity"),
                     Link(1, Detach(0, 1), attach(2)),
                 ],
@@ -304,7 +321,8 @@ def test_stations_that_come_and_go_faster_than_the_link_can_tell() -> None:
     machine.step(StationArrived(1, "CP0", ("ocpp1.6",)), 0.0)  # this link message stays with the kernel
     statuses = []
     for number in range(CONTROLS_WAITING_MAX):
-        effects = machine.step(StationArrived(number + 2, "CP0", ("ocpp1.6",)), 0.0)
+        # So slowly that the ration of questions isn't used up.
+        effects = machine.step(StationArrived(number + 2, "CP0", ("ocpp1.6",), f"Basic {number}"), number * REFILL_S)
         statuses += [effect.reason for effect in effects if isinstance(effect, RefuseStation) and effect.socket == number + 2]
     assert set(statuses) == {"stations come and go faster than the link can tell"}
 

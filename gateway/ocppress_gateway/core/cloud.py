@@ -55,6 +55,8 @@ from ocppress_gateway.core.parts import (
     PROTOCOL_VERSION,
     Ack,
     Attach,
+    Check,
+    Checked,
     DayReport,
     Detach,
     Eject,
@@ -107,8 +109,17 @@ RIVAL_RETRY_S: Final = 300
 RENEWAL_LOOK_S: Final = 86_400.0
 """How often an edge's certificate is looked at, and how often it is sent one that it doesn't use: a connection can last for months."""
 
+CHECK_S_MAX: Final = 9 * 3600.0
+"""How long an edge may only look whether its way works: as long as TCP can be told to send no probe, with a margin."""
+
+CHECKING_MAX: Final = 100
+"""Connections that only look, of all edges; the oldest gives way."""
+
 REFUSED_FOR_GOOD: Final = frozenset({400, 401, 403, 404, 410})
 """HTTP answers to a reopened CSMS socket after which the station has to ask for itself."""
+
+WRONG_PASSWORD: Final = frozenset({401, 403})
+"""Those that another password may change, where the station's was changed lately."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +187,11 @@ class CloudMachine:
     random_bytes: Callable[[int], bytes]
     counters: Counters = field(default_factory=Counters)
     wall_s: Callable[[], float] = lambda: 0.0
-    """Unix seconds, for the ends of certificates."""
+    """Unix seconds, for people, and for the ends of certificates."""
 
     def __post_init__(self) -> None:
         self._told = Told()
+        self._checking: dict[_Link, None] = {}
         self._links: dict[int, _Link] = {}
         self._edges: dict[str, _Edge] = {}
         self._by_socket: dict[int, tuple[_Edge, CloudStation]] = {}
@@ -358,6 +370,7 @@ class CloudMachine:
             return
         link.session.moved(SessionEvent.LOST)
         self._alarms.set(link, None)
+        self._checking.pop(link, None)
         self._undrained.discard(event.link)
         edge = link.edge
         level, words = (Level.INFO, "link closed") if link.session.goodbye_said else (Level.WARNING, "link lost")
@@ -410,6 +423,9 @@ class CloudMachine:
             out.append(self._note(Level.INFO, "the edge says goodbye", edge=link.edge.name if link.edge else link.peer, reason=part.reason))
             return
         if link.edge is None:
+            if isinstance(part, Check):
+                self._check(link, part, now, out)
+                return
             if not isinstance(part, Hello):
                 raise PartError(f"{type(part).__name__} before the hello")
             self._hello(link, part, now, out)
@@ -484,17 +500,10 @@ class CloudMachine:
 
     def _hello(self, link: _Link, hello: Hello, now: float, out: list[Effect]) -> None:
         name = link.peer or hello.edge
-        if hello.protocol != PROTOCOL_VERSION:
-            self._refuse_link(link, f"link protocol {hello.protocol}, this cloud speaks {PROTOCOL_VERSION}", out)
-            return
-        if (link.peer and hello.edge and hello.edge != link.peer) or name not in self.settings.edges:
-            self._refuse_link(link, f"no such edge: {name[:40]!r}", out)
-            return
-        ours = {(str(codec), print_) for codec, print_ in offers()}
-        codec = next((codec for codec, print_ in hello.codecs if (codec, print_) in ours), None)
+        codec = self._agreed(link, name, hello, out)
         if codec is None:
-            self._refuse_link(link, "no common codec", out)
             return
+        self._checking.pop(link, None)
         slots = [known.slot for known in hello.stations]
         identities = {known.identity for known in hello.stations}
         if min(len(set(slots)), len(identities)) < len(slots):
@@ -536,6 +545,38 @@ class CloudMachine:
                 contexts_resumed=sum(welcome.known for welcome in welcomes),
             )
         )
+
+    def _agreed(self, link: _Link, name: str, hello: Hello | Check, out: list[Effect]) -> str | None:
+        """The codec for an edge; None if its link was refused."""
+        if hello.protocol != PROTOCOL_VERSION:
+            self._refuse_link(link, f"link protocol {hello.protocol}, this cloud speaks {PROTOCOL_VERSION}", out)
+            return None
+        if (link.peer and hello.edge and hello.edge != link.peer) or name not in self.settings.edges:
+            self._refuse_link(link, f"no such edge: {name[:40]!r}", out)
+            return None
+        ours = {(str(codec), print_) for codec, print_ in offers()}
+        codec = next((codec for codec, print_ in hello.codecs if (codec, print_) in ours), None)
+        if codec is None:
+            self._refuse_link(link, "no common codec", out)
+        return codec
+
+    def _check(self, link: _Link, check: Check, now: float, out: list[Effect]) -> None:
+        """Say what a hello would be answered, and let the connection wait for the next such question."""
+        if link.session.is_writing:
+            raise PartError("checks faster than they can be answered")
+        name = link.peer or check.edge
+        codec = self._agreed(link, name, check, out)
+        if codec is None:
+            return
+        link.greet_by = now + CHECK_S_MAX
+        self._checking[link] = None
+        if len(self._checking) > CHECKING_MAX:
+            oldest = next(iter(self._checking))
+            del self._checking[oldest]
+            self._close_link(oldest, "too many connections that only look", out)
+        edge = self._edges.get(name)
+        answer = Checked(name, codec, round(self.wall_s() * 1000), edge is not None and edge.link is not None)
+        out.append(SendLink(link.session.link, link.session.greeting(answer)))
 
     def _known(self, edge: _Edge, known: KnownStation, out: list[Effect]) -> StationWelcome:
         """Find out what both ends still know of a station, and set this end accordingly."""
@@ -656,7 +697,8 @@ class CloudMachine:
         self._sockets += 1
         self._by_socket[self._sockets] = (edge, station)
         station.socket = self._sockets
-        out.append(OpenCsms(station.socket, station.identity, station.offered, station.authorization))
+        station.opened_with = station.credentials.first
+        out.append(OpenCsms(station.socket, station.identity, station.offered, station.opened_with))
 
     def _make_id(self) -> str:
         if not self._id_prefix:
@@ -750,6 +792,8 @@ class CloudMachine:
             status = 503 if event.status is None else event.status if 400 <= event.status <= 599 else 502
             self._verdict(edge, station, status, "", event.reason, now)
             station.shut()
+        elif event.status in WRONG_PASSWORD and station.credentials.refused(station.opened_with):
+            self._open_csms(edge, station, out)
         elif event.status in REFUSED_FOR_GOOD:
             self._eject(edge, station, 1008, f"the CSMS refused: {event.reason}", now, out)
         else:

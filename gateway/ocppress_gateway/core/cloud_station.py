@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import enum
 import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
@@ -25,6 +26,7 @@ from ocppress_gateway.core.answers import FINAL_ERRORS, boot_answer, content_of,
 from ocppress_gateway.core.calls import IncomingCalls, OutgoingCall, StoredCall
 from ocppress_gateway.core.contents import CONTENT_ACTION, Contents
 from ocppress_gateway.core.conversation import Conversation, Counters
+from ocppress_gateway.core.credentials import Authorization, Credentials, password_accepted, password_headers
 from ocppress_gateway.core.delivery import Delivery
 from ocppress_gateway.core.events import Bury, Effect, Level, ReplayEnded, SavePosition, SendCsms
 from ocppress_gateway.core.heartbeats import HEARTBEAT, Heartbeats
@@ -37,6 +39,10 @@ from ocppress_gateway.core.stored import DeadLetter, Lane, PositionSaved
 from ocppress_gateway.core.views import CloudStationView
 
 __all__ = ["TRANSITIONS", "CloudStation", "CsmsState", "CsmsStep"]
+
+
+PASSWORD_CHANGES_MAX: Final = 2
+"""Changes of a station's password whose answers are waited for; a CSMS has one under way."""
 
 
 class CsmsState(enum.StrEnum):
@@ -90,7 +96,10 @@ class CloudStation(Conversation):
         self._attempt_interval_s = attempt_interval_s
         self.state = CsmsState.CLOSED
         self.offered: tuple[str, ...] = ()
-        self.authorization: str | None = None
+        self.credentials = Credentials(None)
+        self.opened_with: Authorization = None
+        """What the newest CSMS socket was asked for with."""
+        self._new_passwords: deque[tuple[Relay, tuple[str, ...]]] = deque(maxlen=PASSWORD_CHANGES_MAX)
         self.edge_epoch = 0
         self.retries = 0
         self.retry_at = 0.0
@@ -121,7 +130,7 @@ class CloudStation(Conversation):
         self.slot = attach.slot
         self.attachment = attach.attachment
         self.offered = offered
-        self.authorization = attach.authorization
+        self.credentials = Credentials(attach.authorization)
         self.edge_epoch = attach.epoch
         self.sent = attach.sent
         self.delivered_to_edge = attach.delivered
@@ -132,6 +141,7 @@ class CloudStation(Conversation):
     def csms_opened(self, version: OcppVersion, now: float) -> None:
         """The CSMS socket is open."""
         self.moved(CsmsStep.OPENED)
+        self.credentials.opened(self.opened_with)
         self.version = version
         self.retries = 0
         self.lost_at = None
@@ -157,7 +167,9 @@ class CloudStation(Conversation):
     def shut(self) -> None:
         """The station has gone, or is sent away: nothing of it lives on but contexts and what it may repeat."""
         self.moved(CsmsStep.SHUT)
-        self.authorization = None
+        self.credentials = Credentials(None)
+        self.opened_with = None
+        self._new_passwords.clear()
         self.lost_at = None
         self._under_way.clear()
         self._burying.clear()
@@ -199,6 +211,9 @@ class CloudStation(Conversation):
         super().take_text(text, now, out)
 
     def _take_call(self, relay: Relay, message: Message, now: float, out: list[Effect]) -> bool:
+        if new := password_headers(self.version, message, self.identity, self.credentials.first):
+            self.credentials.asked(new)
+            self._new_passwords.append((relay, new))
         return True
 
     def _put_call(self, call: OutgoingCall, now: float, out: list[Effect]) -> bool:
@@ -220,6 +235,11 @@ class CloudStation(Conversation):
         return False
 
     def _answer_came(self, relay: Relay, answer: Message, now: float, out: list[Effect]) -> Message:
+        for asking, new in self._new_passwords:
+            if asking is relay and password_accepted(self.version, answer):
+                self.credentials.accepted(new)
+            elif asking is relay:
+                self.credentials.rejected(new)
         if self._late_rejections is not None:
             self._stop_answered(self._late_rejections, relay, answer, out)
         if relay.action == "GetTransactionStatus" and self.outgoing.has_stored_transactions:

@@ -98,6 +98,10 @@ class Conversation(abc.ABC):
     def _send(self, text: str) -> Effect:
         """The effect that sends a text to this end's socket."""
 
+    def _take_send(self, message: Message, now: float) -> bool:
+        """A SEND has come from the socket, which nobody answers; False if it isn't to cross the link."""
+        return True
+
     @abc.abstractmethod
     def _take_call(self, relay: Relay, message: Message, now: float, out: list[Effect]) -> bool:
         """A CALL has come from the socket and is noted; False if it needs not cross the link."""
@@ -162,6 +166,8 @@ class Conversation(abc.ABC):
         elif message.type is MessageType.CALL:
             self._call_from_socket(message_id, message, now, out)
         elif message.type is MessageType.SEND:
+            if not self._take_send(message, now):
+                return
             self.counters.sends += 1
             self.lanes.add(Outgoing(message, now + self._call_life_s), turn_of(self.version, message))
         elif message.type is MessageType.CALLRESULTERROR:

@@ -8,7 +8,7 @@ station's messages is in
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Protocol
@@ -17,6 +17,7 @@ from ocppress_codecs.errors import DecodeError, LimitExceeded
 from ocppress_codecs.interface import CodecName, Side
 from ocppress_codecs.registry import offers, open_endpoint
 from ocppress_codecs.rpc import OcppVersion
+from ocppress_gateway.core.allowance import ASK_BYTES, SEND_BYTES, Allowance
 from ocppress_gateway.core.channel import Channel, actions_of
 from ocppress_gateway.core.clock import LinkClock
 from ocppress_gateway.core.conversation import Conversation, Counters
@@ -31,11 +32,16 @@ from ocppress_gateway.core.edge_station import (
 )
 from ocppress_gateway.core.events import (
     AdmitStation,
+    CheckCredentials,
     CloseLink,
     CloseStation,
+    CredentialsChecked,
+    CredentialsOpened,
     Effect,
     Event,
     Flush,
+    ForgetCredentials,
+    KeepCredentials,
     Level,
     LinkClosed,
     LinkHeard,
@@ -56,7 +62,7 @@ from ocppress_gateway.core.events import (
     Tick,
 )
 from ocppress_gateway.core.ledger_events import FrameShare
-from ocppress_gateway.core.limits import STATIONS_PER_EDGE_MAX
+from ocppress_gateway.core.limits import IDENTITIES_MAX, STATIONS_PER_EDGE_MAX
 from ocppress_gateway.core.parts import (
     PROTOCOL_VERSION,
     Ack,
@@ -81,6 +87,7 @@ from ocppress_gateway.core.parts import (
     read_parts,
 )
 from ocppress_gateway.core.policy import NO_OVERRIDES, Overrides
+from ocppress_gateway.core.refused_upgrades import REFUSED_STATUSES, RefusedUpgrades
 from ocppress_gateway.core.session import LinkSession, SessionEvent, SessionState
 from ocppress_gateway.core.stored import Loaded, NotStored, OutboxOpened, OutboxTrouble, StationRecord, Stored, as_pair
 from ocppress_gateway.core.suppression import SuppressionSettings
@@ -94,6 +101,16 @@ GREETING_TIMEOUT_S: Final = 15.0
 
 STOP_FLUSH_S: Final = 3.0
 """How long a stopping edge goes on sending what waits; the rest of the shutdown's time is for closing."""
+
+
+CHECKS_MAX: Final = 16
+"""Credentials that are being compared: each comparison is made to be slow, and whoever comes on top is refused."""
+
+_DOWN: Final = "the link is down"
+_UNDECIDED: Final = "the CSMS did not decide in time"
+_REPLACED: Final = "replaced by a newer connection of the same identity"
+_USED_UP: Final = "the station has used up its bytes on the cellular link"
+_STRANGERS: Final = "the CSMS has refused too many stations lately"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +141,10 @@ class EdgeSettings:
     """How long a station may be gone before the cloud is told."""
     reachability_s: int = 0
     """How much silence of the link, probes included, means that it is dead; 0 where nobody probes."""
+    daily_bytes: int | None = None
+    """What one station may cost the link in a day; None for anything."""
+    keeps_credentials: bool = False
+    """Whether somebody keeps hashes of what the CSMS has accepted, and compares with them: then a station may come while nobody can be asked."""
     drain_s: float = 0.0
     """How much longer the cloud isn't told while there is something of the station in the outbox."""
 
@@ -152,6 +173,23 @@ class Transparent:
 
     def charging(self, identity: str, transactions: int) -> None:
         """Nor from that."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is known of the credentials that count for an identity: the version that goes with them, and which these are, if it is one."""
+
+    version: str
+    tag: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """A station that waits for a comparison. `arrival` is None if it has asked the CSMS; `reason` is why it would be refused."""
+
+    identity: str
+    arrival: StationArrived | None
+    reason: str
 
 
 @dataclass(slots=True)
@@ -188,6 +226,10 @@ class EdgeMachine:
     _attachments: int = 0
     _ids: int = 0
     _id_prefix: str = ""
+    _refusals: RefusedUpgrades = field(init=False)
+    _allowances: OrderedDict[str, Allowance] = field(default_factory=OrderedDict)
+    _kept: OrderedDict[str, _Kept] = field(default_factory=OrderedDict)
+    _checks: dict[int, _Check] = field(default_factory=dict)
     _stopping: bool = False
     _leave_by: float = 0.0
     _left: bool = False
@@ -201,7 +243,9 @@ class EdgeMachine:
             self.freshness.charging,
             self.settings.urgent_s,
             self.settings.suppression,
+            self.settings.keeps_credentials,
         )
+        self._refusals = RefusedUpgrades(self.random_bytes(16))
         self._outbox_open = not self.settings.outbox
 
     # --- the machine's two faces
@@ -247,6 +291,10 @@ class EdgeMachine:
                     out.append(self._note(Level.ERROR, "the outbox is in trouble, stations keep what is new", reason=event.reason))
             case Flush():
                 self._hurry(event.identity, now)
+            case CredentialsOpened():
+                self._kept.update((identity, _Kept(version)) for identity, version in event.versions.items())
+            case CredentialsChecked():
+                self._checked(event, now, out)
             case TellReport():
                 self._report = DayReport(event.report)
             case Stop():
@@ -260,6 +308,8 @@ class EdgeMachine:
         for effect in out:
             if isinstance(effect, StoreMessage):
                 self._storing[effect.ticket] = self._stations[effect.message.identity]
+            elif isinstance(effect, KeepCredentials):
+                self._note_kept(effect)
         return out
 
     def next_deadline(self) -> float | None:
@@ -280,7 +330,7 @@ class EdgeMachine:
         if offline and self._lost_at is not None and any(station.socket_open for station in self._stations.values()):
             times.append(self._lost_at + self.settings.link_grace_s)
         for station in self._stations.values():
-            if station.state is StationState.ASKING:
+            if station.state is StationState.ASKING and station.socket not in self._checks:
                 times.append(station.decide_by)
             if station.state is StationState.LEAVING:
                 times.append(station.leave_at)
@@ -323,30 +373,61 @@ class EdgeMachine:
             return
         if self._came_back(event, now, out):
             return
-        if self._stopping or self._session is None or not self._session.is_open:
-            self._refuse(event.socket, event.identity, 503, "the link is down", out)
+        refusal = self._refusals.remembered(event.identity, event.authorization, now)
+        if refusal is not None:
+            self._refuse(event.socket, event.identity, refusal.status, refusal.reason, out)
             return
-        if self._session.crowded:
+        allowance = self._allowances.get(event.identity)
+        if allowance is not None and allowance.is_shut(now):
+            self._refuse(event.socket, event.identity, 503, _USED_UP, out)
+            return
+        obstacle = _DOWN if self._stopping or not self._linked else None if self._refusals.may_ask(now) else _STRANGERS
+        if obstacle is None:
+            self._enter(event, now, out)
+        elif not self._check(event.socket, _Check(event.identity, event, obstacle), event.authorization, now, out):
+            self._refuse(event.socket, event.identity, 503, obstacle, out)
+
+    @property
+    def _linked(self) -> bool:
+        return self._session is not None and self._session.is_open
+
+    def _enter(self, event: StationArrived, now: float, out: list[Effect]) -> EdgeStation | None:
+        """Give a station's socket its place, and ask the CSMS if there is a link; None if it had to be refused."""
+        if self._session is not None and self._session.is_open and self._session.crowded:
             self._refuse(event.socket, event.identity, 503, "stations come and go faster than the link can tell", out)
-            return
+            return None
         station = self._station(event.identity, now)
         if station is None:
             self._refuse(event.socket, event.identity, 503, f"more than {STATIONS_PER_EDGE_MAX} stations", out)
-            return
+            return None
+        known = {version.subprotocol for version in OcppVersion}
+        offered = tuple(dict.fromkeys(name for name in event.subprotocols if name in known))
+        if station.state is StationState.ASKING and (station.authorization, station.offered) == (event.authorization, offered):
+            # The CSMS is asked already; whoever is faster than it must not cost the link a question each time.
+            self._refuse(station.socket, station.identity, 503, _REPLACED, out)
+            del self._by_socket[station.socket]
+            self._checks.pop(station.socket, None)
+            station.socket = event.socket
+            station.decide_by = now + self.settings.upgrade_wait_s
+            self._by_socket[event.socket] = station
+            return station
         if station.state is not StationState.ABSENT:
-            self._leave(station, 1001, "replaced by a newer connection of the same identity", now, out)
+            self._leave(station, 1001, _REPLACED, now, out)
         self._attachments += 1
-        offered = tuple(dict.fromkeys(name for name in event.subprotocols if name in {version.subprotocol for version in versions}))
         station.arrived(event.socket, self._attachments, offered, event.authorization, now + self.settings.upgrade_wait_s)
         self._by_socket[event.socket] = station
-        self._ask(station, now)
+        if self._linked:
+            self._refusals.asked(now)
+            self._ask(station, now)
+        return station
 
     def _came_back(self, event: StationArrived, now: float, out: list[Effect]) -> bool:
         """Admit a station that the cloud doesn't know to have been away, if it comes with the same credentials."""
         station = self._stations.get(event.identity)
         if station is None or station.state is not StationState.LEAVING or self._stopping or self._grace_over(now):
             return False
-        if station.authorization != event.authorization or station.version.subprotocol not in event.subprotocols:
+        same = station.authorization == event.authorization and event.authorization in station.credentials.all
+        if not same or station.version.subprotocol not in event.subprotocols:
             return False
         station.came_back(event.socket)
         self._by_socket[event.socket] = station
@@ -356,19 +437,106 @@ class EdgeMachine:
 
     def _ask(self, station: EdgeStation, now: float) -> None:
         assert self._session is not None, "asking needs a link"
+        station.asked_on = self._session.link
+        station.asked_with = station.credentials.first
+        if station.allowance is not None:
+            station.allowance.spend(ASK_BYTES, now)
         epoch = station.channel.epoch if station.channel is not None else 0
         attach = Attach(
             station.slot,
             station.attachment,
             station.identity,
             list(station.offered),
-            station.authorization,
+            station.asked_with,
             epoch,
             station.heartbeat_s if station.accepted else 0,
             as_pair(station.lanes.sent),
             as_pair(station.lanes.delivered),
         )
         self._session.control(attach, now)
+
+    def _ask_again(self, station: EdgeStation, now: float) -> None:
+        station.moved(StationEvent.ASKED_AGAIN)
+        self._ask(station, now)
+
+    # --- credentials, for when nobody can be asked
+
+    def _may_vouch(self, identity: str, now: float) -> bool:
+        """Whether the edge may admit a station of this identity by itself, if it comes with the right credentials."""
+        known = self.settings.keeps_credentials and identity in self._kept
+        return known and not self._stopping and not self._grace_over(now) and len(self._checks) < CHECKS_MAX
+
+    def _check(self, socket: int, check: _Check, authorization: str | None, now: float, out: list[Effect]) -> bool:
+        """Have credentials compared; false if that is of no use."""
+        if not self._may_vouch(check.identity, now):
+            return False
+        self._checks[socket] = check
+        out.append(CheckCredentials(socket, check.identity, authorization))
+        return True
+
+    def _check_or_leave(self, station: EdgeStation, reason: str, now: float, out: list[Effect]) -> None:
+        """The CSMS hasn't decided about a station that asks for its upgrade."""
+        if station.socket in self._checks:
+            return
+        if not self._check(station.socket, _Check(station.identity, None, reason), station.authorization, now, out):
+            self._leave(station, 1001, reason, now, out)
+
+    def _checked(self, event: CredentialsChecked, now: float, out: list[Effect]) -> None:
+        check = self._checks.pop(event.socket, None)
+        if check is None:
+            return
+        station = self._by_socket.get(event.socket)
+        strange = check.reason == _STRANGERS and not event.matches
+        if check.arrival is not None and (event.matches or self._linked) and not strange:
+            station = self._enter(check.arrival, now, out)
+        elif check.arrival is not None:
+            self._refuse(event.socket, check.identity, 503, check.reason, out)
+        if station is None or station.state is not StationState.ASKING:
+            return
+        asked = self._session is not None and station.asked_on == self._session.link
+        if check.arrival is not None and asked:
+            return  # There is a link by now, and a CSMS that decides.
+        if event.matches and not self._stopping and not self._grace_over(now):
+            self._vouch(station, check.reason, now, out)
+        elif self._linked and not asked:
+            station.decide_by = now + self.settings.upgrade_wait_s
+            self._ask(station, now)
+        else:
+            self._leave(station, 1001, check.reason, now, out)
+
+    def _vouch(self, station: EdgeStation, reason: str, now: float, out: list[Effect]) -> None:
+        """Admit a station that the CSMS accepted with these credentials before; it is asked as soon as it can be."""
+        version = OcppVersion(self._kept[station.identity].version)
+        if version.subprotocol not in station.offered:
+            self._leave(station, 1001, reason, now, out)
+            return
+        if station.channel is not None and station.channel.version is not version:
+            station.context_lost()
+        station.version = version
+        station.offered = (version.subprotocol,)
+        station.moved(StationEvent.ADMITTED)
+        out.append(AdmitStation(station.socket, version.subprotocol))
+        out.append(self._note(Level.WARNING, "station admitted with the credentials of last time", station=station.identity, reason=reason))
+        if self._session is not None and self._session.is_open:
+            station.moved(StationEvent.ASKED_AGAIN)
+            if station.asked_on != self._session.link:
+                self._ask(station, now)
+
+    def _accepted(self, station: EdgeStation, out: list[Effect]) -> None:
+        """The CSMS has accepted a station with the credentials that it was asked with."""
+        authorization = station.asked_with
+        station.credentials.opened(authorization)
+        self._refusals.accepted(station.identity, authorization)
+        kept = _Kept(station.version.value, self._refusals.tag(station.identity, authorization))
+        if self.settings.keeps_credentials and self._kept.get(station.identity) != kept:
+            out.append(KeepCredentials(station.identity, station.version.value, (authorization,)))
+
+    def _note_kept(self, effect: KeepCredentials) -> None:
+        tag = self._refusals.tag(effect.identity, effect.authorizations[0]) if len(effect.authorizations) == 1 else None
+        self._kept[effect.identity] = _Kept(effect.version, tag)
+        self._kept.move_to_end(effect.identity)
+        while len(self._kept) > IDENTITIES_MAX:
+            self._kept.popitem(last=False)
 
     def _station(self, identity: str, now: float) -> EdgeStation | None:
         station = self._stations.get(identity)
@@ -391,11 +559,32 @@ class EdgeMachine:
                 early=self._early,
             )
             self._stations[identity] = station
+            station.allowance = self._allowance(identity)
             record = self._records.pop(identity, None)
             if record is not None:
                 station.remembered(record, now)
         self._stations.move_to_end(identity)
         return station
+
+    def _allowance(self, identity: str) -> Allowance | None:
+        """What is left for an identity, whatever became of its sockets."""
+        if self.settings.daily_bytes is None:
+            return None
+        allowance = self._allowances.setdefault(identity, Allowance(self.settings.daily_bytes))
+        self._allowances.move_to_end(identity)
+        while len(self._allowances) > IDENTITIES_MAX:
+            self._allowances.popitem(last=False)
+        return allowance
+
+    def _spend(self, shares: Sequence[FrameShare], now: float, out: list[Effect]) -> None:
+        """Charge stations with what a link message has for them."""
+        for share in shares:
+            allowance = self._stations[share.identity].allowance
+            if allowance is not None:
+                allowance.spend(share.payload_bytes + SEND_BYTES / len(shares), now)
+                if allowance.takes_alarm(now):
+                    words = "a station has used up its bytes on the link, only transactions go on"
+                    out.append(self._note(Level.ERROR, words, station=share.identity, daily_mb=allowance.daily_bytes / 1e6))
 
     def _make_id(self) -> str:
         if not self._id_prefix:
@@ -404,6 +593,7 @@ class EdgeMachine:
         return f"{self._id_prefix}-{self._ids}"
 
     def _gone(self, event: StationGone, now: float, out: list[Effect]) -> None:
+        self._checks.pop(event.socket, None)
         station = self._by_socket.get(event.socket)
         if station is not None:
             out.append(self._note(Level.INFO, "station gone", station=station.identity, reason=event.reason))
@@ -422,6 +612,7 @@ class EdgeMachine:
 
     def _forget(self, station: EdgeStation) -> None:
         self._by_socket.pop(station.socket, None)
+        self._checks.pop(station.socket, None)
         station.left()
 
     def _leave(self, station: EdgeStation, code: int, reason: str, now: float, out: list[Effect]) -> None:
@@ -499,7 +690,9 @@ class EdgeMachine:
             out.append(self._note(level, words, reason=event.reason, retry_s=round(self._dial_at - now, 1)))
         for station in list(self._stations.values()):
             if station.state is StationState.ASKING:
-                self._leave(station, 1001, "the link is down", now, out)
+                if station.asked_on == event.link:
+                    self._refusals.spared(now)
+                self._check_or_leave(station, _DOWN, now, out)
             elif station.state is StationState.ASKING_AGAIN:
                 station.moved(StationEvent.LINK_LOST)
 
@@ -539,9 +732,11 @@ class EdgeMachine:
         grace_over = self._grace_over(now)
         for station in list(self._stations.values()):
             if station.state is StationState.ASKING and now >= station.decide_by:
-                self._leave(station, 1001, "the CSMS did not decide in time", now, out)
+                self._check_or_leave(station, _UNDECIDED, now, out)
+            elif station.allowance is not None and station.socket_open and station.allowance.is_shut(now):
+                self._leave(station, 1008, _USED_UP, now, out)
             elif grace_over and station.socket_open:
-                self._leave(station, 1001, "the link is down", now, out)
+                self._leave(station, 1001, _DOWN, now, out)
             elif station.state is StationState.LEAVING and now >= station.leave_at and not station.begins_to_drain():
                 self._detach(station, now)
             else:
@@ -562,6 +757,7 @@ class EdgeMachine:
         message = self._session.next_message(conversations, now)
         if message:
             out.append(SendLink(self._session.link, message, tuple(self._session.shares)))
+            self._spend(self._session.shares, now, out)
         elif self._left and not self._session.closing and self._session.idle:
             self._give_up("the edge is stopping", out)
 
@@ -575,6 +771,7 @@ class EdgeMachine:
         place = len(out) - 1
         self._take_parts(data, now, out)
         out[place] = LinkHeard(self._session.link, len(data), tuple(self._heard))
+        self._spend(self._heard, now, out)
 
     def _take_parts(self, data: bytes, now: float, out: list[Effect]) -> None:
         try:
@@ -671,11 +868,16 @@ class EdgeMachine:
                 resumed += 1
             else:
                 channel.renew(answer.epoch, partial(open_endpoint, self._codec, channel.version, Side.EDGE), answer.received)
-            if station.state is StationState.LEAVING and not (answer.attached and station.channel is not None):
+            attached = answer.attached and station.channel is not None and station.attachment == known.attachment
+            if station.state is StationState.LEAVING and not attached:
                 self._forget(station)
-            elif station.state is StationState.ADMITTED and not (answer.attached and station.channel is not None):
-                station.moved(StationEvent.ASKED_AGAIN)
-                self._ask(station, now)
+            elif station.state is StationState.ADMITTED and not attached:
+                self._ask_again(station, now)
+        greeted = {id(station) for station, _ in self._greeted}
+        for station in self._stations.values():
+            # Whoever came since the hello.
+            if station.state is StationState.ADMITTED and id(station) not in greeted:
+                self._ask_again(station, now)
         self._greeted = []
         out.append(self._note(Level.INFO, "link up", codec=welcome.codec, stations=len(welcome.stations), contexts_resumed=resumed))
 
@@ -685,7 +887,16 @@ class EdgeMachine:
             return  # The station left, or asked anew, while the CSMS decided.
         again = station.state is StationState.ASKING_AGAIN
         version = next((version for version in OcppVersion if version.value == verdict.version), None)
+        if not again and verdict.status not in REFUSED_STATUSES:
+            self._refusals.spared(now)
         if verdict.status != 101:
+            if again and verdict.status in REFUSED_STATUSES and station.credentials.refused(station.asked_with):
+                self._ask(station, now)
+                return
+            if verdict.status in REFUSED_STATUSES:
+                self._refusals.refused(station.identity, station.asked_with, verdict.status, verdict.reason, now)
+                if station.identity in self._kept:
+                    out.append(ForgetCredentials(station.identity, station.asked_with))
             if again:
                 self._leave(station, 1008 if 400 <= verdict.status < 500 else 1001, f"the CSMS refused: {verdict.reason}", now, out)
                 return
@@ -708,6 +919,7 @@ class EdgeMachine:
                 station.delivered(verdict.delivered, out)
             station.version = version
             station.moved(StationEvent.ADMITTED)
+            self._accepted(station, out)
             if not again:
                 out.append(AdmitStation(station.socket, version.subprotocol))
             station.offered = (version.subprotocol,)

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, render
+from ocppress_gateway.core.allowance import REFUSED, Allowance, goes_on
 from ocppress_gateway.core.answers import (
     EMPTY_ANSWER,
     FINAL_ERRORS,
@@ -37,10 +38,12 @@ from ocppress_gateway.core.answers import (
 )
 from ocppress_gateway.core.calls import OutgoingCall
 from ocppress_gateway.core.conversation import Conversation, Counters
+from ocppress_gateway.core.credentials import Authorization, Credentials, password_accepted, password_headers
 from ocppress_gateway.core.events import (
     DistrustOutbox,
     Effect,
     ForgetStored,
+    KeepCredentials,
     Level,
     LoadStored,
     PauseStation,
@@ -129,6 +132,8 @@ class EarlyAnswers:
     """How long what is urgent waits at most."""
     suppression: SuppressionSettings | None = None
     """What may be dropped; None for nothing."""
+    keeps_credentials: bool = False
+    """Whether hashes of stations' credentials are kept."""
     ready: bool = False
     """Whether there is an outbox."""
     troubled: bool = False
@@ -160,7 +165,15 @@ class EdgeStation(Conversation):
         )
         self.state = StationState.ABSENT
         self.offered: tuple[str, ...] = ()
-        self.authorization: str | None = None
+        self.authorization: Authorization = None
+        """What its socket was opened with."""
+        self.credentials = Credentials(None)
+        """What its CSMS socket may be opened with."""
+        self.asked_on = 0
+        """The link on which the CSMS was asked for this socket; 0 if it wasn't."""
+        self.asked_with: Authorization = None
+        self.allowance: Allowance | None = None
+        """What it may cost the link; None for anything."""
         self.decide_by = 0.0
         self._leave_after = 0.0
         self._leave_by = 0.0
@@ -195,6 +208,8 @@ class EdgeStation(Conversation):
         self.attachment = attachment
         self.offered = offered
         self.authorization = authorization
+        self.credentials = Credentials(authorization)
+        self.asked_on = 0
         self.decide_by = decide_by
 
     def gone(self, leave_after: float, leave_by: float) -> None:
@@ -228,7 +243,8 @@ class EdgeStation(Conversation):
     def left(self) -> None:
         """The socket is gone, or will be; what it had under way is its own to repeat."""
         self.moved(StationEvent.LEFT)
-        self.authorization = None
+        self.authorization = self.asked_with = None
+        self.credentials = Credentials(None)
         self._socket_lost()
 
     def _socket_lost(self) -> None:
@@ -243,6 +259,31 @@ class EdgeStation(Conversation):
         self.incoming.context_lost()
         self.outgoing.context_lost()
         self.lanes.drop_answers()
+
+    # --- its password
+
+    def _put(self, message_id: str, call: OutgoingCall, now: float, out: list[Effect]) -> None:
+        if new := self._new_headers(call):
+            self.credentials.asked(new)
+            self._keep_credentials(out)
+        super()._put(message_id, call, now, out)
+
+    def _password_answered(self, call: OutgoingCall, answer: Message, out: list[Effect]) -> None:
+        if not (new := self._new_headers(call)):
+            return
+        if password_accepted(self.version, answer):
+            self.credentials.accepted(new)
+            out.append(self._note(Level.INFO, "the station has taken a new password"))
+        else:
+            self.credentials.rejected(new)
+        self._keep_credentials(out)
+
+    def _new_headers(self, call: OutgoingCall) -> tuple[str, ...]:
+        return password_headers(self.version, call.message, self.identity, self.authorization)
+
+    def _keep_credentials(self, out: list[Effect]) -> None:
+        if self._early.keeps_credentials:
+            out.append(KeepCredentials(self.identity, self.version.value, self.credentials.all))
 
     # --- the outbox
 
@@ -387,12 +428,21 @@ class EdgeStation(Conversation):
                 if earlier is not relay:
                     self._count_repeat()
                     self.incoming.abandon(earlier)
-        if self._answers_early(relay, message, now, out):
+        used_up = self.allowance is not None and self.allowance.is_used_up(now) and not goes_on(message)
+        # A Heartbeat that is answered here costs nothing.
+        if (not used_up or message.action == "Heartbeat") and self._answers_early(relay, message, now, out):
+            return False
+        if used_up:
+            out.append(self._note(Level.INFO, "refused, the station has used up its bytes", action=message.action))
+            self._answer(relay, REFUSED, out)
             return False
         if self._suppression is not None and message.action == "MeterValues":
             # Relayed: whether the CSMS gets it isn't known.
             self._suppression.forget()
         return True
+
+    def _take_send(self, message: Message, now: float) -> bool:
+        return self.allowance is None or not self.allowance.is_used_up(now)
 
     def _answers_early(self, relay: Relay, message: Message, now: float, out: list[Effect]) -> bool:
         """Answer a CALL here, now or once it is stored; false if it is the CSMS's to answer."""
@@ -488,6 +538,7 @@ class EdgeStation(Conversation):
         return answer
 
     def _answer_taken(self, call: OutgoingCall, answer: Message, now: float, out: list[Effect]) -> None:
+        self._password_answered(call, answer, out)
         if not is_accepted(answer):
             return
         if steers(call.message):

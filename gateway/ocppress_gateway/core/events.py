@@ -9,6 +9,7 @@ arms one timer for
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,9 +20,12 @@ from ocppress_gateway.core.stored import DeadLetter, Lane, OutboxEvent, Position
 __all__ = [
     "AdmitStation",
     "Bury",
+    "CheckCredentials",
     "CloseCsms",
     "CloseLink",
     "CloseStation",
+    "CredentialsChecked",
+    "CredentialsOpened",
     "CsmsClosed",
     "CsmsEvent",
     "CsmsOpened",
@@ -33,7 +37,9 @@ __all__ = [
     "ExpectSigns",
     "FindRenewal",
     "Flush",
+    "ForgetCredentials",
     "ForgetStored",
+    "KeepCredentials",
     "Level",
     "LinkClosed",
     "LinkHeard",
@@ -160,6 +166,21 @@ class StationGone:
 
 
 @dataclass(frozen=True, slots=True)
+class CredentialsOpened:
+    """What is known of stations that the CSMS has accepted before: the OCPP version of each identity, a value of `OcppVersion`."""
+
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialsChecked:
+    """Whether the CSMS accepted these credentials of the identity last, or may have accepted them since."""
+
+    socket: int
+    matches: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TellReport:
     """The cloud is to have this, as `report` writes it, with the next frames that go."""
 
@@ -232,6 +253,8 @@ Event = (
     | StationText
     | StationGone
     | Flush
+    | CredentialsOpened
+    | CredentialsChecked
     | TellReport
     | Replay
     | RenewalFound
@@ -302,6 +325,32 @@ class RefuseStation:
     socket: int
     status: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckCredentials:
+    """Compare with what `KeepCredentials` kept of the identity; report `CredentialsChecked`."""
+
+    socket: int
+    identity: str
+    authorization: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class KeepCredentials:
+    """From now on each of these counts for the identity, and nothing that counted before: keep salted hashes of them."""
+
+    identity: str
+    version: str
+    authorizations: tuple[str | None, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetCredentials:
+    """The CSMS has refused these: they no longer count for the identity."""
+
+    identity: str
+    authorization: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -474,6 +523,9 @@ Effect = (
     | OpenLink
     | AdmitStation
     | RefuseStation
+    | CheckCredentials
+    | KeepCredentials
+    | ForgetCredentials
     | SendStation
     | CloseStation
     | PauseStation

@@ -34,6 +34,8 @@ __all__ = [
     "REASON_CHARACTERS_MAX",
     "Ack",
     "Attach",
+    "Check",
+    "Checked",
     "Control",
     "CsmsTime",
     "DayReport",
@@ -276,6 +278,26 @@ class Renewal(_Control, frozen=True):
     certificate: Annotated[bytes, msgspec.Meta(min_length=1, max_length=CERTIFICATE_BYTES_MAX)]
 
 
+class Check(_Control, frozen=True):
+    """Edge to cloud, in the place of a hello: what would one be answered? It displaces nobody, and may be asked again.
+
+    `edge` and `codecs` as in the hello.
+    """
+
+    protocol: Count
+    edge: Word
+    codecs: Annotated[list[tuple[Word, bytes]], msgspec.Meta(max_length=16)]
+
+
+class Checked(_Control, frozen=True):
+    """Cloud to edge, the answer: who the edge is, which codec it would get, what the cloud's clock says, and whether the edge is linked now."""
+
+    edge: Word
+    codec: Word
+    unix_ms: Annotated[int, msgspec.Meta(ge=0, lt=2**48)]
+    linked: bool
+
+
 Control = (
     Hello
     | Welcome
@@ -291,6 +313,8 @@ Control = (
     | TellDelivered
     | DayReport
     | Renewal
+    | Check
+    | Checked
 )
 Part = FramePart | Piece | Ack | Control
 
@@ -309,6 +333,8 @@ _KINDS: Final[dict[int, type[_Control]]] = {
     12: TellDelivered,
     13: DayReport,
     14: Renewal,
+    32: Check,
+    33: Checked,
 }
 _KIND_OF: Final = {control: kind for kind, control in _KINDS.items()}
 

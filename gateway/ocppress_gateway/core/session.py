@@ -109,6 +109,11 @@ class LinkSession:
         return not self.is_open or not (self._writing or self._controls)
 
     @property
+    def is_writing(self) -> bool:
+        """Whether a link message isn't with the kernel yet."""
+        return self._writing
+
+    @property
     def crowded(self) -> bool:
         """Whether too many control parts wait: nothing that makes more of them should be taken on."""
         return len(self._controls) >= CONTROLS_WAITING_MAX

@@ -126,7 +126,7 @@ async def _open_cloud(stack: contextlib.AsyncExitStack, config: CloudConfig) -> 
 def _edge(config: EdgeConfig, cloud_url: str, tap: LinkTap, plan: CompressedPlan) -> EdgeProgram:
     connector = WebSocketConnector(cloud_url, link_client_context(**_files(config.link.tls)))
     # With time compressed, lingering would put into one packet what is minutes apart, and the outbox would pause for hours between two commits.
-    settings = replace(edge_settings(config), linger_s=0.0, urgent_s=0.0)
+    settings = replace(edge_settings(config), linger_s=0.0, urgent_s=0.0, keeps_credentials=False)
     machine = EdgeMachine(settings, random=random.SystemRandom().random, random_bytes=os.urandom, freshness=plan, wall_s=time.time)
     outbox = MemoryOutboxStore(MemoryDisk(), time.monotonic, limits=OutboxLimits(commit_pause_s=0.0)) if settings.outbox else None
     return EdgeProgram(machine, TappedConnector(connector, tap.link_message), host=_HOST, port=0, outbox=outbox, shutdown_s=SHUTDOWN_S)

@@ -19,12 +19,15 @@ from ocppress_gateway.core.certificate import weeks_left
 from ocppress_gateway.core.edge import EdgeMachine, EdgeSettings
 from ocppress_gateway.core.events import (
     AdmitStation,
+    CheckCredentials,
     CloseLink,
     CloseStation,
     DistrustOutbox,
     Effect,
     Flush,
+    ForgetCredentials,
     ForgetStored,
+    KeepCredentials,
     Level,
     LinkHeard,
     LoadStored,
@@ -48,9 +51,11 @@ from ocppress_gateway.core.stored import OutboxEvent
 from ocppress_gateway.core.told import Told
 from ocppress_gateway.core.views import EdgeView
 from ocppress_gateway.edge.certificate import OwnCertificate
+from ocppress_gateway.edge.credentials import CredentialKeeper, credential_store
 from ocppress_gateway.edge.operating import EdgeOperator
 from ocppress_gateway.edge.server import StationServer
 from ocppress_gateway.errors import ConfigError, GatewayError, StoreFailed
+from ocppress_gateway.ledger.base import LedgerStore
 from ocppress_gateway.ledger.keeper import LedgerKeeper
 from ocppress_gateway.ledger.sqlite import SqliteLedgerStore
 from ocppress_gateway.outbox.base import OutboxLimits
@@ -64,7 +69,7 @@ from ocppress_gateway.transports.psk import read_key, use_client_key
 from ocppress_gateway.transports.tls import ResumingContext, station_server_context
 from ocppress_gateway.transports.websocket import WebSocketConnector
 
-__all__ = ["COMMAND_TIMEOUT_S", "EdgeProgram", "edge_settings", "outbox_limits", "run"]
+__all__ = ["COMMAND_TIMEOUT_S", "EdgeProgram", "edge_settings", "link_connector", "outbox_limits", "own_certificate", "run"]
 
 COMMAND_TIMEOUT_S: Final = 30.0
 """How long a station may take to answer one of the CSMS's CALLs (OCPP's guideline for any answer)."""
@@ -90,6 +95,7 @@ class EdgeProgram(Program):
         port: int,
         ssl_context: ssl.SSLContext | None = None,
         outbox: OutboxStore | None = None,
+        credentials: LedgerStore | None = None,
         keeper: LedgerKeeper | None = None,
         certificate: OwnCertificate | None = None,
         view: Callable[[float], EdgeView] | None = None,
@@ -99,7 +105,7 @@ class EdgeProgram(Program):
     ) -> None:
         """`host`, `port` (0 for any free one) and `ssl_context` are the stations' side, `connector` the way to the cloud.
 
-        `outbox` is needed if the machine's settings say so, `keeper` and the machine's `view` with `control`, the operator's socket.
+        `outbox` and `credentials` are needed if the machine's settings say so, `keeper` and the machine's `view` with `control`, the operator's socket.
         `certificate` is the connector's, where it can be renewed.
         """
         super().__init__(machine, logger=logging.getLogger("ocppress.edge"), shutdown_s=shutdown_s, control=control, clock=clock)
@@ -112,6 +118,9 @@ class EdgeProgram(Program):
         self.links.watch = keeper
         self._opening = Opening()
         self._outbox = None if outbox is None else OutboxWorker(outbox, self._reported)
+        self._credentials: CredentialKeeper | None = None
+        if credentials is not None:
+            self._credentials = CredentialKeeper(credentials, self._driver.post_now, logger=self._logger)
         self._operator: EdgeOperator | None = None
         if keeper is not None and view is not None:
             self._operator = EdgeOperator(
@@ -150,6 +159,9 @@ class EdgeProgram(Program):
                 self._account(LinkMessageCounted(effect.link, Way.DOWN, effect.message_bytes, effect.frames))
             case AdmitStation() | RefuseStation():
                 self._stations.decide(effect)
+            case CheckCredentials() | KeepCredentials() | ForgetCredentials():
+                assert self._credentials is not None, "whoever keeps none isn't asked"
+                self._credentials.ask(effect)
             case CloseStation():
                 self._stations.close_station(effect.socket, effect.code, effect.reason)
             case PauseStation():
@@ -226,6 +238,8 @@ class EdgeProgram(Program):
             await self._keeper.begin()
         if self._outbox is not None:
             await self._opening.wait(self._outbox)
+        if self._credentials is not None:
+            await self._credentials.begin()
         try:
             await self._stations.start()
         except OSError as error:
@@ -243,6 +257,8 @@ class EdgeProgram(Program):
             self._spawn(self._outbox.ended(), "outbox")
         if self._keeper is not None:
             self._spawn(self._keeper.run(), "ledger")
+        if self._credentials is not None:
+            self._spawn(self._credentials.run(), "credentials")
         if self._operator is not None:
             self._spawn(self._operator.report_daily(), "daily report")
         if self._certificate is not None:
@@ -252,6 +268,8 @@ class EdgeProgram(Program):
         await self._stations.close()
         if self._outbox is not None:
             await self._outbox.close()
+        if self._credentials is not None:
+            await self._credentials.finish()
         if self._keeper is not None:
             await self._keeper.finish()
 
@@ -275,6 +293,8 @@ def edge_settings(config: EdgeConfig) -> EdgeSettings:
         drain_s=config.timeouts.drain_s,
         reachability_s=config.link.reachability_s,
         suppression=config.suppression.settings,
+        daily_bytes=config.stations.daily_bytes,
+        keeps_credentials=True,
     )
 
 
@@ -292,16 +312,17 @@ def run(config: EdgeConfig) -> int:
     plan = Plan(PlanSettings(config.plan, sim.budget_bytes), keepalive_s=config.link.keepalive_s or START_S, now=time.monotonic())
     ledger = Ledger(LedgerSettings(sim.budget_bytes, sim.zone, sim.first_day, sim.rounding_bytes))
     machine = EdgeMachine(settings, random=random.SystemRandom().random, random_bytes=os.urandom, freshness=plan, wall_s=time.time)
-    certificate = None if config.link.tls is None else _own_certificate(config.link.tls, config.state_folder)
+    certificate = None if config.link.tls is None else own_certificate(config.link.tls, config.state_folder)
     program = EdgeProgram(
         machine,
-        _connector(config.link, None if certificate is None else certificate.context),
+        link_connector(config.link, None if certificate is None else certificate.context, config.link.keepalive_s or START_S),
         host=config.stations.host,
         port=config.stations.port,
         ssl_context=None
         if station_tls is None
         else station_server_context(certificate_file=station_tls.certificate_file, key_file=station_tls.key_file),
         outbox=SqliteOutboxStore(config.state_folder, limits=outbox_limits(config)) if settings.outbox else None,
+        credentials=credential_store(config.state_folder),
         keeper=LedgerKeeper(
             ledger,
             plan,
@@ -318,8 +339,8 @@ def run(config: EdgeConfig) -> int:
     return run_until_signal(program)
 
 
-def _connector(link: EdgeLinkConfig, context: ResumingContext | None) -> Connector:
-    keepalive_s = link.keepalive_s or START_S
+def link_connector(link: EdgeLinkConfig, context: ResumingContext | None, keepalive_s: int) -> Connector:
+    """What connects to the cloud, and probes after such a silence; `context` is that of `own_certificate`."""
     if link.over_mqtt:
         from ocppress_gateway.transports.mqtt.connector import MqttConnector  # whoever has no broker needn't load its client
 
@@ -327,7 +348,8 @@ def _connector(link: EdgeLinkConfig, context: ResumingContext | None) -> Connect
     return WebSocketConnector(link.url, context, keepalive_s=keepalive_s)
 
 
-def _own_certificate(tls: EdgeLinkTls, state_folder: Path) -> OwnCertificate:
+def own_certificate(tls: EdgeLinkTls, state_folder: Path) -> OwnCertificate:
+    """The edge's certificate, the renewed one if there is one. Raises `ConfigError` for files that can't be used."""
     own = OwnCertificate(ca_file=tls.ca_file, certificate_file=tls.certificate_file, key_file=tls.key_file, state_folder=state_folder)
     if tls.psk_file is not None:
         assert tls.psk_name is not None, "they go together"

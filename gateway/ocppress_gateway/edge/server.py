@@ -16,6 +16,7 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
+from ocppress_gateway.core.bucket import Bucket
 from ocppress_gateway.core.events import AdmitStation, RefuseStation, StationArrived, StationGone, StationText
 from ocppress_gateway.core.identity import IDENTITY_PATTERN
 from ocppress_gateway.driver import Driver
@@ -38,6 +39,13 @@ take seconds for a handshake."""
 
 NEWCOMERS_MAX: Final = 128
 """Connections that haven't asked for anything yet: two for each of `STATIONS_PER_EDGE_MAX`, should all come back at once."""
+
+TEXTS_PER_S: Final = 100
+"""Texts of one station that are read in a second. One has a CALL under way, so even a CSMS that answers within 10 ms hears no more of it; whatever
+comes faster waits in TCP, and leaves the others their share of a small board."""
+
+TEXTS_BURST: Final = 1000
+"""Texts that may come at once: what a station has gathered while it was offline."""
 
 HEADER_BYTES_MAX: Final = 4096
 """One line or field of a station's request. OCPP's URLs have at most 2,000 characters, a password of 64 in Basic authorization makes
@@ -167,8 +175,13 @@ class StationServer:
             return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, text="Too many connections.\n")
         socket = next(self._numbers)
 
+        pace = Bucket(TEXTS_BURST, TEXTS_PER_S)
+        clock = asyncio.get_running_loop().time
+
         async def on_text(text: str) -> None:
             await self._driver.post(StationText(socket, text))
+            if pace.spend(1, clock()) < 0:
+                await asyncio.sleep(pace.wait_s(clock()))
 
         station = self._stations[socket] = _Station(TextSocket(f"station {socket} writer", on_text))
         gone = "the program ends"

@@ -30,8 +30,9 @@ _MIGRATIONS: Final = ("CREATE TABLE entry (key BLOB PRIMARY KEY, checksum INTEGE
 class SqliteLedgerStore(LedgerStore):
     """Entries in a folder of their own or of the program's."""
 
-    def __init__(self, folder: Path) -> None:
-        self._database = Database(folder / LEDGER_FILE, application_id=_APPLICATION_ID, migrations=_MIGRATIONS)
+    def __init__(self, folder: Path, *, file: str = LEDGER_FILE, application_id: int = _APPLICATION_ID) -> None:
+        """`file` and `application_id` are others where it isn't the ledger that is kept."""
+        self._database = Database(folder / file, application_id=application_id, migrations=_MIGRATIONS)
         self._is_open = False
 
     def load(self) -> dict[str, bytes]:

@@ -111,6 +111,11 @@ class WebSocketConnection(Connection):
             if layer is not None:
                 layer.set_write_buffer_limits(high=1, low=0)  # with high=0 asyncio's TLS pauses on an empty buffer, and never resumes
 
+    @property
+    def resumed(self) -> bool | None:
+        """Whether TLS resumed an earlier session; None without TLS."""
+        return None if self._tls is None else bool(self._tls.session_reused)
+
     async def send(self, data: bytes) -> None:
         check_message(data)
         if self._lost is None:
