@@ -185,8 +185,11 @@ async def _without_a_certificate(world: World) -> None:
         answer = b""
         with contextlib.suppress(OSError):
             reader, writer = await asyncio.open_connection("127.0.0.1", world.cloud_port, ssl=context)
-            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            answer = await reader.read()
+            try:
+                writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                answer = await reader.read()
+            finally:
+                writer.transport.abort()
         assert answer == b""
 
 
