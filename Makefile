@@ -27,7 +27,7 @@ demo: run-venv
 # The whole suite comes last, so that the last line is its count.
 test: check node faketime mosquitto
 	.ci/wheel $(VENV)
-	$(VENV)/bin/python -m pytest -ra $(ARGS)
+	.ci/suite $(VENV) $(ARGS)
 
 test-all:
 	.ci/test-all
