@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ocppress_gateway.config import load_edge
-from ocppress_gateway.edge.program import link_connector
+from ocppress_gateway.edge.program import link_connector, own_certificate
 from ocppress_gateway.linkcheck.steps import PROBES_OFF_S, LinkCheck, Trouble
 from tests.support.processes import WAIT_S, Files, Process, change, make_files, open_gateway
 from tests.support.raw_peers import RawCsms
@@ -143,7 +143,10 @@ def test_a_silence_that_the_way_does_not_stand(gone: str, tmp_path: Path, monkey
             async with await asyncio.start_server(nat, "127.0.0.1", 0) as server:
                 port = server.sockets[0].getsockname()[1]
                 change(files.edge, (f"127.0.0.1:{real}/", f"127.0.0.1:{port}/"))
-                check = LinkCheck(load_edge(files.edge).link, link_connector(load_edge(files.edge).link, None, PROBES_OFF_S))
+                config = load_edge(files.edge)
+                assert config.link.tls is not None
+                context = own_certificate(config.link.tls, config.state_folder).context
+                check = LinkCheck(config.link, link_connector(config.link, context, PROBES_OFF_S))
                 with pytest.raises(Trouble) as raised:
                     async for _ in check.run(0.05):
                         pass
