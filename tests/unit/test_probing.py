@@ -58,6 +58,12 @@ class Site:
         self.probing.opened(number, self.connection, self.now)
         self.probing.counted(number, self.connection.count, self.now)
 
+    def probe(self) -> None:
+        """A silence, and what ends it."""
+        for _ in range(self.connection.keepalive_s[-1] // 60):
+            self.read(1, self.connection.count)
+        self.read(1, self.connection.probe())
+
     def read(self, number: int, count: WireCount) -> None:
         self.now += 60.0
         self.probing.counted(number, count, self.now)
@@ -66,12 +72,19 @@ class Site:
 
 def test_an_answered_probe_makes_the_next_silence_longer() -> None:
     site = Site()
-    site.read(1, site.connection.probe())
-    site.read(1, site.connection.count)
-    site.read(1, site.connection.probe())
+    site.probe()
+    site.probe()
     assert site.connection.keepalive_s == [330, 450, 600]
     assert [note.fields for note in site.notes] == [{"seconds": 330}, {"seconds": 450}]
     assert site.probing.safe_s(site.now) == 450
+
+
+def test_an_acknowledgement_that_comes_after_a_reading_tells_nothing() -> None:
+    site = Site()
+    for _ in range(5):
+        site.read(1, site.connection.message())
+        site.read(1, site.connection.probe())
+    assert site.connection.keepalive_s == [330]
 
 
 def test_traffic_tells_nothing() -> None:
@@ -115,7 +128,7 @@ def test_what_was_kept_and_makes_no_sense_is_said() -> None:
     site = Site()
     site.probing.restore(b"nonsense", 0.0)
     assert len(site.notes) == 1
-    site.read(1, site.connection.probe())
+    site.probe()
     other = Site()
     other.probing.restore(site.probing.snapshot(site.now), other.now)
     other.open(2)

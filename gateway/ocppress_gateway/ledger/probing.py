@@ -31,7 +31,11 @@ class _Watched:
         self.connection = connection
         self.interval_s = 0
         self.count: WireCount | None = None
+        self.read_at = now
         self.heard_at = now
+        """The reading that showed what came last,"""
+        self.heard_after = now
+        """and the one before."""
 
 
 class Probing:
@@ -59,11 +63,17 @@ class Probing:
         if watched is None:
             return
         before, watched.count = watched.count, count
+        read_at, watched.read_at = watched.read_at, now
         if before is None or count.received_segments == before.received_segments:
             return
-        watched.heard_at = now
-        if (count.sent_data_segments, count.received_data_segments) == (before.sent_data_segments, before.received_data_segments):
+        data_before, data = (
+            (before.sent_data_segments, before.received_data_segments),
+            (count.sent_data_segments, count.received_data_segments),
+        )
+        # What came without data is a probe's answer only after a silence that long: it may acknowledge what was sent before the last reading.
+        if data == data_before and now - watched.heard_after >= watched.interval_s:
             self._say(self._search.survived(watched.interval_s))
+        watched.heard_at, watched.heard_after = now, read_at
 
     def ended(self, number: int, now: float) -> None:
         """The connection is gone."""

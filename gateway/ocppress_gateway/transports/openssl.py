@@ -26,48 +26,42 @@ _CTRL_SET_SESS_CACHE_SIZE: Final = 42
 
 def set_session_cache(context: ssl.SSLContext, *, lifetime_s: int, sessions_max: int) -> bool:
     """How long, and how many of the sessions of a server's context can be resumed; whether that could be set."""
-    library, pointer = _library(), _pointer(context)
-    if library is None or pointer is None:
+    if (found := _found(context)) is None:
         return False
-    library.SSL_CTX_set_timeout.argtypes = [ctypes.c_void_p, ctypes.c_long]
+    library, pointer = found
     library.SSL_CTX_set_timeout(pointer, lifetime_s)
-    library.SSL_CTX_ctrl.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_void_p]
     library.SSL_CTX_ctrl(pointer, _CTRL_SET_SESS_CACHE_SIZE, sessions_max, None)
     return True
 
 
 def send_leaf_only(context: ssl.SSLContext) -> bool:
     """Send no certificate besides the one loaded; OpenSSL would add the CA's, if it knows it, which the far end has. Whether that could be set."""
-    library, pointer = _library(), _pointer(context)
-    if library is None or pointer is None:
+    if (found := _found(context)) is None:
         return False
-    library.SSL_CTX_ctrl.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_void_p]
+    library, pointer = found
     library.SSL_CTX_ctrl(pointer, _CTRL_MODE, _MODE_NO_AUTO_CHAIN, None)
     return True
 
 
 def set_cipher_suites(context: ssl.SSLContext, suites: tuple[str, ...]) -> bool:
     """The suites of TLS 1.3 in the order of preference; whether that could be set."""
-    library, pointer = _library(), _pointer(context)
-    if library is None or pointer is None:
+    if (found := _found(context)) is None:
         return False
-    library.SSL_CTX_set_ciphersuites.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+    library, pointer = found
     return bool(library.SSL_CTX_set_ciphersuites(pointer, ":".join(suites).encode()) == 1)
 
 
-def _library() -> ctypes.CDLL | None:
-    """OpenSSL as `ssl` has loaded it, if it shows the functions needed."""
-    module: ModuleType = sys.modules["_ssl"]
-    file = getattr(module, "__file__", None)
-    try:
-        library = ctypes.CDLL(file)
-        _ = library.SSL_CTX_set_timeout, library.SSL_CTX_ctrl, library.SSL_CTX_set_ciphersuites
-    except (OSError, AttributeError):
-        return None
-    return library
-
-
-def _pointer(context: ssl.SSLContext) -> int | None:
+def _found(context: ssl.SSLContext) -> tuple[ctypes.CDLL, int] | None:
+    """OpenSSL as `ssl` has loaded it, and its context; None where they can't be told for certain."""
     if sys.implementation.name != "cpython" or sys.version_info >= (3, 15):
         return None
-    return ctypes.c_void_p.from_address(id(context) + object.__basicsize__).value
+    module: ModuleType = sys.modules["_ssl"]
+    try:
+        library = ctypes.CDLL(getattr(module, "__file__", None))
+        library.SSL_CTX_set_timeout.argtypes = [ctypes.c_void_p, ctypes.c_long]
+        library.SSL_CTX_ctrl.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_void_p]
+        library.SSL_CTX_set_ciphersuites.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+    except (OSError, AttributeError):
+        return None
+    pointer = ctypes.c_void_p.from_address(id(context) + object.__basicsize__).value
+    return None if pointer is None else (library, pointer)

@@ -231,9 +231,9 @@ class WebSocketConnector(Connector):
 
             self._names.worked()
             transport = websocket.transport
-            if self._ssl_context is not None:
-                self._ssl_context.remember(transport.get_extra_info("ssl_object"))
             tls = transport.get_extra_info("ssl_object")
+            if self._ssl_context is not None:
+                self._ssl_context.remember(tls)
             certificate = certificate_of(tls)
             return WebSocketConnection(
                 websocket, transport, peer=owner(tls, certificate), certificate=certificate, release=release, probes=True
