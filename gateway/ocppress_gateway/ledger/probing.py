@@ -66,12 +66,9 @@ class Probing:
         read_at, watched.read_at = watched.read_at, now
         if before is None or count.received_segments == before.received_segments:
             return
-        data_before, data = (
-            (before.sent_data_segments, before.received_data_segments),
-            (count.sent_data_segments, count.received_data_segments),
-        )
-        # What came without data is a probe's answer only after a silence that long: it may acknowledge what was sent before the last reading.
-        if data == data_before and now - watched.heard_after >= watched.interval_s:
+        no_data = count.sent_data_segments == before.sent_data_segments and count.received_data_segments == before.received_data_segments
+        # Only after a silence that long is it a probe's answer: it may acknowledge what was sent just before the last reading.
+        if no_data and now - watched.heard_after >= watched.interval_s:
             self._say(self._search.survived(watched.interval_s))
         watched.heard_at, watched.heard_after = now, read_at
 
