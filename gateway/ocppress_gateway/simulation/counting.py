@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ocppress_gateway.core.ledger_events import Way
 from ocppress_gateway.core.wire_count import WireCount
-from ocppress_gateway.cost.wire import Conditions, Handshake, Wire, WireMessage
+from ocppress_gateway.cost.wire import ByteCount, Conditions, Handshake, Wire, WireMessage, handshake_bytes
 from ocppress_gateway.workloads.traces import Direction
 
 __all__ = ["SimulatedCount"]
@@ -18,6 +18,8 @@ class SimulatedCount:
     def __init__(self, conditions: Conditions, handshake: Handshake, *, at_s: float) -> None:
         self._conditions = conditions
         self._wire = Wire(conditions)
+        self.cost = ByteCount(handshake=handshake_bytes(handshake, conditions))
+        """What has passed by layer, SYN options included; of the messages all that isn't known to be payload is framing."""
         down = handshake.segments // 2
         down_bytes = handshake.tcp_payload_bytes // 2
         # SYN and SYN-ACK are among the segments; their options are in no counter.
@@ -37,6 +39,12 @@ class SimulatedCount:
         self._segments[way] += times * sent.data_segments - sent.acks_spared
         self._data_segments[way] += times * sent.data_segments
         self._stream_bytes[way] += times * sent.stream_bytes
+        segments = times * sent.data_segments - sent.acks_spared + (0 if lost else sent.acks)
+        self.cost += ByteCount(
+            framing=times * (sent.message_bytes + sent.ws_bytes),
+            tls=times * sent.tls_bytes,
+            tcp_ip=segments * self._conditions.segment_bytes,
+        )
         if lost:
             self._segments_again += sent.data_segments
             self._bytes_again += sent.stream_bytes
@@ -47,8 +55,13 @@ class SimulatedCount:
         """TCP keepalive probes, and their answers, of the idle time until now."""
         probes = int((now - self._active_s) // self._conditions.keepalive_s)
         self._active_s += probes * self._conditions.keepalive_s
+        self.cost += ByteCount(keepalive=probes * self._conditions.probe_bytes)
         for way in Way:
             self._segments[way] += probes
+
+    def payload(self, payload_bytes: int) -> None:
+        """So much of what has passed were frames of the codec."""
+        self.cost += ByteCount(payload=payload_bytes, framing=-payload_bytes)
 
     def passed_bytes(self, way: Way, now: float) -> int:
         """IP bytes that have passed the SIM this way, but for SYN options."""

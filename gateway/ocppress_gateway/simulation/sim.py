@@ -20,7 +20,7 @@ from ocppress_gateway.core.ledger_events import InterfaceCounted, LinkMessageCou
 from ocppress_gateway.core.ledger_month import BillingMonth
 from ocppress_gateway.core.plan import Plan, PlanName, PlanSettings
 from ocppress_gateway.core.wire_count import WireCount
-from ocppress_gateway.cost.wire import FULL_HANDSHAKE, Conditions, handshake_bytes
+from ocppress_gateway.cost.wire import ByteCount, Conditions, handshake_bytes
 from ocppress_gateway.ledger.keeper import READ_S
 from ocppress_gateway.ledger.memory import MemoryLedgerStore
 from ocppress_gateway.ledger.reader import LedgerReader
@@ -56,8 +56,9 @@ class Sim:
         conditions: Conditions | None = None,
         shows_interface: bool = False,
         read_s: float = READ_S,
+        resumes: bool = False,
     ) -> None:
-        """`begins`: the right wall time at 0 s. `shows_interface`: the edge can read the SIM's interface, and so see others. `read_s`: how
+        """`resumes`: connections but the first one begin with a resumed handshake, where else nobody keeps tickets. `begins`: the right wall time at 0 s. `shows_interface`: the edge can read the SIM's interface, and so see others. `read_s`: how
         often the edge reads; a month in seconds has to be read less often than the live one."""
         self.settings = settings
         self.begins = begins
@@ -70,6 +71,8 @@ class Sim:
         self.lost: dict[date, int] = {}
         """Bytes by the day on which a process died, before it had saved them, that nothing brings back."""
         self._saved_bytes = 0
+        self._resumes = resumes
+        self._ended_cost = ByteCount()
         self._plan_settings = PlanSettings(plan, settings.budget_bytes)
         self._shows_interface = shows_interface
         self._store = MemoryLedgerStore()
@@ -81,6 +84,13 @@ class Sim:
         self._clock: Callable[[], float] = float
         self._connections: dict[int, _Connection] = {}
         self.reader: LedgerReader
+
+    @property
+    def cost(self) -> ByteCount:
+        """What the link has cost so far, by layer."""
+        for connection in self._connections.values():
+            connection.counter.count(self._clock())
+        return sum((connection.counter.cost for connection in self._connections.values()), self._ended_cost)
 
     @property
     def plan(self) -> Plan:
@@ -160,16 +170,19 @@ class Sim:
         self.reader.dialled(link, looks_up=False)
 
     def opened(self, link: int) -> None:
-        """A connection is made. It is a full handshake each time: nobody keeps tickets here."""
-        connection = _Connection(SimulatedCount(self.conditions, FULL_HANDSHAKE, at_s=self._clock()), self._clock)
+        """A connection is made."""
+        again = self._resumes and self._ended_cost.handshake > 0
+        handshake = self.conditions.reconnect if again else self.conditions.first
+        connection = _Connection(SimulatedCount(self.conditions, handshake, at_s=self._clock()), self._clock)
         self._connections[link] = connection
         self._bill(connection)
-        self._passed(Way.UP, handshake_bytes(FULL_HANDSHAKE, self.conditions) - connection.billed_bytes)
+        self._passed(Way.UP, handshake_bytes(handshake, self.conditions) - connection.billed_bytes)
         self.reader.opened(link, connection)
 
     def sends(self, effect: SendLink, *, lost: bool) -> None:
         """The edge sends a link message; `lost` if the connection is broken, and nobody knows it yet."""
         self._message(effect.link, Way.UP, len(effect.data), lost=lost)
+        self._payload(effect.link, effect)
         self.ledger.message(LinkMessageCounted(effect.link, Way.UP, len(effect.data), effect.frames))
 
     def receives(self, link: int, message_bytes: int) -> None:
@@ -178,6 +191,7 @@ class Sim:
 
     def heard(self, effect: LinkHeard) -> None:
         """The machine has taken a link message."""
+        self._payload(effect.link, effect)
         self.ledger.message(LinkMessageCounted(effect.link, Way.DOWN, effect.message_bytes, effect.frames))
 
     def ended(self, link: int) -> None:
@@ -185,9 +199,12 @@ class Sim:
         connection = self._connections.pop(link, None)
         if connection is None:
             self._passed(Way.UP, self.conditions.syn_bytes)
+            self._ended_cost += ByteCount(handshake=self.conditions.syn_bytes)
         else:
             self._bill(connection)
-            self._passed(Way.UP, FINS * self.conditions.segment_bytes)
+            fin_bytes = FINS * self.conditions.segment_bytes
+            self._passed(Way.UP, fin_bytes)
+            self._ended_cost += connection.counter.cost + ByteCount(handshake=fin_bytes)
         self.reader.ended(link, connection, refused=False)
 
     def _message(self, link: int, way: Way, message_bytes: int, *, lost: bool = False) -> None:
@@ -195,6 +212,11 @@ class Sim:
         if connection is not None:
             connection.counter.message(way, message_bytes, at_s=self._clock(), lost=lost)
             self._bill(connection)
+
+    def _payload(self, link: int, effect: SendLink | LinkHeard) -> None:
+        connection = self._connections.get(link)
+        if connection is not None:
+            connection.counter.payload(sum(share.payload_bytes for share in effect.frames))
 
     def _bill(self, connection: _Connection) -> None:
         """What has passed on it since the last call, both ways at once."""
