@@ -1,0 +1,127 @@
+"""The same station without us: OCPP-J over TLS 1.3 and WebSocket, plain and with permessage-deflate, over a month of reconnects.
+
+Deflate is at its best (see `deflate`), and begins anew with each connection, as RFC 7692 has it. The habits:
+
+    handshakes   the first one as common libraries make it; each further one resumed, and as small as the link's own
+    heartbeats   those of the records: they cross the SIM
+    pings        when nothing has passed for the keepalive interval, the link's own; or each `ping_s`, as most libraries do, whatever passes
+    the end      of a broken connection costs what it costs the link
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+from ocppress_gateway.cost.deflate import DeflateStream
+from ocppress_gateway.cost.wire import (
+    PLAIN_HANDSHAKE,
+    RESUMED_HANDSHAKE,
+    TLS_RECORD_BYTES,
+    ByteCount,
+    Conditions,
+    Handshake,
+    LinkTransport,
+    Wire,
+    WireMessage,
+    handshake_bytes,
+    websocket_header_bytes,
+)
+from ocppress_gateway.workloads.traces import Direction, TraceRecord
+
+__all__ = ["BASELINES", "HABITS", "Baseline", "BaselineCount", "baseline_conditions"]
+
+USUAL_PING_S: Final = 60.0
+
+FIN_SEGMENTS: Final = 4
+
+
+class Baseline(enum.StrEnum):
+    """What the link is compared with."""
+
+    PLAIN = "plain"
+    DEFLATE = "permessage-deflate"
+    DEFLATE_PING60 = "permessage-deflate-ping60"
+
+
+BASELINES: Final = tuple(Baseline)
+
+HABITS: Final = {
+    Baseline.PLAIN: "no compression; a ping when idle for the keepalive interval; Heartbeats as recorded",
+    Baseline.DEFLATE: (
+        "level 9, window 2^15, memory level 9, context takeover both ways; a ping when idle for the keepalive interval; Heartbeats as recorded"
+    ),
+    Baseline.DEFLATE_PING60: "the same, and a ping every 60 s",
+}
+"""In words, for reports. All reconnect as often as the link, with a resumed TLS handshake as small as its own, and deflate begins anew then."""
+
+
+def baseline_conditions(conditions: Conditions) -> Conditions:
+    """A station's own connection under the link's conditions."""
+    return replace(conditions, transport=LinkTransport.WEBSOCKET, first=PLAIN_HANDSHAKE, reconnect=RESUMED_HANDSHAKE)
+
+
+class BaselineCount:
+    """One baseline, record by record, in order of time. Times are seconds from the begin, at which the first connection is made."""
+
+    def __init__(self, baseline: Baseline, conditions: Conditions, breaks_s: Sequence[float]) -> None:
+        self.conditions = baseline_conditions(conditions)
+        self._deflates = baseline is not Baseline.PLAIN
+        self._ping_s = USUAL_PING_S if baseline is Baseline.DEFLATE_PING60 else self.conditions.keepalive_s
+        self._pings_always = baseline is Baseline.DEFLATE_PING60
+        self._breaks_s: Iterator[float] = iter([*breaks_s, float("inf")])
+        self._break_s = next(self._breaks_s)
+        self._heard_s = 0.0
+        self.cost = ByteCount()
+        segment_bytes = self.conditions.segment_bytes
+        headers = websocket_header_bytes(0, Direction.UP) + websocket_header_bytes(0, Direction.DOWN)
+        # The pong carries the ping's acknowledgement where it comes in time; and its own goes alone.
+        self._ping_bytes = 3 * segment_bytes + headers + 2 * TLS_RECORD_BYTES
+        self._connect(self.conditions.first)
+
+    def add(self, record: TraceRecord, at_s: float) -> None:
+        """The next record."""
+        self.advance(at_s)
+        text = record.text
+        size = len(self._streams[record.direction].compress(text)) if self._deflates else len(text.encode())
+        sent = self._wire.send(WireMessage(at_s, record.direction, size))
+        self._payload += sent.payload
+        self._framing += sent.framing
+        self._tls += sent.tls
+        self._tcp_ip += sent.tcp_ip
+        if not self._pings_always:
+            self._heard_s = at_s
+
+    def advance(self, to_s: float) -> None:
+        """Pings and reconnects until then."""
+        while min(self._break_s, self._heard_s + self._ping_s) <= to_s:
+            if self._break_s <= self._heard_s + self._ping_s:
+                self._end()
+                self._heard_s = self._break_s
+                self._break_s = next(self._breaks_s)
+                self._connect(self.conditions.reconnect)
+            else:
+                self._heard_s += self._ping_s
+                self.cost += ByteCount(keepalive=self._ping_bytes)
+
+    def total(self, to_s: float) -> ByteCount:
+        """What has passed until then, by layer."""
+        self.advance(to_s)
+        self._flush()
+        return self.cost
+
+    def _connect(self, handshake: Handshake) -> None:
+        self.cost += ByteCount(handshake=handshake_bytes(handshake, self.conditions))
+        self._wire = Wire(self.conditions)
+        self._streams = {direction: DeflateStream() for direction in Direction}
+        self._payload = self._framing = self._tls = self._tcp_ip = 0.0
+
+    def _end(self) -> None:
+        self._flush()
+        self.cost += ByteCount(handshake=FIN_SEGMENTS * self.conditions.segment_bytes)
+
+    def _flush(self) -> None:
+        self.cost += ByteCount(self._payload, self._framing, self._tls, self._tcp_ip)
+        self._payload = self._framing = self._tls = self._tcp_ip = 0.0
