@@ -21,7 +21,6 @@ from typing import Any, Final
 from ocppress_codecs.rpc import OcppVersion
 from ocppress_gateway.core.plan import PlanName
 from ocppress_gateway.cost.baseline import HABITS, Baseline, BaselineCount
-from ocppress_gateway.cost.month import MONTH_S
 from ocppress_gateway.cost.wire import (
     DAY_S,
     MQTT_FULL_HANDSHAKE,
@@ -244,8 +243,12 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--workload", choices=[*WORKLOADS, ALL], default=ALL, help="one of the four, or all (the default)")
-    parser.add_argument("--trace", type=Path, metavar="FILE", help="a recorded .jsonl trace rather than a workload; its own time is projected to a month")
-    parser.add_argument("--plan", choices=[*PlanName, ALL], default="saver", help="how long messages may wait; all: %s" % ", ".join(PLANS))
+    parser.add_argument(
+        "--trace", type=Path, metavar="FILE", help="a recorded .jsonl trace rather than a workload; its own time is projected to a month"
+    )
+    parser.add_argument(
+        "--plan", choices=[*PlanName, ALL], default="saver", help="how long messages may wait; all: {}".format(", ".join(PLANS))
+    )
     parser.add_argument("--transport", choices=[*LinkTransport], default="websocket")
     parser.add_argument("--days", type=_days, help="simulate so many of the month's 30 days, and count them in proportion")
     parser.add_argument("--seed", type=int, default=1, help="of the workload and of the simulation: the same seed gives the same bytes")
@@ -253,7 +256,9 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--keepalive-min", type=_positive, default=25.0, help="minutes that the carrier keeps an idle mapping (default 25)")
     parser.add_argument("--reconnects", type=_reconnects, default=3.0, help="broken connections a day (default 3)")
     parser.add_argument("--ipv6", action="store_true")
-    parser.add_argument("--timestamps", action="store_true", help="TCP timestamps on, as they are where the cloud's host hasn't turned them off")
+    parser.add_argument(
+        "--timestamps", action="store_true", help="TCP timestamps on, as they are where the cloud's host hasn't turned them off"
+    )
     parser.add_argument("--variants", action="store_true", help="each run also with 9.5 and 4 minutes, IPv6, TCP timestamps, MQTT")
     parser.add_argument("--jobs", type=int, default=0, help="processes side by side (default: one for each processor)")
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}, with saver over MQTT beside")
@@ -330,7 +335,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(table(results), file=sys.stderr if options.json else sys.stdout)
     wrong = [result for result in results if not result["exact"]]
     for result in wrong:
-        print(f"error: {result['workload']}, {result['plan']}: not every message came as it was said: {result['messages']}", file=sys.stderr)
+        print(
+            f"error: {result['workload']}, {result['plan']}: not every message came as it was said: {result['messages']}", file=sys.stderr
+        )
     if options.json:
         print(json.dumps(results[0] if len(results) == 1 else results))
     return 1 if wrong else 0

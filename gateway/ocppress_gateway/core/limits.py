@@ -35,8 +35,10 @@ MESSAGE_TEXT_BYTES_MAX: Final = 1024 * 1024
 """One OCPP-J message from a station or CSMS. The longest legal ones (a base report, a signed meter value of 32,768 characters in each
 of some samples) stay well below; more is closed with 1009."""
 
-BATCH_TEXT_BYTES: Final = 4 * 1024
-"""Text after which no further message joins a frame, so that a station's turn on the link is short."""
+BATCH_TEXT_BYTES: Final = 32 * 1024
+"""Text after which no further message joins a frame: its head, length and checksum cost 6 bytes, and its coder's end one or two. It makes a
+frame of some hundred bytes; what doesn't compress is cut in pieces. To code it takes a small board some tenths of a second, which the others
+behind it wait."""
 
 PIECE_BYTES: Final = 4 * 1024
 """A larger frame is cut into pieces of this size, between which other stations have their turn."""
@@ -53,20 +55,22 @@ ACK_FRAMES: Final = 64
 ACK_BYTES: Final = 32 * 1024
 """Frame bytes received after which an acknowledgement is sent by itself; half of what the sender may keep."""
 
-STORED_IN_MEMORY_TEXT_MAX: Final = 64 * 1024
-"""Characters of one station's stored messages that wait in memory for the link; the rest of a backlog stays on disk until its turn."""
+STORED_IN_MEMORY_TEXT_MAX: Final = 128 * 1024
+"""Characters of one station's stored messages that wait in memory for the link; the rest of a backlog stays on disk until its turn,
+and goes in a link message of its own. A quarter of an hour of two busy AC connectors is 75,000."""
 
-STORED_IN_FLIGHT_MAX: Final = 200
+STORED_IN_FLIGHT_MAX: Final = 500
 """Stored messages of one lane that have been sent and that the CSMS hasn't answered: twice what the cloud acknowledges at once, so that a backlog
 doesn't stop for the acknowledgement."""
 
 STORED_IN_FLIGHT_TEXT_MAX: Final = 512 * 1024
 """Characters of the same: what the cloud has to hold for a slow CSMS. A single larger message may go alone."""
 
-DELIVERED_MESSAGES: Final = 100
-"""Answered messages after which the cloud tells the edge by itself; else the news rides on whatever is sent next."""
+DELIVERED_MESSAGES: Final = 250
+"""Answered messages after which the cloud tells the edge by itself; else the news rides on whatever is sent next. A session of
+half an hour with a reading each ten seconds has 185, and at its end something is relayed; a link message for the news alone costs 110 bytes."""
 
-DELIVERED_TEXT: Final = STORED_IN_FLIGHT_TEXT_MAX // 4
+DELIVERED_TEXT: Final = STORED_IN_FLIGHT_TEXT_MAX // 2
 """Characters of answered messages after which it does so, too."""
 
 UNACKED_BYTES_MAX: Final = 64 * 1024

@@ -260,8 +260,11 @@ class Sending:
 class Wire:
     """One connection, message by message, each in a record of its own. No handshake, no keepalive."""
 
-    def __init__(self, conditions: Conditions) -> None:
+    def __init__(self, conditions: Conditions, *, round_trip_s: float = 0.0) -> None:
+        """`round_trip_s`: the times are those at the edge, so that what comes down was sent half of it before, and what goes up arrives half
+        of it later."""
         self._conditions = conditions
+        self._round_trip_s = round_trip_s
         self._owed: dict[Direction, float] = {}
         """When the last message of a direction was sent whose acknowledgement may still ride on an answer."""
         self._interactive = dict.fromkeys(Direction, True)
@@ -281,7 +284,8 @@ class Wire:
         other = message.direction.opposite
         sent_s = self._owed.pop(other, None)
         if sent_s is not None:
-            in_time = message.at_s - sent_s <= DELAYED_ACK_S
+            waited_s = message.at_s - sent_s - (self._round_trip_s if message.direction is Direction.DOWN else 0.0)
+            in_time = waited_s <= DELAYED_ACK_S
             if in_time and self._interactive[other]:
                 acks_spared = 1
             self._interactive[other] = in_time

@@ -15,9 +15,9 @@ _DIRECTIONS = {Way.UP: Direction.UP, Way.DOWN: Direction.DOWN}
 class SimulatedCount:
     """One connection at the edge, from its handshake on. Times are seconds of one clock and only grow."""
 
-    def __init__(self, conditions: Conditions, handshake: Handshake, *, at_s: float) -> None:
+    def __init__(self, conditions: Conditions, handshake: Handshake, *, at_s: float, round_trip_s: float = 0.0) -> None:
         self._conditions = conditions
-        self._wire = Wire(conditions)
+        self._wire = Wire(conditions, round_trip_s=round_trip_s)
         self.cost = ByteCount(handshake=handshake_bytes(handshake, conditions))
         """What has passed by layer, SYN options included; of the messages all that isn't known to be payload is framing."""
         down = handshake.segments // 2

@@ -34,6 +34,9 @@ READ_S: Final = 600.0
 NOTICE_S: Final = 0.05
 """After which both ends know of a lost connection: the carrier has taken the address away, and the modem says so."""
 
+LATENCY_S: Final = 0.035
+"""One way, as in the network where `bench.link` measures."""
+
 SETTLE_S: Final = 120.0
 """After the end, for what is still on its way."""
 
@@ -115,7 +118,9 @@ class _Run:
         self._conditions = conditions
         self._plan_name = plan
         begins = datetime.fromtimestamp(begins_s, UTC)
-        self._sim = sim = Sim(LedgerSettings(budget_bytes, UTC), begins=begins, plan=plan, conditions=conditions, read_s=READ_S, resumes=True)
+        self._sim = sim = Sim(
+            LedgerSettings(budget_bytes, UTC), begins=begins, plan=plan, conditions=conditions, read_s=READ_S, resumes=True
+        )
         self._comparison = Comparison(version)
 
         def edge(random: Random) -> EdgeMachine:
@@ -136,6 +141,8 @@ class _Run:
             return EdgeMachine(settings, random.random, random.randbytes, sim.plan, lambda: sim.wall().timestamp())
 
         self._world = World(seed, edge, _cloud, name=EDGE_NAME, sim=sim)
+        self._world.latency_s = LATENCY_S
+        sim.round_trip_s = 2 * LATENCY_S
         csms = ReplayedCsms(self._world, self._comparison, lambda: begins_s)
         self._world.csms = csms
         self._station = ReplayedStation(self._world, STATION, upcoming, self._comparison, csms)
@@ -146,7 +153,7 @@ class _Run:
         for at_s in breaks:
             self._world.at(at_s, lambda: self._world.cut(NOTICE_S))
         now = 0.0
-        while span_s is None and self._station.ends_s is None or span_s is not None and now < span_s:
+        while (span_s is None and self._station.ends_s is None) or (span_s is not None and now < span_s):
             now += READ_S
             if span_s is not None:
                 now = min(now, span_s)

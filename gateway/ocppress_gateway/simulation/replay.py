@@ -1,8 +1,8 @@
 """A recorded station and its CSMS in the simulated world: each says what it said, when it said it, and compares what it hears.
 
-    exchanges ──► ReplayedStation ──► edge ═══ cloud ──► ReplayedCsms      a CALL as recorded; the answer that it got then
-                        ▲                                      │
-                        └────────── Comparison ◄───────────────┘          said and heard, each body as often as the other
+exchanges ──► ReplayedStation ──► edge ═══ cloud ──► ReplayedCsms      a CALL as recorded; the answer that it got then
+                    ▲                                      │
+                    └────────── Comparison ◄───────────────┘          said and heard, each body as often as the other
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, parse, render
@@ -142,6 +143,10 @@ class ReplayedStation:
             self._repeat_later(self._out[1])
             self._step(self._out[1].text)
 
+    def _answer(self, text: str) -> None:
+        if self._open:
+            self._step(text)
+
     def _step(self, text: str) -> None:
         self.world.step(self.world.edge, StationText(self._socket, text))
 
@@ -180,7 +185,7 @@ class ReplayedStation:
             exchange = self._comparison.hear(Direction.DOWN, message, self.world.now)
             if exchange is not None and exchange.answer is not None:
                 answer = render(message_id, exchange.answer)
-                self.world.at(min(exchange.answer_s, REPEAT_S / 4), lambda: self._open and self._step(answer))
+                self.world.at(min(exchange.answer_s, REPEAT_S / 4), lambda: self._answer(answer))
         elif self._out is not None and message_id == self._out[0]:
             self._out = None
             self._next()
@@ -214,7 +219,8 @@ class ReplayedCsms:
     def opened(self, socket: int, identity: str) -> None:
         self._socket = socket
         waiting, self._waiting = self._waiting, deque()
-        self._world.at(0.0, lambda: [self.call(exchange) for exchange in waiting])
+        for exchange in waiting:
+            self._world.at(0.0, partial(self.call, exchange))
 
     def closed(self, socket: int) -> None:
         if socket == self._socket:

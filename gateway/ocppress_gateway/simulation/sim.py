@@ -58,12 +58,15 @@ class Sim:
         read_s: float = READ_S,
         resumes: bool = False,
     ) -> None:
-        """`resumes`: connections but the first one begin with a resumed handshake, where else nobody keeps tickets. `begins`: the right wall time at 0 s. `shows_interface`: the edge can read the SIM's interface, and so see others. `read_s`: how
-        often the edge reads; a month in seconds has to be read less often than the live one."""
+        """`begins`: the right wall time at 0 s. `shows_interface`: the edge can read the SIM's interface, and so see others. `read_s`: how
+        often the edge reads; a month in seconds has to be read less often than the live one. `resumes`: connections but the first one begin
+        with a resumed handshake, where else nobody keeps tickets."""
         self.settings = settings
         self.begins = begins
         self.read_s = read_s
         self.clock_error_s = 0.0
+        self.round_trip_s = 0.0
+        """Of the link; the kernels' delayed ACKs depend on it."""
         self.bill: dict[date, int] = {}
         """Bytes by the carrier's days; not rounded."""
         self.notes: list[tuple[float, Note]] = []
@@ -173,7 +176,9 @@ class Sim:
         """A connection is made."""
         again = self._resumes and self._ended_cost.handshake > 0
         handshake = self.conditions.reconnect if again else self.conditions.first
-        connection = _Connection(SimulatedCount(self.conditions, handshake, at_s=self._clock()), self._clock)
+        connection = _Connection(
+            SimulatedCount(self.conditions, handshake, at_s=self._clock(), round_trip_s=self.round_trip_s), self._clock
+        )
         self._connections[link] = connection
         self._bill(connection)
         self._passed(Way.UP, handshake_bytes(handshake, self.conditions) - connection.billed_bytes)

@@ -1,7 +1,7 @@
 """A trace as exchanges: each CALL with the answer that it got.
 
-    up   2 "17" MeterValues ─┐              Exchange(MeterValues, answer after 40 ms)
-    down 3 "17" {}  ─────────┘
+up   2 "17" MeterValues ─┐              Exchange(MeterValues, answer after 40 ms)
+down 3 "17" {}  ─────────┘
 """
 
 from __future__ import annotations
