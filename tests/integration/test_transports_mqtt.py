@@ -150,11 +150,13 @@ def test_a_broker_without_aliases_gets_the_whole_topic(tmp_path: Path) -> None:
 
 
 def test_an_alias_is_as_long_as_no_name(tmp_path: Path) -> None:
-    """What goes up, per message: a length of 2 digits, an empty topic, the alias and our header."""
+    """What goes up, per message after the first: a length of 2 digits, an empty topic, the alias and our header."""
 
     async def work(place: _Place) -> None:
         await place.cloud()
         near, far = await place.edge(), await place.accepted.get()
+        await near.send(b"the topic and its alias")
+        await far.receive()
         before = near.wire_count()
         await near.send(bytes(60))
         await far.receive()
