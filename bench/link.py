@@ -93,7 +93,7 @@ def table(results: Sequence[dict[str, Any]]) -> str:
     cells: dict[str, dict[str, str]] = {}
     for one in results:
         row = cells.setdefault(_KINDS[one["what"]].format(one["payload_bytes"]), {})
-        row[one["transport"]] = f"{one['ip_bytes']:,.0f} | {one['packets']:g}"
+        row[one["transport"]] = f"{one['ip_bytes']:,.0f} | {one['packets']:.3g}"
     heads = " | ".join(f"{name}: IP bytes, both ways | packets" for name in columns.values())
     rows = [f"| what | {heads} |", "|---" + "|--:|--:" * len(columns) + "|"]
     rows += [f"| {what} | {' | '.join(row.get(transport, '| ') for transport in columns)} |" for what, row in cells.items()]

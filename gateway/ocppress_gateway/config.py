@@ -34,6 +34,7 @@ from ocppress_gateway.core.suppression import SuppressionSettings
 from ocppress_gateway.errors import ConfigError
 
 __all__ = [
+    "PING_BYTES",
     "CloudConfig",
     "CloudLinkConfig",
     "CloudLinkTls",

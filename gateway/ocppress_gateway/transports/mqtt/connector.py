@@ -54,7 +54,9 @@ _ALIAS: Final = 1
 class MqttConnector(Connector):
     """Makes connections for one edge. `ssl_context` as `transports.tls.link_client_context` makes it, for `mqtts://`."""
 
-    def __init__(self, url: str, edge: str, ssl_context: ResumingContext | None = None, *, keepalive_s: int = KEEPALIVE_IDLE_S, ping_s: int = PING_S) -> None:
+    def __init__(
+        self, url: str, edge: str, ssl_context: ResumingContext | None = None, *, keepalive_s: int = KEEPALIVE_IDLE_S, ping_s: int = PING_S
+    ) -> None:
         """`edge` is the name in its certificate and its topics; `keepalive_s`: silence after which it probes the broker; `ping_s`: MQTT's Keep Alive."""
         self.address = url
         self._place = broker_place(url)
