@@ -36,7 +36,7 @@ from ocppress_gateway.transports.mqtt.listener import MqttListener
 from ocppress_gateway.transports.tls import link_client_context, link_server_context
 from ocppress_gateway.transports.websocket import WebSocketConnector, WebSocketListener
 
-__all__ = ["PAYLOADS_BYTES", "RESULTS", "TRANSPORTS", "main", "measured", "mosquitto", "table"]
+__all__ = ["PAYLOADS_BYTES", "RESULTS", "TRANSPORTS", "main", "measured", "mosquitto", "reconnects_table", "table"]
 
 RESULTS: Final = Path(__file__).parent / "results" / "link.json"
 
@@ -85,6 +85,11 @@ def measured() -> list[dict[str, Any]]:
                 raise RuntimeError("the edge failed")
             found += [{"transport": transport, **one} for one in json.loads(lines)]
     return found
+
+
+def reconnects_table(results: Sequence[dict[str, Any]]) -> str:
+    """What connecting costs, as a Markdown table."""
+    return table([one for one in results if one["what"] in ("full", "resumed")])
 
 
 def table(results: Sequence[dict[str, Any]]) -> str:
