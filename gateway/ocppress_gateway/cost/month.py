@@ -30,6 +30,7 @@ from ocppress_gateway.workloads.traces import Direction, TraceRecord
 __all__ = [
     "MONTH_S",
     "deflated_ocpp_ip_bytes",
+    "hello_cost",
     "hello_ip_bytes",
     "link_ip_bytes",
     "link_messages",
@@ -124,6 +125,11 @@ def relayed_ip_bytes(conditions: Conditions) -> int:
 
 def hello_ip_bytes(conditions: Conditions) -> float:
     """The hello of an edge with one station, and its answer."""
+    return hello_cost(conditions).total
+
+
+def hello_cost(conditions: Conditions) -> ByteCount:
+    """The same by layer."""
     codecs = [(codec.value, print_) for codec, print_ in offers()]
     known = KnownStation(slot=0, identity="STATION-00000001", attachment=1, epoch=1, intact=True, sent=1000, received=1000)
     hello = Hello(protocol=PROTOCOL_VERSION, edge="", codecs=codecs, incarnation=bytes(INCARNATION_BYTES), stations=[known])
@@ -132,4 +138,4 @@ def hello_ip_bytes(conditions: Conditions) -> float:
         WireMessage(0.0, Direction.UP, 0, len(write_parts([hello]))),
         WireMessage(0.0, Direction.DOWN, 0, len(write_parts([welcome]))),
     ]
-    return messages_ip_bytes(exchange, conditions).total
+    return messages_ip_bytes(exchange, conditions)
