@@ -16,7 +16,7 @@ from ocppress_gateway.cost.wire import MQTT_FULL_HANDSHAKE, MQTT_RESUMED_HANDSHA
 from ocppress_gateway.errors import UsageError
 from ocppress_gateway.workloads.generator import generate
 from ocppress_gateway.workloads.logs.reading import open_log
-from ocppress_gateway.workloads.site import Site, workload_of
+from ocppress_gateway.workloads.sites import Site, workload_of
 from ocppress_gateway.workloads.traces import TraceRecord, infer_version
 
 __all__ = ["Case", "LogSource", "SiteSource", "Source", "plan_cases", "setting_cases", "source_of"]
@@ -98,7 +98,9 @@ def source_of(path: Path, station: str, days: float | None) -> tuple[LogSource, 
         raise UsageError(f"{source.name}: neither its lines nor its messages have a time, so there is no telling how much a month is")
     span_s = max(times) - times[0]
     if span_s < SPAN_MIN_S:
-        raise UsageError(f"{source.name}: only {span_s:.0f} s long; an estimate needs {SPAN_MIN_S:.0f} s at least, and days to be a good one")
+        raise UsageError(
+            f"{source.name}: only {span_s:.0f} s long; an estimate needs {SPAN_MIN_S:.0f} s at least, and days to be a good one"
+        )
     most = MONTH_DAYS if days is None else days
     return source, None if span_s <= most * DAY_S else most
 
@@ -120,7 +122,9 @@ def setting_cases(base: Case) -> list[Case]:
     found.append(_conditions(base, "TCP timestamps on", tcp_timestamps=True))
     found.append(_conditions(base, "IPv6", ip_header_bytes=40))
     found.append(
-        _conditions(base, "MQTT instead of WebSocket", transport=LinkTransport.MQTT, first=MQTT_FULL_HANDSHAKE, reconnect=MQTT_RESUMED_HANDSHAKE)
+        _conditions(
+            base, "MQTT instead of WebSocket", transport=LinkTransport.MQTT, first=MQTT_FULL_HANDSHAKE, reconnect=MQTT_RESUMED_HANDSHAKE
+        )
     )
     if isinstance(base.source, SiteSource):
         site = base.source.site

@@ -49,7 +49,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     money.add_argument("--price-per-mb", type=_number(0, 1e6), metavar="X", help="what an MB of 1,000,000 bytes costs")
     money.add_argument("--currency", default="EUR", metavar="WORD", help="in words (EUR)")
     money.add_argument(
-        "--rounding-kb", type=_number(0, 10_000), default=0.0, metavar="KB", help="unit of 1024 bytes that each connection is rounded up to (0: none)"
+        "--rounding-kb",
+        type=_number(0, 10_000),
+        default=0.0,
+        metavar="KB",
+        help="unit of 1024 bytes that each connection is rounded up to (0: none)",
     )
     money.add_argument("--budget-mb", type=_number(0.001, 1e6), default=25.0, metavar="MB", help="what plan auto may spend in a month (25)")
     network = parser.add_argument_group("the network")
@@ -62,7 +66,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--plan", choices=list(PlanName), default=PlanName.SAVER.value, help="under which settings are compared (saver)")
     parser.add_argument("--plans-only", action="store_true", help="no settings: faster")
     parser.add_argument(
-        "--days", type=_number(0.1, 366), metavar="N", help="days to simulate (of a site up to 3, of a log all it has up to 30); 30 for a whole month"
+        "--days",
+        type=_number(0.1, 366),
+        metavar="N",
+        help="days to simulate (of a site up to 3, of a log all it has up to 30); 30 for a whole month",
     )
     parser.add_argument("--jobs", type=int, default=0, metavar="N", help="processes side by side (as many as processors)")
     parser.add_argument("--json", action="store_true", help="one line of JSON on standard output, the tables on standard error")

@@ -136,7 +136,8 @@ def _tell(log: Log) -> None:
     """What a log was taken for, and what of it can't be used."""
     if log.shape != TRACE:
         print(
-            f"{log.path}: a log of {log.shape}, stations: {len(log.stations)}, messages that can't be read: {log.unreadable}", file=sys.stderr
+            f"{log.path}: a log of {log.shape}, stations: {len(log.stations)}, messages that can't be read: {log.unreadable}",
+            file=sys.stderr,
         )
 
 

@@ -142,7 +142,9 @@ def generate(workload: Workload, *, days: int, seed: int) -> Iterator[TraceRecor
 
 def _boot(workload: Workload) -> Iterator[_Due]:
     station = '{"chargingStation":{"model":"Workload","vendorName":"ocppress"},"reason":"PowerUp"}'
-    yield _Due(START_MS, 0, "BootNotification", station, '{"currentTime":"{now}","interval":' f'{workload.heartbeat_s},"status":"Accepted"}}')
+    yield _Due(
+        START_MS, 0, "BootNotification", station, f'{{"currentTime":"{{now}}","interval":{workload.heartbeat_s},"status":"Accepted"}}'
+    )
     for connector in range(workload.connectors):
         yield _status(START_MS + 1000, connector, "Available")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -60,7 +60,7 @@ _STATIONS_ACTIONS: Final = frozenset(
 
 _Reader = Callable[[str], Entry | None]
 
-_READERS: Final[dict[str, _Reader]] = {json_lines.NAME: json_lines.entry} | {shape.name: shape.entry for shape in TEXT_SHAPES}
+_READERS: Final[Mapping[str, _Reader]] = {json_lines.NAME: json_lines.entry} | {shape.name: shape.entry for shape in TEXT_SHAPES}
 """JSON first: a container's line has a line of text in it."""
 
 TRACE: Final = "trace"
@@ -135,7 +135,9 @@ def _shape(path: Path) -> str:
         return TRACE  # of nothing
     if not found:
         known = ", ".join([*_READERS, "traces of ocppress"])
-        raise UsageError(f"{path}: no OCPP-J found in the first {LOOKED_AT_LINES} lines by any reader ({known}); its first line: {_shown(first)}")
+        raise UsageError(
+            f"{path}: no OCPP-J found in the first {LOOKED_AT_LINES} lines by any reader ({known}); its first line: {_shown(first)}"
+        )
     return found.most_common(1)[0][0]
 
 

@@ -76,7 +76,8 @@ TEXT_SHAPES: Final[Sequence[TextShape]] = (
     TextShape(
         "SteVe",
         re.compile(
-            r"\[chargeBoxId=(?P<station>[^,\]]{1,255}),\s+sessionId=[^\]]{0,255}\]\s+(?P<way>Sending|Received)(?: message)?:\s(?P<text>\[.*)", re.DOTALL
+            r"\[chargeBoxId=(?P<station>[^,\]]{1,255}),\s+sessionId=[^\]]{0,255}\]\s+(?P<way>Sending|Received)(?: message)?:\s(?P<text>\[.*)",
+            re.DOTALL,
         ),
         centres=True,
     ),
@@ -95,9 +96,7 @@ TEXT_SHAPES: Final[Sequence[TextShape]] = (
 
 def moment(text: str) -> float | None:
     """The last time in a text, in Unix seconds."""
-    found = None
-    for found in _TIME.finditer(text):
-        pass
+    found = next(reversed(list(_TIME.finditer(text))), None)
     if found is None:
         return None
     year, month, day, clock, fraction, zulu, hours, minutes = found.groups()

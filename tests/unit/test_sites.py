@@ -9,7 +9,7 @@ import pytest
 
 from ocppress_gateway.errors import ConfigError
 from ocppress_gateway.workloads.generator import generate
-from ocppress_gateway.workloads.site import Site, read_site, workload_of
+from ocppress_gateway.workloads.sites import Site, read_site, workload_of
 from ocppress_gateway.workloads.traces import infer_version
 
 
@@ -21,7 +21,10 @@ def site(tmp_path: Path, text: str) -> Path:
 
 def test_what_a_site_names_is_what_its_station_says(tmp_path: Path) -> None:
     read = read_site(
-        site(tmp_path, 'sessions_a_day = 3\nsession_min = 60\ninterval_s = 120\nheartbeat_s = 900\nmeasurands = ["Wh", "SoC"]\ncurrent = "ac"')
+        site(
+            tmp_path,
+            'sessions_a_day = 3\nsession_min = 60\ninterval_s = 120\nheartbeat_s = 900\nmeasurands = ["Wh", "SoC"]\ncurrent = "ac"',
+        )
     )
     records = list(generate(workload_of(read), days=1, seed=1))
     calls = [json.loads(record.text) for record in records if record.text.startswith("[2,")]

@@ -110,7 +110,9 @@ class _SelectedMeter(Meter):
 
     def __init__(self, random: Random, *, current: str, phases: int, measurands: frozenset[str]) -> None:
         super().__init__(random)
-        self._meter = DcMeter(random) if current == "dc" else AcMeter(random, phases=phases, full_ma=16_000, low_ma=6_000, taper_from_percent=90)
+        self._meter = (
+            DcMeter(random) if current == "dc" else AcMeter(random, phases=phases, full_ma=16_000, low_ma=6_000, taper_from_percent=90)
+        )
         self._names = tuple(f'"measurand":"{MEASURANDS[one]}"' for one in measurands)
         self._says_charge = "SoC" in measurands and current == "ac"
         self._begins_percent = 0
