@@ -31,7 +31,13 @@ from ocppress_gateway.core.events import (
     StationText,
     StoreMessage,
 )
-from ocppress_gateway.core.limits import CALLS_OPEN_MAX, LANES_MESSAGES_MAX, STATIONS_PER_EDGE_MAX, STORED_IN_FLIGHT_MAX
+from ocppress_gateway.core.limits import (
+    CALLS_OPEN_MAX,
+    LANES_MESSAGES_MAX,
+    STATIONS_PER_EDGE_MAX,
+    STORED_IN_FLIGHT_MAX,
+    STORED_IN_MEMORY_TEXT_MAX,
+)
 from ocppress_gateway.core.parts import (
     PROTOCOL_VERSION,
     Ack,
@@ -563,10 +569,16 @@ def test_no_more_than_the_window_is_unanswered_and_relays_go_on() -> None:
             ("in", said("a", '"Authorize",{}')),
             ("out", [Link(1, up('"Authorize",{}', stored=False))]),
             ("far", Delivered(0, (4, 0))),
-            ("out", [ForgetStored("CP001", Lane.EXPRESS, 4), Link(1, up(*map(idle_meter, range(201, 205))))]),
+            (
+                "out",
+                [
+                    ForgetStored("CP001", Lane.EXPRESS, 4),
+                    Link(1, up(*map(idle_meter, range(STORED_IN_FLIGHT_MAX + 1, STORED_IN_FLIGHT_MAX + 5)))),
+                ],
+            ),
             ("far", Delivered(0, (3, 0))),
             ("out", []),
-            ("far", Delivered(0, (206, 0))),
+            ("far", Delivered(0, (STORED_IN_FLIGHT_MAX + 6, 0))),
             ("out", [CloseLink(1, "protocol error")]),
         ]
     )
@@ -575,12 +587,12 @@ def test_no_more_than_the_window_is_unanswered_and_relays_go_on() -> None:
 def test_a_backlog_waits_on_disk_and_is_read_in_slices() -> None:
     play = booted()
     play.play([("in", LinkClosed(1, "lost")), ("out", [])])
-    bodies = [meter(number, 9000) for number in range(1, 21)]
+    bodies = [meter(number, 18_000) for number in range(1, 21)]
     for number, body in enumerate(bodies, start=1):
         play.play([("in", said(f"{number}", body)), ("in", Stored(number, number))])
         play.effects()
     waiting = play.edge._stations["CP001"].lanes
-    assert waiting._stored_text < 9 * 9000
+    assert waiting._stored_text < 9 * 18_000
     assert waiting.undelivered == 20
     # The newest go in memory again only behind the range.
     play.play([("tick", 2.0), ("out", [OpenLink(2)])])
@@ -620,14 +632,14 @@ def test_slices_that_nobody_waits_for_any_more_change_nothing() -> None:
     play.arrive(heartbeat_s=300)
     play.play(
         [
-            ("out", [AdmitStation(7, "ocpp1.6"), LoadStored("CP001", Lane.ORDERED, 0, 32 * 1024)]),
+            ("out", [AdmitStation(7, "ocpp1.6"), LoadStored("CP001", Lane.ORDERED, 0, STORED_IN_MEMORY_TEXT_MAX // 2)]),
             ("in", Loaded("CP001", Lane.EXPRESS, (in_outbox(STATUS, position=1),))),
             ("in", Loaded("CP009", Lane.ORDERED, ())),
             ("out", []),
             ("in", Loaded("CP001", Lane.ORDERED, (in_outbox(meter(1), position=1), in_outbox(meter(2), position=2)))),
-            ("out", [Link(1, up(meter(1), meter(2))), LoadStored("CP001", Lane.ORDERED, 2, 32 * 1024)]),
+            ("out", [Link(1, up(meter(1), meter(2))), LoadStored("CP001", Lane.ORDERED, 2, STORED_IN_MEMORY_TEXT_MAX // 2)]),
             ("in", Loaded("CP001", Lane.ORDERED, (in_outbox(meter(2), position=2),))),
-            ("out", [LoadStored("CP001", Lane.ORDERED, 2, 32 * 1024)]),
+            ("out", [LoadStored("CP001", Lane.ORDERED, 2, STORED_IN_MEMORY_TEXT_MAX // 2)]),
             ("in", Loaded("CP001", Lane.ORDERED, (in_outbox(meter(3), position=3),))),
             ("in", Loaded("CP001", Lane.ORDERED, (in_outbox(meter(3), position=3),))),
             ("out", [Link(1, up(meter(3)))]),
@@ -642,7 +654,7 @@ def test_slices_that_nobody_waits_for_any_more_change_nothing() -> None:
 def test_after_a_restart_it_is_sent_from_where_the_csms_has_answered(answered: int) -> None:
     play = Edge(replace(RECORD, delivered=(0, 2), newest=(0, 5)))
     play.arrive(sent=(0, 2), delivered=(0, answered), heartbeat_s=300)
-    wanted = [] if answered == 5 else [LoadStored("CP001", Lane.ORDERED, answered, 32 * 1024)]
+    wanted = [] if answered == 5 else [LoadStored("CP001", Lane.ORDERED, answered, STORED_IN_MEMORY_TEXT_MAX // 2)]
     news = [] if answered == 2 else [ForgetStored("CP001", Lane.ORDERED, answered)]
     play.play([("out", [*news, AdmitStation(7, "ocpp1.6"), *wanted])])
     rest = [in_outbox(meter(number), position=number) for number in range(answered + 1, 6)]
@@ -676,7 +688,7 @@ def test_an_epoch_that_was_lost_is_sent_again_and_nothing_twice_at_once() -> Non
     play.play(
         [
             ("far", Verdict(0, 1, 101, "1.6", 99, "", (0, 2))),
-            ("out", [ForgetStored("CP001", Lane.ORDERED, 2), LoadStored("CP001", Lane.ORDERED, 2, 32 * 1024)]),
+            ("out", [ForgetStored("CP001", Lane.ORDERED, 2), LoadStored("CP001", Lane.ORDERED, 2, STORED_IN_MEMORY_TEXT_MAX // 2)]),
             # It comes before the rest of its lane, whatever happens meanwhile.
             ("in", said("s", STOP)),
             ("out", []),
@@ -707,7 +719,7 @@ def test_messages_of_a_version_that_the_station_spoke_before_go_in_the_lane_wher
     play.arrive(version=V201, heartbeat_s=300)
     play.play(
         [
-            ("out", [AdmitStation(7, "ocpp2.0.1"), LoadStored("CP001", Lane.ORDERED, 0, 32 * 1024)]),
+            ("out", [AdmitStation(7, "ocpp2.0.1"), LoadStored("CP001", Lane.ORDERED, 0, STORED_IN_MEMORY_TEXT_MAX // 2)]),
             ("in", Loaded("CP001", Lane.ORDERED, (in_outbox(meter(1), position=1),))),
             ("out", [Link(1, up(meter(1)))]),
             ("far", Delivered(0, (0, 1))),

@@ -53,7 +53,13 @@ def test_what_is_over_time_is_dropped_and_answers_never_are() -> None:
 
 def test_a_batch_ends_at_its_size_and_a_longer_message_goes_alone() -> None:
     lanes = Lanes()
-    for name, fill in (("A", 100), ("B", BATCH_TEXT_BYTES), ("C", BATCH_TEXT_BYTES // 2), ("D", BATCH_TEXT_BYTES // 3), ("E", 900)):
+    for name, fill in (
+        ("A", 100),
+        ("B", BATCH_TEXT_BYTES),
+        ("C", BATCH_TEXT_BYTES // 2),
+        ("D", BATCH_TEXT_BYTES // 3),
+        ("E", BATCH_TEXT_BYTES // 4),
+    ):
         lanes.add(call(name, fill=fill), Turn.ORDERED)
     assert [names(lanes.take_batch()) for _ in range(4)] == [["A"], ["B"], ["C", "D"], ["E"]]
 

@@ -75,8 +75,8 @@ def test_answers_take_nothing_along_upwards() -> None:
 
 def test_frames_are_cut_where_the_edge_cuts_them() -> None:
     link = _link()
-    for number in range(20):
-        link.say(float(number), METER, 60.0)
+    for number in range(BATCH_TEXT_BYTES // 500 * 2 + 4):
+        link.say(number / 10, METER, 60.0)
     link.advance(100.0)
     assert [len(names) for _, names in _sent(link)] == [BATCH_TEXT_BYTES // 500] * 2 + [4]
 

@@ -26,7 +26,7 @@ from ocppress_gateway.core.events import (
     SendCsms,
 )
 from ocppress_gateway.core.late_rejections import STOP_ATTEMPTS_MAX, TRANSACTIONS_REMEMBERED_MAX
-from ocppress_gateway.core.limits import DELIVERED_MESSAGES, STORED_IN_FLIGHT_MAX, STORED_IN_FLIGHT_TEXT_MAX
+from ocppress_gateway.core.limits import DELIVERED_MESSAGES, DELIVERED_TEXT, STORED_IN_FLIGHT_MAX, STORED_IN_FLIGHT_TEXT_MAX
 from ocppress_gateway.core.parts import (
     PROTOCOL_VERSION,
     Attach,
@@ -341,7 +341,7 @@ def test_a_hundred_answers_are_news_by_themselves() -> None:
 
 def test_long_answered_text_is_news_by_itself() -> None:
     play = admitted()
-    size = STORED_IN_FLIGHT_TEXT_MAX // 4
+    size = DELIVERED_TEXT
     play.play([("far", down(meter(1, size))), ("in", CsmsText(1, f'[3,"{stored_id(1)}",{{}}]'))])
     told = [part for effect in play.effects() if isinstance(effect, Link) for part in effect.parts if isinstance(part, Delivered)]
     assert told == [Delivered(0, (0, 1))]

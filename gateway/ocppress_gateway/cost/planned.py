@@ -1,7 +1,7 @@
 """One station's link under a plan, in virtual time: who waits for how long, who rides with whom, and what that costs.
 
     up    waits ····waits ·······┬ due, or something that can't wait: all that waits rides along
-          ────────────────────── ▼ ──────────────────────► one link message, a frame for each 4 KiB of text
+          ────────────────────── ▼ ──────────────────────► one link message, a frame for each 32 KiB of text
     down  ◄── answers to what was relayed; positions and acknowledgements ride, or go alone when many are owed
 
 What a codec makes of messages isn't known here: `frame_bytes` says it. The rest are the edge's own rules and limits.
