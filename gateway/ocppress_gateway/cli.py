@@ -18,6 +18,7 @@ from ocppress_gateway.config import CloudConfig, EdgeConfig, effective_json, loa
 from ocppress_gateway.control import commands as control_commands
 from ocppress_gateway.demo import command as demo_command
 from ocppress_gateway.errors import ConfigError, GatewayError, RequestRefused, UsageError
+from ocppress_gateway.estimate import command as estimate_command
 from ocppress_gateway.linkcheck import command as check_command
 from ocppress_gateway.log import set_up
 from ocppress_gateway.provisioning import command as ca_command
@@ -65,6 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     control_commands.add_parsers(commands)
     check_command.add_parser(commands)
     tools_commands.add_parsers(commands)
+    estimate_command.add_parser(commands)
     ca_command.add_parser(commands)
     return parser
 

@@ -31,7 +31,8 @@ from ocppress_gateway.tools.listing import frame_lines
 from ocppress_gateway.tools.measure import Measured, measure_trace, pooled
 from ocppress_gateway.tools.schedule import schedule
 from ocppress_gateway.tools.tables import tables
-from ocppress_gateway.workloads.traces import INFERENCE_MESSAGES, TraceRecord, infer_version, read_trace, trace_line
+from ocppress_gateway.workloads.logs.reading import TRACE, Log, open_log
+from ocppress_gateway.workloads.traces import INFERENCE_MESSAGES, TraceRecord, infer_version, trace_line
 
 __all__ = ["decode", "encode", "inspect", "measure"]
 
@@ -47,7 +48,11 @@ def encode(args: argparse.Namespace) -> int:
     """A trace to frames."""
     with _files():
         _refuse_same(args.trace, args.frames)
-        records = read_trace(args.trace)
+        log = open_log(args.trace)
+        _tell(log)
+        if len(log.stations) > 1:
+            raise UsageError(f"{args.trace}: {len(log.stations)} stations in one log; frames are of one")
+        records = log.records(log.stations[0])
         first = list(islice(records, INFERENCE_MESSAGES))
         version = OcppVersion(args.ocpp or infer_version(first))
         agreement = Agreement(CodecName(args.codec or offers()[0][0]), version)
@@ -91,13 +96,14 @@ def measure(args: argparse.Namespace) -> int:
     columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
     with _files(), progress:
-        for path in args.traces:
-            records = list(read_trace(path))
+        for path, log, station in _stations(args.traces):
+            records = list(log.records(station))
+            name = f"{path.name}: {station}" if len(log.stations) > 1 else path.name
             version = OcppVersion(args.ocpp or infer_version(records))
-            task = progress.add_task(path.name, total=len(records) * len(ways))
+            task = progress.add_task(name, total=len(records) * len(ways))
             measured.append(
                 measure_trace(
-                    path.name,
+                    name,
                     records,
                     version,
                     ways,
@@ -115,6 +121,24 @@ def measure(args: argparse.Namespace) -> int:
         print("ocppress: not everything came back as it was", file=sys.stderr)
         return NOT_EXACT
     return OK
+
+
+def _stations(paths: Sequence[Path]) -> Iterator[tuple[Path, Log, str]]:
+    """Each station of each file."""
+    for path in paths:
+        log = open_log(path)
+        _tell(log)
+        for station in log.stations:
+            yield path, log, station
+
+
+def _tell(log: Log) -> None:
+    """What a log was taken for, and what of it can't be used."""
+    if log.shape != TRACE:
+        print(
+            f"{log.path}: a log of {log.shape}, stations: {len(log.stations)}, messages that can't be read: {log.unreadable}",
+            file=sys.stderr,
+        )
 
 
 def _show(measured: Sequence[Measured], total: Measured, *, to_stderr: bool) -> None:

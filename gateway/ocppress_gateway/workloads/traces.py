@@ -9,14 +9,17 @@ message. Further members are ignored.
 from __future__ import annotations
 
 import enum
+import gzip
 import json
+import zlib
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, islice
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final, cast
 
 import msgspec
 
@@ -30,11 +33,14 @@ from ocppress_gateway.workloads.version_words import VERSION_WORDS
 
 __all__ = [
     "INFERENCE_MESSAGES",
+    "LINE_BYTES_MAX",
     "Direction",
     "TraceError",
     "TraceRecord",
     "infer_version",
+    "is_trace_line",
     "iso_time",
+    "open_lines",
     "read_lines",
     "read_trace",
     "trace_line",
@@ -93,11 +99,28 @@ class _Line(msgspec.Struct):
 
 
 def read_trace(path: Path) -> Iterator[TraceRecord]:
-    """The records of a `.jsonl` file, lazily; blank lines are skipped. Raises `TraceError`, or `OSError` where the file can't be read."""
-    with path.open("rb") as file:
+    """The records of a `.jsonl` or `.jsonl.gz` file, lazily; blank lines are skipped. Raises `TraceError`, or `OSError` where the file can't be read."""
+    with open_lines(path) as file:
         lines = iter(lambda: file.readline(LINE_BYTES_MAX + 1), b"")
         first = next(lines, b"").removeprefix(BOM_UTF8)  # some editors put one there
         yield from read_lines(chain([first], lines), str(path))
+
+
+@contextmanager
+def open_lines(path: Path) -> Iterator[BinaryIO]:
+    """A file of lines; one that is packed with gzip, which its first bytes say, is unpacked on the way. Raises `UsageError` where that fails."""
+    with path.open("rb") as file:
+        if file.peek(len(_GZIP))[: len(_GZIP)] != _GZIP:
+            yield file
+            return
+        try:
+            with gzip.open(file) as unpacked:
+                yield cast(BinaryIO, unpacked)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise UsageError(f"{path}: damaged gzip: {error}") from None
+
+
+_GZIP: Final = b"\x1f\x8b"
 
 
 def read_lines(lines: Iterable[bytes], name: str) -> Iterator[TraceRecord]:
@@ -111,11 +134,20 @@ def read_lines(lines: Iterable[bytes], name: str) -> Iterator[TraceRecord]:
         try:
             entry = decoder.decode(line)
             ts = None if entry.ts is None else _unix_seconds(entry.ts)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise TraceError(name, number, f"not a record of a trace: {error}") from None
         if len(entry.frame.encode()) > MESSAGE_TEXT_BYTES_MAX:
             raise TraceError(name, number, f"a message of more than {MESSAGE_TEXT_BYTES_MAX} bytes")
         yield TraceRecord(ts, entry.direction, entry.frame)
+
+
+def is_trace_line(line: bytes) -> bool:
+    """Whether a line is a record of a trace."""
+    try:
+        msgspec.json.decode(line.removeprefix(BOM_UTF8), type=_Line)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def trace_line(record: TraceRecord) -> str:

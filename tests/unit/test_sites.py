@@ -9,7 +9,7 @@ import pytest
 
 from ocppress_gateway.errors import ConfigError
 from ocppress_gateway.workloads.generator import generate
-from ocppress_gateway.workloads.site import Site, read_site, workload_of
+from ocppress_gateway.workloads.sites import Site, read_site, workload_of
 from ocppress_gateway.workloads.traces import infer_version
 
 

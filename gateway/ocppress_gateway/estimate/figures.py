@@ -1,0 +1,110 @@
+"""A case's month: what passes the SIM, beside OCPP-J without us, and how fresh the messages are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from ocppress_gateway.cost.baseline import Baseline, BaselineCount
+from ocppress_gateway.cost.wire import DAY_S, ByteCount, handshake_bytes
+from ocppress_gateway.errors import UsageError
+from ocppress_gateway.estimate.cases import MONTH_DAYS, Case
+from ocppress_gateway.simulation.month import month_of, reconnect_times, run_month
+
+__all__ = ["Figures", "Tariff", "baselines_of", "figures_of"]
+
+MB: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """A station's month; ages in seconds, of messages that the plan may let wait, 0 if there are none."""
+
+    label: str
+    plan: str
+    ip_bytes_month: int
+    idle_bytes_month: int
+    """Of these the connection's own: handshakes, and probes or pings."""
+    age_p50_s: float
+    age_p95_s: float
+    age_max_s: float
+    days: float
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """What the carrier bills: each connection rounded up to a unit, 0 for none; `price` None if nobody said."""
+
+    price_mb: float | None
+    currency: str
+    rounding_bytes: int
+    reconnects_a_day: float
+
+    def billed(self, month_bytes: float) -> float:
+        """With half a unit more for each connection, or one if they are shorter: how their ends fall on units is anyone's guess."""
+        sessions = 1 + self.reconnects_a_day * MONTH_DAYS
+        return max(month_bytes + sessions * self.rounding_bytes / 2, sessions * self.rounding_bytes)
+
+    def price(self, month_bytes: float) -> float | None:
+        """Of a month."""
+        return None if self.price_mb is None else self.billed(month_bytes) / MB * self.price_mb
+
+
+def figures_of(case: Case) -> Figures:
+    """Simulate it. Raises `UsageError` for what can't be simulated."""
+    source = case.source
+    try:
+        month = run_month(
+            source.records(case.days or MONTH_DAYS),
+            source.version(),
+            plan=case.plan,
+            conditions=case.conditions,
+            days=case.days,
+            budget_bytes=case.budget_bytes,
+            seed=1,
+        )
+    except ValueError as error:
+        raise UsageError(f"{source.name}: {error}") from None
+    ages = month.ages_s or [0.0]
+    p50, p95, most = (round(ages[int(share * (len(ages) - 1))], 1) for share in (0.5, 0.95, 1.0))
+    return Figures(
+        label=case.label,
+        plan=case.plan.value,
+        ip_bytes_month=round(month.cost.total),
+        idle_bytes_month=round(month.cost.handshake + month.cost.keepalive),
+        age_p50_s=p50,
+        age_p95_s=p95,
+        age_max_s=most,
+        days=round(month.span_s / DAY_S, 3),
+        exact=month.exact,
+    )
+
+
+def baselines_of(case: Case, span_s: float) -> dict[str, int]:
+    """The same records without the link: IP bytes of a month."""
+    breaks_s = reconnect_times(case.conditions, span_s)
+    counts = {baseline: BaselineCount(baseline, case.conditions, breaks_s) for baseline in Baseline}
+    begin_s: float | None = None
+    at_s = 0.0
+    for record in case.source.records(span_s / DAY_S):
+        if record.ts is not None:
+            begin_s = record.ts if begin_s is None else begin_s
+            at_s = max(at_s, record.ts - begin_s)
+        if at_s > span_s:
+            break
+        for count in counts.values():
+            count.add(record, at_s)
+    return {baseline.value: round(_month(count, span_s, len(breaks_s)).total) for baseline, count in counts.items()}
+
+
+def _month(count: BaselineCount, span_s: float, breaks: int) -> ByteCount:
+    conditions = count.conditions
+    return month_of(
+        count.total(span_s),
+        span_s,
+        breaks,
+        conditions,
+        first_bytes=handshake_bytes(conditions.first, conditions),
+        again_bytes=handshake_bytes(conditions.reconnect, conditions),
+    )
