@@ -41,7 +41,7 @@ from ocppress_gateway.simulation.month import Month, Progress, month_of, reconne
 from ocppress_gateway.workloads.entropy import message_bits
 from ocppress_gateway.workloads.exchanges import exchanges
 from ocppress_gateway.workloads.generator import WORKLOADS, Workload, generate
-from ocppress_gateway.workloads.site import read_site, workload_of
+from ocppress_gateway.workloads.sites import read_site, workload_of
 from ocppress_gateway.workloads.traces import Direction, TraceRecord, infer_version, read_trace
 
 __all__ = ["RESULTS", "Run", "figures", "main", "table"]
@@ -294,7 +294,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--workload", choices=[*WORKLOADS, ALL], default=ALL, help="one of the four, or all (the default)")
     what.add_argument(
-        "--site", type=Path, metavar="FILE", help="a station as a TOML file describes it (see ocppress_gateway.workloads.site)"
+        "--site", type=Path, metavar="FILE", help="a station as a TOML file describes it (see ocppress_gateway.workloads.sites)"
     )
     what.add_argument(
         "--trace", type=Path, metavar="FILE", help="a recorded .jsonl trace rather than a workload; its own time is projected to a month"
@@ -306,7 +306,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--days",
         type=_days,
-        help="simulate so many of the month's 30 days, and count them in proportion; a trace that ends sooner is followed by silence",
+        help="simulate so many of the month's 30 days, and count them in proportion; silence follows a trace that ends sooner",
     )
     parser.add_argument("--seed", type=int, default=1, help="of the workload and of the simulation: the same seed gives the same bytes")
     parser.add_argument("--budget-mb", type=_positive, default=25.0, help="what plan auto may spend in a month (default 25)")
@@ -361,8 +361,8 @@ def _measured(runs: Sequence[Run], jobs: int) -> Iterator[dict[str, Any]]:
 def table(results: Iterable[dict[str, Any]]) -> str:
     """Megabytes a month as a Markdown table, and how fresh the messages are."""
     rows = [
-        "| workload | plan | over | link, MB | plain OCPP-J | permessage-deflate | with pings each 60 s | times | age p50, p95, max, s |",
-        "|---|---|---|--:|--:|--:|--:|--:|---|",
+        "| workload | plan | over | link, MB | plain OCPP-J | permessage-deflate | with pings each 60 s | times | floor | age p50, p95, max, s |",
+        "|---|---|---|--:|--:|--:|--:|--:|--:|---|",
     ]
     for result in results:
         counts = result["baselines"]
@@ -370,7 +370,8 @@ def table(results: Iterable[dict[str, Any]]) -> str:
         ages = ", ".join(f"{age:.0f}" for age in result["freshness_s"].values())
         over = result.get("variant") or {"websocket": "WebSocket", "mqtt": "MQTT"}[result["transport"]]
         times = f"{counts[Baseline.DEFLATE.value]['times']:.1f}"
-        cells = (result["workload"], result["plan"], over, f"{result['ip_bytes_month'] / MB:.3f}", *megabytes, times, ages)
+        least = "" if result["floor"] is None else f"{result['floor']['ip_bytes_month'] / MB:.3f}"
+        cells = (result["workload"], result["plan"], over, f"{result['ip_bytes_month'] / MB:.3f}", *megabytes, times, least, ages)
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 

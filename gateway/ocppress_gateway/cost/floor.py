@@ -51,8 +51,8 @@ def again_bytes(conditions: Conditions) -> int:
 def floor(
     messages: Iterable[FloorMessage], conditions: Conditions, *, delay_s: float | None, span_s: float, breaks_s: Sequence[float]
 ) -> ByteCount:
-    """Over `span_s` from 0 s on. `delay_s` is how long a message may wait that need not be relayed, None: all are relayed. `breaks_s` is when another connection is
-    made."""
+    """Over `span_s` from 0 s on. `delay_s` is how long a message may wait that need not be relayed, None: all are relayed. `breaks_s` is when
+    another connection is made."""
     segment = conditions.segment_bytes
     bits = 0.0
     sendings: list[float] = []
