@@ -36,7 +36,7 @@ from ocppress_gateway.transports.mqtt.listener import MqttListener
 from ocppress_gateway.transports.tls import link_client_context, link_server_context
 from ocppress_gateway.transports.websocket import WebSocketConnector, WebSocketListener
 
-__all__ = ["PAYLOADS_BYTES", "RESULTS", "TRANSPORTS", "main", "measured", "mosquitto", "table"]
+__all__ = ["PAYLOADS_BYTES", "RESULTS", "TRANSPORTS", "main", "measured", "mosquitto", "reconnects_table", "table"]
 
 RESULTS: Final = Path(__file__).parent / "results" / "link.json"
 
@@ -63,6 +63,7 @@ _KINDS: Final = {
     "flush": "flush of {} bytes",
     "relay": "relayed call: {} bytes, answered by 1",
     "keepalive": "keepalive probe",
+    "ping": "MQTT's ping",
 }
 
 
@@ -86,16 +87,21 @@ def measured() -> list[dict[str, Any]]:
     return found
 
 
+def reconnects_table(results: Sequence[dict[str, Any]]) -> str:
+    """What connecting costs, as a Markdown table."""
+    return table([one for one in results if one["what"] in ("full", "resumed")])
+
+
 def table(results: Sequence[dict[str, Any]]) -> str:
     """The results as a Markdown table, IP bytes and packets."""
     columns = {transport: name for transport, name in TRANSPORTS.items() if any(one["transport"] == transport for one in results)}
     cells: dict[str, dict[str, str]] = {}
     for one in results:
         row = cells.setdefault(_KINDS[one["what"]].format(one["payload_bytes"]), {})
-        row[one["transport"]] = f"{one['ip_bytes']:,.0f} | {one['packets']:g}"
+        row[one["transport"]] = f"{one['ip_bytes']:,.0f} | {one['packets']:.3g}"
     heads = " | ".join(f"{name}: IP bytes, both ways | packets" for name in columns.values())
     rows = [f"| what | {heads} |", "|---" + "|--:|--:" * len(columns) + "|"]
-    rows += [f"| {what} | {' | '.join(row[transport] for transport in columns)} |" for what, row in cells.items()]
+    rows += [f"| {what} | {' | '.join(row.get(transport, '| ') for transport in columns)} |" for what, row in cells.items()]
     return "\n".join(rows)
 
 
@@ -194,10 +200,14 @@ async def _cloud(transport: str, folder: Path) -> None:
 
 
 def _connector(transport: str, folder: Path) -> Connector:
-    context = link_client_context(**_files(folder, "edge"))
     if transport == "mqtt":
-        return MqttConnector(f"mqtts://{CLOUD_ADDRESS}:{BROKER_PORT}/", EDGE, context, keepalive_s=_PROBE_AFTER_S)
+        return _mqtt_connector(folder, keepalive_s=_PROBE_AFTER_S)
+    context = link_client_context(**_files(folder, "edge"))
     return WebSocketConnector(f"wss://{CLOUD_ADDRESS}:{PORT}/", context, keepalive_s=_PROBE_AFTER_S)
+
+
+def _mqtt_connector(folder: Path, **silences_s: int) -> MqttConnector:
+    return MqttConnector(f"mqtts://{CLOUD_ADDRESS}:{BROKER_PORT}/", EDGE, link_client_context(**_files(folder, "edge")), **silences_s)
 
 
 def _abort(connection: Connection) -> None:
@@ -243,6 +253,12 @@ async def _edge(transport: str, folder: Path) -> None:
     await asyncio.sleep(_PROBE_AFTER_S + 1)  # the kernel probes again only after the time that it gives an answer
     found("keepalive", 0, [traffic().since(before)])
     await connection.close("all is measured")
+    if transport == "mqtt":
+        connection = await _mqtt_connector(folder, ping_s=_PROBE_AFTER_S).connect()
+        before = quiet_traffic()
+        await asyncio.sleep(_PROBE_AFTER_S + 1)  # paho looks once a second
+        found("ping", 0, [quiet_traffic().since(before)])
+        await connection.close("all is measured")
     print(json.dumps(results))
 
 

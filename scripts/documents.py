@@ -43,6 +43,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "policy": policy_table,
     "cpu": lambda: cpu.table(json.loads(cpu.RESULTS.read_text(encoding="utf-8"))),
     "link": lambda: link.table(json.loads(link.RESULTS.read_text(encoding="utf-8"))),
+    "reconnects": lambda: link.reconnects_table(json.loads(link.RESULTS.read_text(encoding="utf-8"))),
     "edge": lambda: edge.table(json.loads(edge.RESULTS.read_text(encoding="utf-8"))),
     "outbox": lambda: outbox.table(json.loads(outbox.RESULTS.read_text(encoding="utf-8"))),
 }

@@ -101,6 +101,8 @@ def _program(args: argparse.Namespace, load: Callable[[Path], Config], run: Call
     config = load(args.config)
     if args.check:
         print(effective_json(config))
+        if isinstance(config, EdgeConfig) and (remark := config.link.remark):
+            print(f"{args.config}: {remark}", file=sys.stderr)
         print(f"{args.config}: OK", file=sys.stderr)
         return OK
     set_up(config.log)

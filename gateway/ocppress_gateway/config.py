@@ -34,6 +34,7 @@ from ocppress_gateway.core.suppression import SuppressionSettings
 from ocppress_gateway.errors import ConfigError
 
 __all__ = [
+    "PING_BYTES",
     "CloudConfig",
     "CloudLinkConfig",
     "CloudLinkTls",
@@ -119,9 +120,13 @@ class EdgeLinkTls(LinkTls, frozen=True, kw_only=True):
 # --- edge
 
 
-def _probes_mb(keepalive_s: int) -> str:
-    """What probes after each such silence cost in a month of 30 days."""
-    return f"{30 * 86_400 / keepalive_s * PROBE_BYTES / 1e6:.2f}"
+PING_BYTES: Final = 168
+"""IP bytes of MQTT's PINGREQ and PINGRESP with their acknowledgement, as `bench/link.py` measures it."""
+
+
+def _month_mb(silence_s: int, each_bytes: int) -> str:
+    """What a probe or ping after each such silence costs in a month of 30 days."""
+    return f"{30 * 86_400 / silence_s * each_bytes / 1e6:.2f}"
 
 
 class StationsConfig(_Table, frozen=True, kw_only=True):
@@ -168,7 +173,9 @@ class EdgeLinkConfig(_Table, frozen=True, kw_only=True):
             ge=180,
             le=REACHABILITY_MAX_S,
             description="How long a dead link may look alive. The edge searches each network for the longest silence it allows, up to two thirds of"
-            f" this, and probes after it: {_probes_mb(1500)} MB a month at 25 minutes, {_probes_mb(START_S)} MB at {START_S // 60}, where it begins.",
+            f" this, and probes after it: {_month_mb(1500, PROBE_BYTES)} MB a month at 25 minutes, {_month_mb(START_S, PROBE_BYTES)} MB at {START_S // 60},"
+            f" where it begins. At a broker, which sees no probes, two thirds of this are MQTT's Keep Alive besides: {_month_mb(1500, PING_BYTES)} MB a month"
+            " at most at 25 minutes, less with traffic.",
         ),
     ] = 2250
     keepalive_s: Annotated[
@@ -202,6 +209,21 @@ class EdgeLinkConfig(_Table, frozen=True, kw_only=True):
     def over_mqtt(self) -> bool:
         """Whether edge and cloud meet at a broker."""
         return self.url.startswith("mqtt")
+
+    @property
+    def ping_s(self) -> int:
+        """MQTT's Keep Alive: half as much again without a packet, and the broker publishes the will."""
+        return int(self.reachability_s / SILENCES)
+
+    @property
+    def remark(self) -> str:
+        """What an operator may not expect of these values, "" if nothing."""
+        if not self.over_mqtt:
+            return ""
+        return (
+            f"at a broker, `reachability_s` {self.reachability_s} is a Keep Alive of {self.ping_s} s: the broker finds a dead link after half as much again,"
+            f" unless it has a Server Keep Alive of its own; {PING_BYTES} bytes each ping, {_month_mb(self.ping_s, PING_BYTES)} MB a month at most"
+        )
 
 
 class EdgeTimeouts(_Table, frozen=True, kw_only=True):

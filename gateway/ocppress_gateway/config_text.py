@@ -31,9 +31,10 @@ def commented_toml(kind: type[msgspec.Struct], values: Mapping[str, Any], headin
     return "\n".join([*_comment(heading), *_table(kind, values, "", mark="")]) + "\n"
 
 
-def edges_entry(name: str, stations: Sequence[str]) -> str:
+def edges_entry(name: str, stations: Sequence[str], psk_file: str | None = None) -> str:
     """The table that lets an edge connect, to be appended to `cloud.toml`."""
-    return f"\n[[edges]]\nname = {_value(name)}\nstations = {_value(list(stations))}\n"
+    key = "" if psk_file is None else f"psk_file = {_value(psk_file)}\n"
+    return f"\n[[edges]]\nname = {_value(name)}\nstations = {_value(list(stations))}\n{key}"
 
 
 def reference(kind: type[msgspec.Struct]) -> str:

@@ -77,7 +77,9 @@ def test_check_shows_the_way_to_the_broker(tmp_path: Path, capsys: pytest.Captur
     capsys.readouterr()
     url = f"mqtts://127.0.0.1:{files.cloud_port}/"
     ocppress("edge", "--config", files.edge, "--check")
-    edge = json.loads(capsys.readouterr().out)["link"]
+    shown = capsys.readouterr()
+    edge = json.loads(shown.out)["link"]
+    assert "`reachability_s` 2250 is a Keep Alive of 1500 s" in shown.err
     assert (edge["url"], edge["edge"]) == (url, "site-1")
     ocppress("cloud", "--config", files.cloud, "--check")
     assert json.loads(capsys.readouterr().out)["link"]["broker"] == url

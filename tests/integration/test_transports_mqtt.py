@@ -139,6 +139,37 @@ def test_a_keep_alive_of_the_broker_is_followed(tmp_path: Path) -> None:
     _run(tmp_path, work, more="max_keepalive 10\n")
 
 
+def test_the_broker_is_asked_for_the_edges_keep_alive(tmp_path: Path) -> None:
+    """It gives an edge up after half as much again without a packet of MQTT; a TCP probe isn't one."""
+
+    async def work(place: _Place) -> None:
+        await place.cloud()
+        connector = MqttConnector(place.url, "edge-1", ping_s=2)
+        near, far = await place.edge(connector), await place.accepted.get()
+        await asyncio.sleep(5)
+        assert [line for line in place.broker.lines if "Received PINGREQ from edge-1" in line]
+        await _works(near, far)
+        near._carrier._broker._misc_task.cancel()  # type: ignore[attr-defined]  # the edge is there, and pings no more
+        async with asyncio.timeout(WAIT_S):
+            with pytest.raises(LinkLost):
+                await far.receive()
+
+    _run(tmp_path, work)
+
+
+def test_a_broker_that_finds_a_dead_link_later_is_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def work(place: _Place) -> None:
+        await place.cloud()
+        connector = MqttConnector(place.url, "edge-1", ping_s=20)
+        for _ in range(2):
+            await (await connector.connect()).close("enough")
+
+    caplog.set_level(logging.INFO, "ocppress.link")
+    _run(tmp_path, work, more="max_keepalive 10\n")
+    (found,) = [record for record in caplog.records if "keep alive of its own" in record.getMessage()]
+    assert (found.levelno, found.fields) == (logging.INFO, {"broker_s": 10, "asked_s": 20})  # type: ignore[attr-defined]
+
+
 def test_a_broker_without_aliases_gets_the_whole_topic(tmp_path: Path) -> None:
     async def work(place: _Place) -> None:
         await place.cloud()
@@ -150,11 +181,13 @@ def test_a_broker_without_aliases_gets_the_whole_topic(tmp_path: Path) -> None:
 
 
 def test_an_alias_is_as_long_as_no_name(tmp_path: Path) -> None:
-    """What goes up, per message: a length of 2 digits, an empty topic, the alias and our header."""
+    """What goes up, per message after the first: a length of 2 digits, an empty topic, the alias and our header."""
 
     async def work(place: _Place) -> None:
         await place.cloud()
         near, far = await place.edge(), await place.accepted.get()
+        await near.send(b"the topic and its alias")
+        await far.receive()
         before = near.wire_count()
         await near.send(bytes(60))
         await far.receive()

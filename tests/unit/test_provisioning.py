@@ -17,6 +17,7 @@ from ocppress_gateway.errors import ConfigError, UsageError
 from ocppress_gateway.provisioning.certificates import AUTHORITY_DAYS, LEAF_DAYS, issue_cloud, issue_edge, make_authority, read_credentials
 from ocppress_gateway.provisioning.changes import renew_cloud, renew_edge, revoke_edge, without_edge
 from ocppress_gateway.provisioning.folder import cloud_toml, make_authority_folder, make_edge_folder
+from ocppress_gateway.transports.psk import KEY_BYTES
 from ocppress_gateway.transports.revoked import RevokedKeys
 from ocppress_gateway.transports.tls import certificate_in, link_client_context, station_server_context
 
@@ -230,6 +231,48 @@ def test_the_bundle_is_the_edges_folder_for_its_owner_alone(folder: Path, tmp_pa
         }
         archive.extractall(tmp_path / "edge", filter="data")
     assert cli.main(["edge", "--config", str(tmp_path / "edge/site-1/edge.toml"), "--check"]) == cli.OK
+
+
+# --- pre-shared keys
+
+
+def test_a_pre_shared_key_is_at_both_ends(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["ca", "issue", "site-1", "--dir", str(folder), "--stations", "CP001", "--psk"]) == cli.OK
+    assert "Python 3.13" in capsys.readouterr().err
+    edge, cloud = load_edge(folder / "edges/site-1/edge.toml"), load_cloud(folder / "cloud/cloud.toml")
+    (known,) = cloud.edges
+    assert edge.link.tls is not None
+    assert edge.link.tls.psk_name == known.name
+    assert edge.link.tls.psk_file is not None
+    assert known.psk_file is not None
+    key = edge.link.tls.psk_file.read_text()
+    assert known.psk_file.read_text() == key
+    assert len(bytes.fromhex(key)) == KEY_BYTES
+    assert {file.stat().st_mode & 0o777 for file in (edge.link.tls.psk_file, known.psk_file)} == {0o600}
+    with tarfile.open(folder / "edges/site-1.tar.gz") as bundle:
+        assert "site-1/edge.psk" in bundle.getnames()
+    revoke_edge(folder, "site-1", NOW.date())
+    assert not known.psk_file.exists()
+
+
+def test_an_edge_at_a_broker_has_no_pre_shared_key(tmp_path: Path) -> None:
+    folder = tmp_path / "ca"
+    make_authority_folder(folder, name="test", hosts=("localhost",), csms_url=CSMS_URL, now=NOW, with_broker=True)
+    with pytest.raises(UsageError, match="a broker goes by certificates"):
+        make_edge_folder(folder, "site-1", stations=("CP001",), cloud_url=None, now=NOW, with_psk=True)
+    assert not (folder / "edges/site-1").exists()
+
+
+@pytest.mark.parametrize("broker", [True, False], ids=["at a broker", "with a pre-shared key"])
+def test_an_edge_that_shows_no_certificate_is_renewed_by_hand(broker: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "ca"
+    make_authority_folder(folder, name="test", hosts=("localhost",), csms_url=CSMS_URL, now=NOW, with_broker=broker)
+    make_edge_folder(folder, "site-1", stations=("CP001",), cloud_url=None, now=NOW, with_psk=not broker)
+    assert cli.main(["ca", "renew", "site-1", "--dir", str(folder)]) == cli.OK
+    own = folder / "edges/site-1/edge-2.pem"
+    assert f"{own}: the cloud can't send it" in capsys.readouterr().err
+    assert own.exists()
+    assert not (folder / "cloud/renewals/site-1.pem").exists()
 
 
 # --- renewing and revoking

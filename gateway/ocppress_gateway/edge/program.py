@@ -344,7 +344,7 @@ def link_connector(link: EdgeLinkConfig, context: ResumingContext | None, keepal
     if link.over_mqtt:
         from ocppress_gateway.transports.mqtt.connector import MqttConnector  # whoever has no broker needn't load its client
 
-        return MqttConnector(link.url, link.edge or "", context, keepalive_s=keepalive_s)
+        return MqttConnector(link.url, link.edge or "", context, keepalive_s=keepalive_s, ping_s=link.ping_s)
     return WebSocketConnector(link.url, context, keepalive_s=keepalive_s)
 
 

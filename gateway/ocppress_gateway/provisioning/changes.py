@@ -15,13 +15,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from ocppress_gateway.config import EdgeEntry, cloud_from, load_cloud
 from ocppress_gateway.errors import ConfigError, UsageError
 from ocppress_gateway.provisioning.certificates import renewed, renewed_edge
-from ocppress_gateway.provisioning.folder import RENEWALS_FOLDER, REVOKED_FILE, check_edge_name, read_pair, replace
+from ocppress_gateway.provisioning.folder import PSK_FILE, PSK_FOLDER, RENEWALS_FOLDER, REVOKED_FILE, check_edge_name, read_pair, replace
 
 __all__ = ["renew_cloud", "renew_edge", "revoke_edge", "without_edge"]
 
 
 def renew_edge(folder: Path, edge: str, now: datetime) -> Path:
-    """A new certificate for the key of an edge, in its folder and among the cloud's renewals; the latter is returned. Raises `UsageError`.
+    """A new certificate for the key of an edge, in its folder and among the cloud's renewals; the latter is returned. An edge that shows the cloud no
+    certificate, because it has a pre-shared key or is at a broker, isn't sent one: then the former is. Raises `UsageError`.
 
     The edge's key isn't needed, and may have left this folder.
     """
@@ -30,7 +31,10 @@ def renew_edge(folder: Path, edge: str, now: datetime) -> Path:
     present = _certificates(home)
     key = present[0].public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     pem = renewed_edge(authority, edge, key, now)
-    replace(home / f"edge-{len(present) + 1}.pem", pem)
+    own = home / f"edge-{len(present) + 1}.pem"
+    replace(own, pem)
+    if (home / PSK_FILE).exists() or (folder / "broker").is_dir():
+        return own
     renewals = folder / "cloud" / RENEWALS_FOLDER
     renewals.mkdir(exist_ok=True)
     replace(renewals / f"{edge}.pem", pem)
@@ -73,6 +77,7 @@ def revoke_edge(folder: Path, edge: str, today: date) -> Path | None:
         replace(listed, listed.read_bytes() + line.encode())  # first of all: what follows may be repeated
     replace(cloud / "cloud.toml", without.encode())
     (cloud / RENEWALS_FOLDER / f"{edge}.pem").unlink(missing_ok=True)
+    (cloud / PSK_FOLDER / f"{edge}.psk").unlink(missing_ok=True)
     home.with_name(f"{edge}.tar.gz").unlink(missing_ok=True)
     (folder / "revoked").mkdir(exist_ok=True)
     home.rename(folder / "revoked" / f"{edge}-{serials.split()[0]}")

@@ -55,6 +55,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="HOST",
         help="a name or address under which stations reach the edge, for a certificate that they can trust; repeat for more (default: no TLS there)",
     )
+    issue.add_argument(
+        "--psk",
+        action="store_true",
+        help="a pre-shared key for the link, too: a connection then costs as little after a restart; Python 3.13 or later at both ends",
+    )
     issue.set_defaults(func=_issue)
 
     renew = actions.add_parser(
@@ -99,17 +104,28 @@ def _init(args: argparse.Namespace) -> int:
 
 
 def _issue(args: argparse.Namespace) -> int:
-    from ocppress_gateway.provisioning.folder import make_edge_folder
+    from ocppress_gateway.provisioning.folder import PSK_FOLDER, make_edge_folder
 
     stations = [identity.strip() for identity in args.stations.split(",")]
     now = datetime.now(UTC)
     entry = make_edge_folder(
-        args.dir, args.edge, stations=stations, cloud_url=args.cloud_url, now=now, station_hosts=list(dict.fromkeys(args.station_host))
+        args.dir,
+        args.edge,
+        stations=stations,
+        cloud_url=args.cloud_url,
+        now=now,
+        station_hosts=list(dict.fromkeys(args.station_host)),
+        with_psk=args.psk,
     )
     print(entry.strip())
     folder = args.dir / "edges" / args.edge
     print(f"{folder}, or {folder}.tar.gz: copy it to the edge, then: ocppress edge --config edge.toml", file=sys.stderr)
     print(f"{folder / 'stations.txt'}: what to set in its stations", file=sys.stderr)
+    if args.psk:
+        file = args.dir / "cloud" / PSK_FOLDER / f"{args.edge}.psk"
+        print(
+            f"{file}: secret; copy it to the same place below cloud.toml, mode 0600. Both ends need Python 3.13 or later", file=sys.stderr
+        )
     print(
         f"The entry above is in {args.dir / 'cloud' / 'cloud.toml'}; append it where the cloud runs, and restart the cloud", file=sys.stderr
     )
@@ -118,6 +134,7 @@ def _issue(args: argparse.Namespace) -> int:
 
 def _renew(args: argparse.Namespace) -> int:
     from ocppress_gateway.provisioning.changes import renew_cloud, renew_edge
+    from ocppress_gateway.provisioning.folder import RENEWALS_FOLDER
 
     now = datetime.now(UTC)
     if args.cloud:
@@ -125,10 +142,11 @@ def _renew(args: argparse.Namespace) -> int:
             print(f"{file}: copy it to the {file.stem} in the place of its own, and restart that", file=sys.stderr)
     else:
         file = renew_edge(args.dir, args.edge, now)
-        print(
-            f"{file}: copy it to `renewals_folder` of the cloud, which sends it once two thirds of the present one are over",
-            file=sys.stderr,
-        )
+        if file.parent.name == RENEWALS_FOLDER:
+            what = "copy it to `renewals_folder` of the cloud, which sends it once two thirds of the present one are over"
+        else:
+            what = "the cloud can't send it, for the edge shows it no certificate: copy it to the edge in the place of edge.pem, and restart the edge"
+        print(f"{file}: {what}", file=sys.stderr)
     return 0
 
 

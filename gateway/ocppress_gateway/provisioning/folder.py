@@ -7,6 +7,7 @@
     edges/EDGE/                     for that edge:      edge.toml   edge.pem   edge.key   ca.pem  stations.txt
                                     and the entry for cloud.toml, already in the one above:  cloud-entry.toml
                                     after renewals:     edge-2.pem, …
+                                    with --psk:         edge.psk, the same as cloud/psk/EDGE.psk
     edges/EDGE.tar.gz               the same without that entry, to copy
     stations-ca.key  .pem           a second authority, for what stations are to trust: made when the first edge gets a certificate for them,
                                     station.pem, station.key, stations-ca.pem in its folder. What it signs opens no link.
@@ -21,6 +22,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import secrets
 import shutil
 import tarfile
 import tempfile
@@ -49,6 +51,8 @@ from ocppress_gateway.provisioning.mosquitto import access_list, mosquitto_conf
 from ocppress_gateway.provisioning.stations import stations_text
 
 __all__ = [
+    "PSK_FILE",
+    "PSK_FOLDER",
     "RENEWALS_FOLDER",
     "REVOKED_FILE",
     "check_edge_name",
@@ -63,6 +67,12 @@ __all__ = [
 
 REVOKED_FILE: Final = "revoked.txt"
 RENEWALS_FOLDER: Final = "renewals"
+PSK_FILE: Final = "edge.psk"
+"""The pre-shared key in an edge's folder."""
+PSK_FOLDER: Final = "psk"
+"""Those of all edges in the cloud's."""
+_PSK_BYTES: Final = 32
+"""What the programs take: as much as the hash of the cipher suites has."""
 _STATIONS_CA: Final = "stations-ca"
 _REVOKED_HEADING: Final = """\
 # Edges that are locked out, each by the SHA-256 of its key, which all its certificates have. `ocppress ca revoke` adds to this; a cloud that runs
@@ -110,12 +120,20 @@ def make_authority_folder(
 
 
 def make_edge_folder(
-    folder: Path, edge: str, *, stations: Sequence[str], cloud_url: str | None, now: datetime, station_hosts: Sequence[str] = ()
+    folder: Path,
+    edge: str,
+    *,
+    stations: Sequence[str],
+    cloud_url: str | None,
+    now: datetime,
+    station_hosts: Sequence[str] = (),
+    with_psk: bool = False,
 ) -> str:
     """A key, a certificate and a configuration for a new edge, and its entry in `cloud.toml`, which is returned.
 
     `cloud_url` None is the first name in the cloud's certificate and the port in `cloud.toml`. `station_hosts`: under which stations reach the
-    edge, for a certificate that they can trust; without, stations have no TLS. Raises `UsageError`, or `ConfigError` if `cloud.toml` cannot be used.
+    edge, for a certificate that they can trust; without, stations have no TLS. `with_psk`: a
+    pre-shared key for both ends, too. Raises `UsageError`, or `ConfigError` if `cloud.toml` cannot be used.
     """
     check_edge_name(edge)
     for identity in stations:
@@ -133,20 +151,29 @@ def make_edge_folder(
         url = _cloud_url(cloud_url, read_pair(folder / "cloud", "cloud").names, link.port)
     else:
         url = _cloud_url(cloud_url or link.broker, read_pair(folder / "broker", "broker").names, link.port)
-    entry = edges_entry(edge, stations)
+    entry = edges_entry(edge, stations, f"{PSK_FOLDER}/{edge}.psk" if with_psk else None)
     cloud_text = cloud_file.read_text() + entry
     checked(lambda: cloud_from(tomllib.loads(cloud_text), cloud_file))
     with _whole(target) as new:
         _write_pair(new, "edge", issue_edge(authority, edge, now))
         _write(new / "ca.pem", authority.certificate_pem)
+        if with_psk:
+            key = f"{secrets.token_hex(_PSK_BYTES)}\n".encode()
+            _write(new / PSK_FILE, key, mode=0o600)
         if station_hosts:
             _write_station_pair(folder, new, authority, station_hosts, now)
-        _write(new / "edge.toml", edge_toml(url, edge if link.broker is not None else None, station_tls=bool(station_hosts)).encode())
+        text = edge_toml(
+            url, edge if link.broker is not None else None, station_tls=bool(station_hosts), psk_name=edge if with_psk else None
+        )
+        _write(new / "edge.toml", text.encode())
         config = checked(lambda: load_edge(new / "edge.toml"))
         ca_file = f"{_STATIONS_CA}.pem" if station_hosts else None
         _write(new / "stations.txt", stations_text(edge, stations, station_hosts, config.stations.port, ca_file).encode())
         _write_bundle(bundle, new, edge)
         _write(new / "cloud-entry.toml", entry.encode())
+        if with_psk:
+            (folder / "cloud" / PSK_FOLDER).mkdir(mode=0o700, exist_ok=True)
+            replace(folder / "cloud" / PSK_FOLDER / f"{edge}.psk", key, mode=0o600)
     replace(cloud_file, cloud_text.encode())
     return entry
 
@@ -161,9 +188,11 @@ def check_edge_name(edge: str) -> None:
         raise UsageError(f"{edge!r} cannot be an edge's name: at a broker it is the cloud's")
 
 
-def edge_toml(cloud_url: str, edge: str | None = None, *, station_tls: bool = False) -> str:
-    """`edge.toml` of an edge whose certificate and key stand beside it; at a broker, `edge` is its name; with `station_tls`, those for stations, too."""
-    values: dict[str, Any] = {"link": {"url": cloud_url, "tls": _tls("edge")} | ({} if edge is None else {"edge": edge})}
+def edge_toml(cloud_url: str, edge: str | None = None, *, station_tls: bool = False, psk_name: str | None = None) -> str:
+    """`edge.toml` of an edge whose certificate and key stand beside it; at a broker, `edge` is its name; with `station_tls`, those for stations, too, and
+    with `psk_name` a pre-shared key of that name."""
+    tls = _tls("edge") | ({} if psk_name is None else {"psk_file": PSK_FILE, "psk_name": psk_name})
+    values: dict[str, Any] = {"link": {"url": cloud_url, "tls": tls} | ({} if edge is None else {"edge": edge})}
     if station_tls:
         values["stations"] = {"tls": {"certificate_file": "station.pem", "key_file": "station.key"}}
     return commented_toml(EdgeConfig, values, "ocppress edge\nWhat has no value here stands commented out, with its default.")

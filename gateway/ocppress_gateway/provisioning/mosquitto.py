@@ -45,6 +45,8 @@ cafile {folder}/ca.pem
 certfile {folder}/broker.pem
 keyfile {folder}/broker.key
 tls_version tlsv1.3
+# SHA-256 instead of SHA-384 makes each reconnection 80 bytes smaller.
+ciphers_tls1.3 TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384
 require_certificate true
 use_identity_as_username true
 # Nobody can take over another's connection by its identifier.

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from ocppress_gateway.errors import ConfigError
 
-__all__ = ["HAS_PSK", "NamedByKey", "read_key", "use_client_key", "use_server_keys"]
+__all__ = ["HAS_PSK", "KEY_BYTES", "NamedByKey", "read_key", "use_client_key", "use_server_keys"]
 
 HAS_PSK: Final = bool(getattr(ssl, "HAS_PSK", False))
 """Whether this Python can."""

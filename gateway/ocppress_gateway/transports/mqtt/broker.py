@@ -4,8 +4,11 @@ aiomqtt brings paho's protocol into the event loop; what it has no name for is s
 connect in a thread that nobody can stop. `publish` gives a future that is done when the kernel has the message, which aiomqtt's own
 doesn't when the connection goes first. Messages are handed over as they arrive, for its queue would be one more place where they wait.
 
-No Topic Alias Maximum is announced, as paho can't map an alias that comes in; Receive Maximum is about QoS 1 and 2. A broker may set a Server
-Keep Alive: then paho pings. Else nobody does, and the edge's TCP probes tell that the broker is there.
+No Topic Alias Maximum is announced, as paho can't map an alias that comes in; Receive Maximum is about QoS 1 and 2.
+
+Two things end a silence. TCP's probes tell this end that the broker is there, and keep the way open, at 80 bytes. The broker doesn't see them: it
+publishes the will after one and a half times the Keep Alive without a packet of MQTT, so paho pings after that, if nothing was sent or nothing has
+come. A broker's Server Keep Alive goes before ours.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import logging
 import os
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import aiomqtt
@@ -87,10 +90,12 @@ class Broker(aiomqtt.Client):
         will: aiomqtt.Will,
         heard: Message,
         lost: Callable[[str], None],
-        keepalive_s: int,
+        probe_s: int,
+        ping_s: int,
         names: RememberedNames,
     ) -> None:
-        """`name` is the client identifier; `lost` is called once, when the connection is gone; `keepalive_s`: silence after which TCP probes."""
+        """`name` is the client identifier; `lost` is called once, when the connection is gone; `probe_s`: silence after which TCP probes; `ping_s`:
+        MQTT's Keep Alive."""
         super().__init__(
             place.host,
             place.port,
@@ -98,7 +103,7 @@ class Broker(aiomqtt.Client):
             protocol=aiomqtt.ProtocolVersion.V5,
             clean_start=True,
             logger=_paho_logger,
-            keepalive=0,
+            keepalive=ping_s,
             will=will,
             properties=properties(PacketTypes.CONNECT, MaximumPacketSize=PACKET_BYTES_MAX),
         )
@@ -111,7 +116,7 @@ class Broker(aiomqtt.Client):
         self._context = ssl_context
         self._heard = heard
         self._lost = lost
-        self._keepalive_s = keepalive_s
+        self._probe_s = probe_s
         self._names = names
         self._gone: str | None = None
         self._error = ""
@@ -123,16 +128,19 @@ class Broker(aiomqtt.Client):
         self._client._create_socket = self._give_socket  # type: ignore[method-assign]
         self._client.on_log = self._on_log
 
-    async def connect(self) -> None:
-        """Up to the CONNACK. Raises `LinkLost` or `LinkRefused`."""
+    async def connect(self, behind: Callable[[], object] | None = None) -> None:
+        """Up to the CONNACK. `behind` queues what isn't to wait for it. Raises `LinkLost` or `LinkRefused`."""
         self.timeout = CONNECT_TIMEOUT_S
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                self._socket = await dial(self._place, self._context, keepalive_s=self._keepalive_s, names=self._names)
+                self._socket = await dial(self._place, self._context, probe_s=self._probe_s, names=self._names)
                 self._wiretap = Wiretap(self._socket)
                 self._ack_limit = AckLimit(self._socket)
                 self.network = interface_of(self._socket.getsockname()[0])
                 super()._client_connect()
+                if behind is not None:
+                    behind()
+                    self._join()
                 await self.__aenter__()
             self._names.worked()
             self._check()
@@ -190,15 +198,6 @@ class Broker(aiomqtt.Client):
         """Messages that the kernel doesn't have yet."""
         return len(self._written)
 
-    @contextlib.contextmanager
-    def together(self) -> Iterator[None]:
-        """What is sent inside the block goes in one segment, or as few as can be."""
-        self._cork(True)
-        try:
-            yield
-        finally:
-            self._cork(False)
-
     def leave(self, *, with_will: bool) -> None:
         """Begin to disconnect after what is queued; the broker then publishes the will, or doesn't."""
         if self._gone is None:
@@ -234,10 +233,25 @@ class Broker(aiomqtt.Client):
         assert self._socket is not None, "connect has made it"
         return self._socket
 
-    def _cork(self, on: bool) -> None:
+    def _uncork(self) -> None:
         if self._socket is not None and self._gone is None:
             with contextlib.suppress(OSError):
-                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, on)
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+
+    def _join(self) -> None:
+        """Make one write, and so one TLS record, of the CONNECT and what is queued behind it, which MQTT 5 3.1.4 lets a client send at once.
+
+        A broker that refuses has then read everything: unread bytes would make its kernel reset the connection, and the CONNACK with the reason
+        might be lost.
+        """
+        connect, *others = self._client._out_packet
+        self._client._out_packet.clear()
+        self._client._out_packet.append(connect)
+        for packet in others:
+            connect["packet"] += packet["packet"]
+            connect["to_process"] += packet["to_process"]
+            if (written := self._written.pop(packet["mid"], None)) is not None:
+                written.set_result(None)  # the CONNACK says more than the kernel can
 
     # --- seams of aiomqtt
 
@@ -281,7 +295,7 @@ class Broker(aiomqtt.Client):
         try:
             self._client.loop_write()
             if not self._connected.done():
-                self._cork(False)  # the CONNECT is written
+                self._uncork()  # the CONNECT is written
         except Exception as error:  # as in aiomqtt: whatever it is, the connection is unusable
             self._error = self._error or str(error)
             self.abort()

@@ -15,7 +15,7 @@ from ocppress_gateway.transports.tls import ResumingContext
 __all__ = ["dial"]
 
 
-async def dial(place: BrokerPlace, ssl_context: ResumingContext | None, *, keepalive_s: int, names: RememberedNames) -> socket.socket:
+async def dial(place: BrokerPlace, ssl_context: ResumingContext | None, *, probe_s: int, names: RememberedNames) -> socket.socket:
     """A non-blocking socket, an `ssl.SSLSocket` with a context: corked then, so that the first data goes with the end of the handshake.
 
     Tries each address of the name. Raises `OSError`, of which `ssl.SSLError` is one.
@@ -27,7 +27,7 @@ async def dial(place: BrokerPlace, ssl_context: ResumingContext | None, *, keepa
         try:
             connection.setblocking(False)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            set_edge_options(connection, keepalive_s)
+            set_edge_options(connection, probe_s)
             await loop.sock_connect(connection, (found["host"], found["port"]))
             return connection if ssl_context is None else await _handshake(connection, ssl_context, place.host)
         except BaseException as error:
