@@ -97,6 +97,10 @@ def test_a_handshake_costs_what_was_measured(handshake: Handshake, transport: st
     assert abs(handshake_bytes(handshake, OFF) - LINK[transport, what, 0]) <= OFF.segment_bytes / 2
 
 
+def test_mqtts_ping_costs_what_was_measured() -> None:
+    assert OFF.mqtt_ping_bytes == LINK["mqtt", "ping", 0]
+
+
 def test_a_stations_own_handshake_costs_what_was_measured() -> None:
     assert handshake_bytes(PLAIN_HANDSHAKE, OFF) == 2537
     assert abs(handshake_bytes(PLAIN_HANDSHAKE, ON) - 2672) <= 1
@@ -155,7 +159,7 @@ def test_a_month_of_messages_and_reconnects_is_near_the_measured_floor() -> None
 def test_ipv6_adds_its_header_to_every_packet() -> None:
     ipv6 = Conditions(ip_header_bytes=40)
     assert messages_ip_bytes([WireMessage(0.0, UP, 60)], ipv6).total == 168 + 2 * 20
-    assert handshake_bytes(RESUMED_HANDSHAKE, ipv6) == 1427 + 12 * 20
+    assert handshake_bytes(RESUMED_HANDSHAKE, ipv6) == 1365 + 11 * 20
 
 
 def test_the_layers_of_one_message_add_up() -> None:
@@ -185,14 +189,14 @@ def test_the_month_continues_at_the_traffics_own_pace() -> None:
     assert month.keepalive == 30 * 24 * 2 * 80
     assert month.total - month.handshake == pytest.approx(30 * (day.total - day.handshake))
     # 90 reconnects and the first connection, and the hello of each, which is small against them.
-    without_hello = 2346 + 90 * 1427
+    without_hello = 2303 + 90 * 1365
     assert without_hello + 91 * 200 < month.handshake < without_hello + 91 * 400
 
 
 def test_reconnects_cost_what_the_link_does_for_them() -> None:
     messages = [WireMessage(0.0, UP, 60)]
     resumed, full = (project_month(messages, Conditions(reconnect=way), span_s=86_400) for way in (RESUMED_HANDSHAKE, FULL_HANDSHAKE))
-    assert full.handshake - resumed.handshake == pytest.approx(90 * (2346 - 1427))
+    assert full.handshake - resumed.handshake == pytest.approx(90 * (2303 - 1365))
 
 
 def test_the_plain_month_has_the_same_pace_and_a_handshake_for_each_reconnect() -> None:

@@ -354,7 +354,7 @@ def test_stations_that_use_the_budget_up_within_days_are_told_of_within_hours() 
 def test_an_idle_link_that_uses_the_budget_up_is_told_of_at_once() -> None:
     site = _Site(_costs(0, 0, 0, 0), plan=_plan(budget_bytes=1_000_000, keepalive_s=240.0))
     site.run(1 / 24)
-    assert [note.fields["ours_mb"] for _, note in site.notes] == [pytest.approx(30.96 * (360 * 80 + 3 * 1427) / 1e6, abs=0.002)]
+    assert [note.fields["ours_mb"] for _, note in site.notes] == [pytest.approx(30.96 * (360 * 80 + 3 * 1365) / 1e6, abs=0.002)]
 
 
 def test_what_the_finer_steps_have_cost_is_no_reason_to_give_up() -> None:

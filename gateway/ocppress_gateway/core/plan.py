@@ -92,7 +92,7 @@ RATE_WAIT_S: Final = DAY_S
 POSSIBLE_AGAIN: Final = 0.9
 """Share of the budget below which the expected month has to fall before the alarm that it can't be kept may come again."""
 
-RECONNECTS_DAY_BYTES: Final = 3 * 1427
+RECONNECTS_DAY_BYTES: Final = 3 * 1365
 """Three connections a day, TLS resumed, as measured; the least that a link costs besides its probes."""
 
 PROBE_BYTES: Final = 80

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from ocppress_gateway.core.ledger_events import Way
 from ocppress_gateway.core.wire_count import WireCount
-from ocppress_gateway.cost.wire import ByteCount, Conditions, Handshake, Wire, WireMessage, handshake_bytes
+from ocppress_gateway.cost.wire import (
+    MQTT_PING_STREAM_BYTES,
+    ByteCount,
+    Conditions,
+    Handshake,
+    LinkTransport,
+    Wire,
+    WireMessage,
+    handshake_bytes,
+)
 from ocppress_gateway.workloads.traces import Direction
 
 __all__ = ["SimulatedCount"]
@@ -29,11 +38,13 @@ class SimulatedCount:
         self._segments_again = 0
         self._bytes_again = 0
         self._active_s = at_s
+        self._pings = conditions.transport is LinkTransport.MQTT
+        self._said_s = dict.fromkeys(Way, at_s)
 
     def message(self, way: Way, message_bytes: int, *, at_s: float, lost: bool = False) -> None:
         """A link message leaves or arrives. `lost`: nobody hears it; the kernel sends it again, once at the least."""
         self._probe(at_s)
-        self._active_s = at_s
+        self._active_s = self._said_s[way] = at_s
         sent = self._wire.take(WireMessage(at_s, _DIRECTIONS[way], message_bytes))
         times = 2 if lost else 1
         self._segments[way] += times * sent.data_segments - sent.acks_spared
@@ -51,8 +62,22 @@ class SimulatedCount:
         else:
             self._segments[Way.DOWN if way is Way.UP else Way.UP] += sent.acks
 
+    def _ping(self, now: float) -> None:
+        """MQTT's pings until now: paho sends one once either direction has been silent for the Keep Alive, which is no shorter than a probe's
+        interval; so TCP has nothing left to probe."""
+        while (at_s := min(self._said_s.values()) + self._conditions.keepalive_s) <= now:
+            self._said_s = dict.fromkeys(Way, at_s)
+            self.cost += ByteCount(keepalive=self._conditions.mqtt_ping_bytes)
+            self._segments[Way.UP] += 2
+            self._segments[Way.DOWN] += 1
+            for way in Way:
+                self._stream_bytes[way] += MQTT_PING_STREAM_BYTES
+
     def _probe(self, now: float) -> None:
-        """TCP keepalive probes, and their answers, of the idle time until now."""
+        """TCP keepalive probes, and their answers, of the idle time until now; over MQTT its own pings."""
+        if self._pings:
+            self._ping(now)
+            return
         probes = int((now - self._active_s) // self._conditions.keepalive_s)
         self._active_s += probes * self._conditions.keepalive_s
         self.cost += ByteCount(keepalive=probes * self._conditions.probe_bytes)

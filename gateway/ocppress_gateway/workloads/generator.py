@@ -26,7 +26,6 @@ START_MS: Final = 1_767_571_200_000
 """2026-01-05T00:00:00Z, when every workload begins, in Unix milliseconds."""
 
 DAY_MS: Final = 86_400_000
-HEARTBEAT_MS: Final = 300_000
 
 TIMER_JITTER_MS: Final = 50
 """By how much a station's timers fire late."""
@@ -55,6 +54,7 @@ class Workload:
     cards: int
     """How many different idTokens charge here."""
     meter: Callable[[Random], Meter]
+    heartbeat_s: int = 300
 
 
 _HOME: Final = Workload(
@@ -121,7 +121,7 @@ class _Due:
 
 def generate(workload: Workload, *, days: int, seed: int) -> Iterator[TraceRecord]:
     """The records of one station over `days`, in order of time."""
-    sources = [_boot(workload), _heartbeats(Random(f"{workload.name} {seed} heartbeats"))]
+    sources = [_boot(workload), _heartbeats(workload.heartbeat_s * 1000, Random(f"{workload.name} {seed} heartbeats"))]
     for connector in range(workload.connectors):
         sources.append(_sessions(workload, connector, Random(f"{workload.name} {seed} connector {connector}")))
     random = Random(f"{workload.name} {seed} line")
@@ -142,15 +142,15 @@ def generate(workload: Workload, *, days: int, seed: int) -> Iterator[TraceRecor
 
 def _boot(workload: Workload) -> Iterator[_Due]:
     station = '{"chargingStation":{"model":"Workload","vendorName":"ocppress"},"reason":"PowerUp"}'
-    yield _Due(START_MS, 0, "BootNotification", station, '{"currentTime":"{now}","interval":300,"status":"Accepted"}')
+    yield _Due(START_MS, 0, "BootNotification", station, '{"currentTime":"{now}","interval":' f'{workload.heartbeat_s},"status":"Accepted"}}')
     for connector in range(workload.connectors):
         yield _status(START_MS + 1000, connector, "Available")
 
 
-def _heartbeats(random: Random) -> Iterator[_Due]:
+def _heartbeats(interval_ms: int, random: Random) -> Iterator[_Due]:
     at_ms = START_MS
     while True:
-        at_ms += HEARTBEAT_MS
+        at_ms += interval_ms
         yield _Due(at_ms + random.randrange(TIMER_JITTER_MS), 0, "Heartbeat", "{}", '{"currentTime":"{now}"}')
 
 

@@ -63,6 +63,9 @@ class AcMeter(Meter):
     A vehicle takes `full_ma` or up to a quarter less.
     """
 
+    VOLTAGE_NOISE_MV: Final = 350
+    CURRENT_NOISE_MA: Final = 60
+
     def __init__(self, random: Random, *, phases: int, full_ma: int, low_ma: int, taper_from_percent: int) -> None:
         super().__init__(random)
         self._drift_mv = [random.randint(-3_000, 3_000) for _ in range(phases)]
@@ -82,8 +85,8 @@ class AcMeter(Meter):
         voltages_mv, currents_ma = [], []
         for phase, drift_mv in enumerate(self._drift_mv):
             self._drift_mv[phase] = max(-4_000, min(4_000, drift_mv + random.randint(-120, 120)))
-            voltages_mv.append(shown(230_000 + self._drift_mv[phase] + random.randint(-350, 350), 1))
-            currents_ma.append(shown(set_point_ma + random.randint(-60, 60), 2))
+            voltages_mv.append(shown(230_000 + self._drift_mv[phase] + random.randint(-self.VOLTAGE_NOISE_MV, self.VOLTAGE_NOISE_MV), 1))
+            currents_ma.append(shown(set_point_ma + random.randint(-self.CURRENT_NOISE_MA, self.CURRENT_NOISE_MA), 2))
         power_mw = sum(voltage * current for voltage, current in zip(voltages_mv, currents_ma, strict=True)) // 1000
         self._add_energy(power_mw, elapsed_ms)
         return [
@@ -98,6 +101,8 @@ class DcMeter(Meter):
     """A fast charger: constant current until the battery is half full, then less and less; voltage rises with the state of charge."""
 
     BATTERY_WMS: Final = 60_000 * _WMS_PER_WH
+    VOLTAGE_NOISE_MV: Final = 300
+    CURRENT_NOISE_MA: Final = 600
 
     def __init__(self, random: Random) -> None:
         super().__init__(random)
@@ -110,8 +115,8 @@ class DcMeter(Meter):
         random = self._random
         charged_permille = min(1000, self._charge_wms * 1000 // self.BATTERY_WMS)
         set_point_ma = 125_000 - 190 * max(0, charged_permille - 500)
-        voltage_mv = shown(365_000 + 45 * charged_permille + random.randint(-300, 300), 1)
-        current_ma = shown(set_point_ma + random.randint(-600, 600), 1)
+        voltage_mv = shown(365_000 + 45 * charged_permille + random.randint(-self.VOLTAGE_NOISE_MV, self.VOLTAGE_NOISE_MV), 1)
+        current_ma = shown(set_point_ma + random.randint(-self.CURRENT_NOISE_MA, self.CURRENT_NOISE_MA), 1)
         power_mw = voltage_mv * current_ma // 1000
         self._add_energy(power_mw, elapsed_ms)
         self._charge_wms += power_mw * elapsed_ms // 1000
