@@ -47,6 +47,7 @@ fmt: dev-venv
 bench: run-venv
 	$(VENV)/bin/python -m bench.measure
 	$(VENV)/bin/python -m bench.plan
+	$(VENV)/bin/python -m bench.month --workload all --plan all --write
 	$(VENV)/bin/python -m scripts.documents
 
 bench-cpu: run-venv

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -18,9 +19,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from ocppress_codecs.rpc import OcppVersion
-from ocppress_gateway.core.plan import PlanName
-from ocppress_gateway.cost.baseline import HABITS, Baseline, BaselineCount
+import msgspec
+
+from ocppress_codecs.rpc import OcppVersion, payload_text
+from ocppress_gateway.core.plan import DELAYS_S, PlanName
+from ocppress_gateway.core.policy import class_of, is_urgent
+from ocppress_gateway.cost.baseline import HABITS, Baseline, baseline_months
+from ocppress_gateway.cost.floor import FloorMessage, floor
+from ocppress_gateway.cost.month import MONTH_S, reconnect_times
 from ocppress_gateway.cost.wire import (
     DAY_S,
     MQTT_FULL_HANDSHAKE,
@@ -28,12 +34,14 @@ from ocppress_gateway.cost.wire import (
     ByteCount,
     Conditions,
     LinkTransport,
-    handshake_bytes,
 )
-from ocppress_gateway.errors import UsageError
-from ocppress_gateway.simulation.month import Month, Progress, month_of, reconnect_times, run_month
-from ocppress_gateway.workloads.generator import WORKLOADS, generate
-from ocppress_gateway.workloads.traces import TraceRecord, infer_version, read_trace
+from ocppress_gateway.errors import ConfigError, UsageError
+from ocppress_gateway.simulation.month import Progress, run_month
+from ocppress_gateway.workloads.entropy import message_bits
+from ocppress_gateway.workloads.exchanges import exchanges
+from ocppress_gateway.workloads.generator import WORKLOADS, Workload, generate
+from ocppress_gateway.workloads.sites import read_site, workload_of
+from ocppress_gateway.workloads.traces import Direction, TraceRecord, infer_version, read_trace
 
 __all__ = ["RESULTS", "Run", "figures", "main", "table"]
 
@@ -48,78 +56,69 @@ _SHOWN_EVERY: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What is to be simulated: a workload, or a trace in a file. `days` None: as long as the trace takes."""
+    """What is to be simulated: a workload by its name and what makes it, or a trace in a file. `days` None: as long as the trace takes."""
 
     workload: str
+    source: Workload | Path
     plan: PlanName
     conditions: Conditions
     days: float | None = MONTH_DAYS
     seed: int = 1
     budget_mb: float = 25.0
-    trace: Path | None = None
+    ocpp: OcppVersion = OcppVersion.V201
     variant: str = ""
 
     def records(self) -> Iterator[TraceRecord]:
         """The station's messages. Raises `TraceError`, or `OSError`."""
-        if self.trace is not None:
-            return read_trace(self.trace)
+        if isinstance(self.source, Path):
+            return read_trace(self.source)
         assert self.days is not None, "a workload goes on for ever"
-        return generate(WORKLOADS[self.workload], days=-int(-self.days // 1), seed=self.seed)
+        return generate(self.source, days=math.ceil(self.days), seed=self.seed)
 
     def version(self) -> OcppVersion:
         """The station's."""
-        return OcppVersion.V201 if self.trace is None else infer_version(self.records())
+        return infer_version(self.records()) if isinstance(self.source, Path) else self.ocpp
 
 
-def _simulated(run: Run, progress: Progress) -> Month:
-    month = run_month(
-        run.records(),
-        run.version(),
-        plan=run.plan,
-        conditions=run.conditions,
-        days=run.days,
-        budget_bytes=round(run.budget_mb * MB),
-        seed=run.seed,
-        progress=progress,
-    )
-    return month
+def _floor(run: Run, span_s: float, steps: Iterable[str]) -> ByteCount | None:
+    """What a month of the workload would cost at the least; None where nobody knows: of a recording, or of a plan that changed its step."""
+    workload = run.source
+    step, *others = steps
+    if isinstance(workload, Path) or others:
+        return None
+    delay_s = None if step == PlanName.TRANSPARENT else min(DELAYS_S[PlanName(step)], run.conditions.keepalive_s)
 
+    def messages() -> Iterator[FloorMessage]:
+        begin_s: float | None = None
+        for exchange in exchanges(run.records()):
+            begin_s = exchange.at_s if begin_s is None else begin_s
+            if exchange.direction is Direction.UP and exchange.at_s - begin_s <= span_s:
+                message = exchange.message
+                bits = message_bits(workload, message.action, msgspec.json.decode(payload_text(message)))
+                at_s = exchange.at_s - begin_s
+                yield FloorMessage(at_s, at_s + exchange.answer_s, class_of(run.ocpp, message), is_urgent(message), bits)
 
-def _baselines(run: Run, span_s: float) -> dict[str, ByteCount]:
-    """The same records without the link, a month's in proportion."""
     breaks_s = reconnect_times(run.conditions, span_s)
-    counts = {baseline: BaselineCount(baseline, run.conditions, breaks_s) for baseline in Baseline}
-    begin_s: float | None = None
-    at_s = 0.0
-    for record in run.records():
-        if record.ts is not None:
-            begin_s = record.ts if begin_s is None else begin_s
-            at_s = max(at_s, record.ts - begin_s)
-        if at_s > span_s:
-            break
-        for count in counts.values():
-            count.add(record, at_s)
-    found: dict[str, ByteCount] = {}
-    for baseline, count in counts.items():
-        conditions = count.conditions
-        found[baseline.value] = month_of(
-            count.total(span_s),
-            span_s,
-            len(breaks_s),
-            conditions,
-            first_bytes=handshake_bytes(conditions.first, conditions),
-            again_bytes=handshake_bytes(conditions.reconnect, conditions),
-        )
-    return found
+    return floor(messages(), run.conditions, delay_s=delay_s, span_s=span_s, breaks_s=breaks_s).scaled(MONTH_S / span_s)
 
 
 def figures(run: Run, progress: Progress = lambda share: None) -> dict[str, Any]:
     """What has come of a run: IP bytes of a month, both ways; ages in seconds. Raises `UsageError` for a trace that can't be used."""
     try:
-        month = _simulated(run, progress)
+        month = run_month(
+            run.records(),
+            run.version(),
+            plan=run.plan,
+            conditions=run.conditions,
+            days=run.days,
+            budget_bytes=round(run.budget_mb * MB),
+            seed=run.seed,
+            progress=progress,
+        )
     except ValueError as error:
         raise UsageError(str(error)) from None
-    baselines = _baselines(run, month.span_s)
+    baselines = baseline_months(run.records(), run.conditions, month.span_s)
+    least = _floor(run, month.span_s, month.steps)
     conditions = run.conditions
     total = round(month.cost.total)
     return {
@@ -134,6 +133,7 @@ def figures(run: Run, progress: Progress = lambda share: None) -> dict[str, Any]
         "messages": {
             "delivered": month.delivered,
             "missing": month.missing,
+            "expired": month.expired,
             "strangers": month.strangers,
             "wrong_answers": month.wrong_answers,
             "repeats": month.repeats,
@@ -142,13 +142,20 @@ def figures(run: Run, progress: Progress = lambda share: None) -> dict[str, Any]
         "freshness_s": _freshness(month.ages_s),
         "plan_steps": month.steps,
         "baselines": {
-            name: {
+            baseline.value: {
                 "ip_bytes_month": round(count.total),
                 "times": round(count.total / total, 2),
                 "layers": {layer: round(value) for layer, value in asdict(count).items()},
-                "habits": HABITS[Baseline(name)],
+                "habits": HABITS[baseline],
             }
-            for name, count in baselines.items()
+            for baseline, count in baselines.items()
+        },
+        "floor": None
+        if least is None
+        else {
+            "ip_bytes_month": round(least.total),
+            "times": round(total / least.total, 2),
+            "layers": {layer: round(value) for layer, value in asdict(least).items()},
         },
         "conditions": {
             "ip": "IPv4" if conditions.ip_header_bytes == 20 else "IPv6",
@@ -199,15 +206,23 @@ def _runs(options: argparse.Namespace) -> list[Run]:
         reconnects_a_day=options.reconnects,
     )
     conditions = _transport_conditions(conditions, LinkTransport(options.transport))
-    workloads = list(WORKLOADS) if options.workload == ALL else [options.workload]
+    days = options.days or MONTH_DAYS
+    ocpp = OcppVersion.V201
+    sources: dict[str, Workload | Path]
+    if options.trace is not None:
+        sources = {options.trace.name: options.trace}
+        days = options.days
+    elif options.site is not None:
+        site = read_site(options.site)
+        sources, ocpp = {options.site.name: workload_of(site)}, site.version
+    else:
+        sources = {name: workload for name, workload in WORKLOADS.items() if options.workload in (name, ALL)}
     plans = PLANS if options.plan == ALL else (options.plan,)
     runs = [
-        Run(workload, PlanName(plan), conditions, options.days or MONTH_DAYS, options.seed, options.budget_mb)
-        for workload in workloads
+        Run(name, source, PlanName(plan), conditions, days, options.seed, options.budget_mb, ocpp)
+        for name, source in sources.items()
         for plan in plans
     ]
-    if options.trace is not None:
-        runs = [replace(run, workload=options.trace.name, trace=options.trace, days=options.days) for run in runs[: len(plans)]]
     if options.variants:
         runs = [variant for run in runs for variant in _variants(run)]
     if options.write:
@@ -242,15 +257,23 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--workload", choices=[*WORKLOADS, ALL], default=ALL, help="one of the four, or all (the default)")
-    parser.add_argument(
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--workload", choices=[*WORKLOADS, ALL], default=ALL, help="one of the four, or all (the default)")
+    what.add_argument(
+        "--site", type=Path, metavar="FILE", help="a station as a TOML file describes it (see ocppress_gateway.workloads.sites)"
+    )
+    what.add_argument(
         "--trace", type=Path, metavar="FILE", help="a recorded .jsonl trace rather than a workload; its own time is projected to a month"
     )
     parser.add_argument(
         "--plan", choices=[*PlanName, ALL], default="saver", help="how long messages may wait; all: {}".format(", ".join(PLANS))
     )
     parser.add_argument("--transport", choices=[*LinkTransport], default="websocket")
-    parser.add_argument("--days", type=_days, help="simulate so many of the month's 30 days, and count them in proportion")
+    parser.add_argument(
+        "--days",
+        type=_days,
+        help="simulate so many of the month's 30 days, and count them in proportion; silence follows a trace that ends sooner",
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the workload and of the simulation: the same seed gives the same bytes")
     parser.add_argument("--budget-mb", type=_positive, default=25.0, help="what plan auto may spend in a month (default 25)")
     parser.add_argument("--keepalive-min", type=_positive, default=25.0, help="minutes that the carrier keeps an idle mapping (default 25)")
@@ -304,8 +327,8 @@ def _measured(runs: Sequence[Run], jobs: int) -> Iterator[dict[str, Any]]:
 def table(results: Iterable[dict[str, Any]]) -> str:
     """Megabytes a month as a Markdown table, and how fresh the messages are."""
     rows = [
-        "| workload | plan | over | link, MB | plain OCPP-J | permessage-deflate | with pings each 60 s | times | age p50, p95, max, s |",
-        "|---|---|---|--:|--:|--:|--:|--:|---|",
+        "| workload | plan | over | link, MB | plain OCPP-J | permessage-deflate | with pings each 60 s | times | floor | age p50, p95, max, s |",
+        "|---|---|---|--:|--:|--:|--:|--:|--:|---|",
     ]
     for result in results:
         counts = result["baselines"]
@@ -313,7 +336,8 @@ def table(results: Iterable[dict[str, Any]]) -> str:
         ages = ", ".join(f"{age:.0f}" for age in result["freshness_s"].values())
         over = result.get("variant") or {"websocket": "WebSocket", "mqtt": "MQTT"}[result["transport"]]
         times = f"{counts[Baseline.DEFLATE.value]['times']:.1f}"
-        cells = (result["workload"], result["plan"], over, f"{result['ip_bytes_month'] / MB:.3f}", *megabytes, times, ages)
+        least = "" if result["floor"] is None else f"{result['floor']['ip_bytes_month'] / MB:.3f}"
+        cells = (result["workload"], result["plan"], over, f"{result['ip_bytes_month'] / MB:.3f}", *megabytes, times, least, ages)
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
@@ -324,7 +348,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     results: list[dict[str, Any]] = []
     try:
         results.extend(_measured(_runs(options), options.jobs))
-    except (UsageError, OSError) as error:
+    except (UsageError, ConfigError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -333,6 +357,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.write:
         RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(table(results), file=sys.stderr if options.json else sys.stdout)
+    if any(result["days"] < 1 for result in results):
+        print("note: less than a day, in proportion: the first sight of messages and the hello weigh too much", file=sys.stderr)
     wrong = [result for result in results if not result["exact"]]
     for result in wrong:
         print(

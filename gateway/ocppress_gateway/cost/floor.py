@@ -10,7 +10,8 @@ To send as late as a deadline allows is the fewest sendings, for each takes alon
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,8 +48,11 @@ def again_bytes(conditions: Conditions) -> int:
     return 2 * conditions.syn_bytes + 2 * conditions.segment_bytes + CLIENT_HELLO_BYTES + SERVER_FLIGHT_BYTES + CLIENT_FINISHED_BYTES
 
 
-def floor(messages: Iterable[FloorMessage], conditions: Conditions, *, delay_s: float | None, span_s: float) -> ByteCount:
-    """Over `span_s` from 0 s on. `delay_s` is how long a message may wait that need not be relayed, None: all are relayed."""
+def floor(
+    messages: Iterable[FloorMessage], conditions: Conditions, *, delay_s: float | None, span_s: float, breaks_s: Sequence[float]
+) -> ByteCount:
+    """Over `span_s` from 0 s on. `delay_s` is how long a message may wait that need not be relayed, None: all are relayed. `breaks_s` is when
+    another connection is made."""
     segment = conditions.segment_bytes
     bits = 0.0
     sendings: list[float] = []
@@ -70,12 +74,10 @@ def floor(messages: Iterable[FloorMessage], conditions: Conditions, *, delay_s: 
             due_s = latest_s if due_s is None else min(due_s, latest_s)
     if due_s is not None:
         sendings.append(due_s)
-    busy_s = sorted([0.0, *sendings, *relayed, span_s])
-    probes = sum(
-        int((later - earlier) // conditions.keepalive_s) for earlier, later in zip(busy_s, busy_s[1:], strict=False) if later > earlier
-    )
+    busy_s = sorted([0.0, *sendings, *relayed, *breaks_s, span_s])
+    probes = sum(int((later - earlier) // conditions.keepalive_s) for earlier, later in itertools.pairwise(busy_s) if later > earlier)
     packets = 2 * len(sendings) + len(relayed)
-    again = (1 + conditions.reconnects_a_day * span_s / 86_400) * again_bytes(conditions)
+    again = (1 + len(breaks_s)) * again_bytes(conditions)
     return ByteCount(
         payload=bits / 8,
         tls=tls_bytes(1) * (len(sendings) + len(relayed)),

@@ -30,12 +30,15 @@ from ocppress_gateway.workloads.traces import Direction, TraceRecord
 __all__ = [
     "MONTH_S",
     "deflated_ocpp_ip_bytes",
+    "hello_cost",
     "hello_ip_bytes",
     "link_ip_bytes",
     "link_messages",
+    "month_of",
     "plain_ocpp_ip_bytes",
     "project_month",
     "project_plain_month",
+    "reconnect_times",
     "relayed_ip_bytes",
 ]
 
@@ -124,6 +127,11 @@ def relayed_ip_bytes(conditions: Conditions) -> int:
 
 def hello_ip_bytes(conditions: Conditions) -> float:
     """The hello of an edge with one station, and its answer."""
+    return hello_cost(conditions).total
+
+
+def hello_cost(conditions: Conditions) -> ByteCount:
+    """The same by layer."""
     codecs = [(codec.value, print_) for codec, print_ in offers()]
     known = KnownStation(slot=0, identity="STATION-00000001", attachment=1, epoch=1, intact=True, sent=1000, received=1000)
     hello = Hello(protocol=PROTOCOL_VERSION, edge="", codecs=codecs, incarnation=bytes(INCARNATION_BYTES), stations=[known])
@@ -132,4 +140,18 @@ def hello_ip_bytes(conditions: Conditions) -> float:
         WireMessage(0.0, Direction.UP, 0, len(write_parts([hello]))),
         WireMessage(0.0, Direction.DOWN, 0, len(write_parts([welcome]))),
     ]
-    return messages_ip_bytes(exchange, conditions).total
+    return messages_ip_bytes(exchange, conditions)
+
+
+def reconnect_times(conditions: Conditions, span_s: float) -> list[float]:
+    """When the carrier breaks the connection: evenly, and not at once."""
+    if not conditions.reconnects_a_day:
+        return []
+    every_s = DAY_S / conditions.reconnects_a_day
+    return [every_s * (number + 0.5) for number in range(int(span_s / every_s + 0.5))]
+
+
+def month_of(passed: ByteCount, span_s: float, breaks: int, conditions: Conditions, *, first: ByteCount, again: ByteCount) -> ByteCount:
+    """A month of what has passed in `span_s`; `first` counts once, and there are as many reconnects as the month has."""
+    missing = conditions.reconnects_a_day * MONTH_S / DAY_S - breaks * MONTH_S / span_s
+    return (passed + first.scaled(-1)).scaled(MONTH_S / span_s) + first + again.scaled(missing)

@@ -72,7 +72,14 @@ class Comparison:
     @property
     def missing(self) -> int:
         """Said, and never heard."""
-        return sum(map(len, self.said.values()))
+        return sum(map(len, self.said.values())) - self.expired
+
+    @property
+    def expired(self) -> int:
+        """CALLs of the CSMS that weren't heard, and weren't answered in the recording either: their time may be over while the station is busy
+        with another (rule R3)."""
+        waiting = (one.exchange for (direction, _), said in self.said.items() if direction is Direction.DOWN for one in said)
+        return sum(1 for exchange in waiting if exchange.answer is None)
 
     @property
     def exact(self) -> bool:

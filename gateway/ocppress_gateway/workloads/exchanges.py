@@ -67,7 +67,7 @@ def with_boot(records: Iterable[TraceRecord]) -> Iterator[TraceRecord]:
     records = iter(records)
     first = list(islice(records, INFERENCE_MESSAGES))
     at_s = next((record.ts for record in first if record.ts is not None), 0.0)
-    if not any('"BootNotification"' in record.text for record in first):
+    if first and not any('"BootNotification"' in record.text for record in first):
         answer = f'{{"currentTime":"{iso_time(at_s)}","interval":300,"status":"Accepted"}}'
         yield TraceRecord(at_s, Direction.UP, f'[2,"boot","BootNotification",{_BOOT}]')
         yield TraceRecord(at_s, Direction.DOWN, f'[3,"boot",{answer}]')
