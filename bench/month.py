@@ -24,9 +24,9 @@ import msgspec
 from ocppress_codecs.rpc import OcppVersion, payload_text
 from ocppress_gateway.core.plan import DELAYS_S, PlanName
 from ocppress_gateway.core.policy import class_of, is_urgent
-from ocppress_gateway.cost.baseline import HABITS, Baseline, BaselineCount
+from ocppress_gateway.cost.baseline import HABITS, Baseline, baseline_months
 from ocppress_gateway.cost.floor import FloorMessage, floor
-from ocppress_gateway.cost.month import MONTH_S
+from ocppress_gateway.cost.month import MONTH_S, reconnect_times
 from ocppress_gateway.cost.wire import (
     DAY_S,
     MQTT_FULL_HANDSHAKE,
@@ -34,10 +34,9 @@ from ocppress_gateway.cost.wire import (
     ByteCount,
     Conditions,
     LinkTransport,
-    handshake_bytes,
 )
 from ocppress_gateway.errors import ConfigError, UsageError
-from ocppress_gateway.simulation.month import Month, Progress, month_of, reconnect_times, run_month
+from ocppress_gateway.simulation.month import Progress, run_month
 from ocppress_gateway.workloads.entropy import message_bits
 from ocppress_gateway.workloads.exchanges import exchanges
 from ocppress_gateway.workloads.generator import WORKLOADS, Workload, generate
@@ -81,48 +80,6 @@ class Run:
         return infer_version(self.records()) if isinstance(self.source, Path) else self.ocpp
 
 
-def _simulated(run: Run, progress: Progress) -> Month:
-    month = run_month(
-        run.records(),
-        run.version(),
-        plan=run.plan,
-        conditions=run.conditions,
-        days=run.days,
-        budget_bytes=round(run.budget_mb * MB),
-        seed=run.seed,
-        progress=progress,
-    )
-    return month
-
-
-def _baselines(run: Run, span_s: float) -> dict[str, ByteCount]:
-    """The same records without the link, a month's in proportion."""
-    breaks_s = reconnect_times(run.conditions, span_s)
-    counts = {baseline: BaselineCount(baseline, run.conditions, breaks_s) for baseline in Baseline}
-    begin_s: float | None = None
-    at_s = 0.0
-    for record in run.records():
-        if record.ts is not None:
-            begin_s = record.ts if begin_s is None else begin_s
-            at_s = max(at_s, record.ts - begin_s)
-        if at_s > span_s:
-            break
-        for count in counts.values():
-            count.add(record, at_s)
-    found: dict[str, ByteCount] = {}
-    for baseline, count in counts.items():
-        conditions = count.conditions
-        found[baseline.value] = month_of(
-            count.total(span_s),
-            span_s,
-            len(breaks_s),
-            conditions,
-            first=ByteCount(handshake=handshake_bytes(conditions.first, conditions)),
-            again=ByteCount(handshake=handshake_bytes(conditions.reconnect, conditions)),
-        )
-    return found
-
-
 def _floor(run: Run, span_s: float, steps: Iterable[str]) -> ByteCount | None:
     """What a month of the workload would cost at the least; None where nobody knows: of a recording, or of a plan that changed its step."""
     workload = run.source
@@ -148,10 +105,19 @@ def _floor(run: Run, span_s: float, steps: Iterable[str]) -> ByteCount | None:
 def figures(run: Run, progress: Progress = lambda share: None) -> dict[str, Any]:
     """What has come of a run: IP bytes of a month, both ways; ages in seconds. Raises `UsageError` for a trace that can't be used."""
     try:
-        month = _simulated(run, progress)
+        month = run_month(
+            run.records(),
+            run.version(),
+            plan=run.plan,
+            conditions=run.conditions,
+            days=run.days,
+            budget_bytes=round(run.budget_mb * MB),
+            seed=run.seed,
+            progress=progress,
+        )
     except ValueError as error:
         raise UsageError(str(error)) from None
-    baselines = _baselines(run, month.span_s)
+    baselines = baseline_months(run.records(), run.conditions, month.span_s)
     least = _floor(run, month.span_s, month.steps)
     conditions = run.conditions
     total = round(month.cost.total)
@@ -176,13 +142,13 @@ def figures(run: Run, progress: Progress = lambda share: None) -> dict[str, Any]
         "freshness_s": _freshness(month.ages_s),
         "plan_steps": month.steps,
         "baselines": {
-            name: {
+            baseline.value: {
                 "ip_bytes_month": round(count.total),
                 "times": round(count.total / total, 2),
                 "layers": {layer: round(value) for layer, value in asdict(count).items()},
-                "habits": HABITS[Baseline(name)],
+                "habits": HABITS[baseline],
             }
-            for name, count in baselines.items()
+            for baseline, count in baselines.items()
         },
         "floor": None
         if least is None

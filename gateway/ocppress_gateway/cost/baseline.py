@@ -11,11 +11,12 @@ Deflate is at its best (see `deflate`), and begins anew with each connection, as
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
 from ocppress_gateway.cost.deflate import DeflateStream
+from ocppress_gateway.cost.month import month_of, reconnect_times
 from ocppress_gateway.cost.wire import (
     PLAIN_HANDSHAKE,
     RESUMED_HANDSHAKE,
@@ -31,7 +32,7 @@ from ocppress_gateway.cost.wire import (
 )
 from ocppress_gateway.workloads.traces import Direction, TraceRecord
 
-__all__ = ["BASELINES", "HABITS", "Baseline", "BaselineCount", "baseline_conditions"]
+__all__ = ["HABITS", "Baseline", "BaselineCount", "baseline_conditions", "baseline_months"]
 
 USUAL_PING_S: Final = 60.0
 
@@ -45,8 +46,6 @@ class Baseline(enum.StrEnum):
     DEFLATE = "permessage-deflate"
     DEFLATE_PING60 = "permessage-deflate-ping60"
 
-
-BASELINES: Final = tuple(Baseline)
 
 HABITS: Final = {
     Baseline.PLAIN: "no compression; a ping when idle for the keepalive interval; Heartbeats as recorded",
@@ -125,3 +124,24 @@ class BaselineCount:
     def _flush(self) -> None:
         self.cost += ByteCount(self._payload, self._framing, self._tls, self._tcp_ip)
         self._payload = self._framing = self._tls = self._tcp_ip = 0.0
+
+
+def baseline_months(records: Iterable[TraceRecord], conditions: Conditions, span_s: float) -> dict[Baseline, ByteCount]:
+    """What a month of these records costs without the link, in proportion where they are about `span_s` seconds."""
+    breaks_s = reconnect_times(conditions, span_s)
+    counts = {baseline: BaselineCount(baseline, conditions, breaks_s) for baseline in Baseline}
+    begin_s: float | None = None
+    at_s = 0.0
+    for record in records:
+        if record.ts is not None:
+            begin_s = record.ts if begin_s is None else begin_s
+            at_s = max(at_s, record.ts - begin_s)
+        if at_s > span_s:
+            break
+        for count in counts.values():
+            count.add(record, at_s)
+    own = baseline_conditions(conditions)
+    first, again = (ByteCount(handshake=handshake_bytes(handshake, own)) for handshake in (own.first, own.reconnect))
+    return {
+        baseline: month_of(count.total(span_s), span_s, len(breaks_s), own, first=first, again=again) for baseline, count in counts.items()
+    }

@@ -34,9 +34,11 @@ __all__ = [
     "hello_ip_bytes",
     "link_ip_bytes",
     "link_messages",
+    "month_of",
     "plain_ocpp_ip_bytes",
     "project_month",
     "project_plain_month",
+    "reconnect_times",
     "relayed_ip_bytes",
 ]
 
@@ -139,3 +141,17 @@ def hello_cost(conditions: Conditions) -> ByteCount:
         WireMessage(0.0, Direction.DOWN, 0, len(write_parts([welcome]))),
     ]
     return messages_ip_bytes(exchange, conditions)
+
+
+def reconnect_times(conditions: Conditions, span_s: float) -> list[float]:
+    """When the carrier breaks the connection: evenly, and not at once."""
+    if not conditions.reconnects_a_day:
+        return []
+    every_s = DAY_S / conditions.reconnects_a_day
+    return [every_s * (number + 0.5) for number in range(int(span_s / every_s + 0.5))]
+
+
+def month_of(passed: ByteCount, span_s: float, breaks: int, conditions: Conditions, *, first: ByteCount, again: ByteCount) -> ByteCount:
+    """A month of what has passed in `span_s`; `first` counts once, and there are as many reconnects as the month has."""
+    missing = conditions.reconnects_a_day * MONTH_S / DAY_S - breaks * MONTH_S / span_s
+    return (passed + first.scaled(-1)).scaled(MONTH_S / span_s) + first + again.scaled(missing)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from ocppress_gateway.cost.baseline import Baseline, BaselineCount
-from ocppress_gateway.cost.wire import DAY_S, ByteCount, handshake_bytes
+from ocppress_gateway.cost.baseline import baseline_months
+from ocppress_gateway.cost.wire import DAY_S
 from ocppress_gateway.errors import UsageError
 from ocppress_gateway.estimate.cases import MONTH_DAYS, Case
-from ocppress_gateway.simulation.month import month_of, reconnect_times, run_month
+from ocppress_gateway.simulation.month import run_month
 
 __all__ = ["Figures", "Tariff", "baselines_of", "figures_of"]
 
@@ -83,28 +83,5 @@ def figures_of(case: Case) -> Figures:
 
 def baselines_of(case: Case, span_s: float) -> dict[str, int]:
     """The same records without the link: IP bytes of a month."""
-    breaks_s = reconnect_times(case.conditions, span_s)
-    counts = {baseline: BaselineCount(baseline, case.conditions, breaks_s) for baseline in Baseline}
-    begin_s: float | None = None
-    at_s = 0.0
-    for record in case.source.records(span_s / DAY_S):
-        if record.ts is not None:
-            begin_s = record.ts if begin_s is None else begin_s
-            at_s = max(at_s, record.ts - begin_s)
-        if at_s > span_s:
-            break
-        for count in counts.values():
-            count.add(record, at_s)
-    return {baseline.value: round(_month(count, span_s, len(breaks_s)).total) for baseline, count in counts.items()}
-
-
-def _month(count: BaselineCount, span_s: float, breaks: int) -> ByteCount:
-    conditions = count.conditions
-    return month_of(
-        count.total(span_s),
-        span_s,
-        breaks,
-        conditions,
-        first_bytes=handshake_bytes(conditions.first, conditions),
-        again_bytes=handshake_bytes(conditions.reconnect, conditions),
-    )
+    records = case.source.records(span_s / DAY_S)
+    return {baseline.value: round(count.total) for baseline, count in baseline_months(records, case.conditions, span_s).items()}

@@ -18,7 +18,7 @@ from ocppress_gateway.core.cloud import ANY_STATION, CloudMachine, CloudSettings
 from ocppress_gateway.core.edge import EdgeMachine, EdgeSettings
 from ocppress_gateway.core.ledger import LedgerSettings
 from ocppress_gateway.core.plan import DELAYS_S, PlanName
-from ocppress_gateway.cost.month import MONTH_S, hello_cost
+from ocppress_gateway.cost.month import MONTH_S, hello_cost, month_of, reconnect_times
 from ocppress_gateway.cost.wire import DAY_S, ByteCount, Conditions, handshake_bytes
 from ocppress_gateway.simulation.replay import Comparison, ReplayedCsms, ReplayedStation
 from ocppress_gateway.simulation.sim import Sim
@@ -26,7 +26,7 @@ from ocppress_gateway.simulation.world import EDGE_NAME, World
 from ocppress_gateway.workloads.exchanges import Exchange, exchanges, with_boot
 from ocppress_gateway.workloads.traces import TraceRecord
 
-__all__ = ["Month", "Progress", "month_of", "reconnect_times", "run_month"]
+__all__ = ["Month", "Progress", "run_month"]
 
 READ_S: Final = 600.0
 """How often ledger and plan are looked at; in the edge each minute, which changes nothing but how long the simulation takes."""
@@ -71,20 +71,6 @@ class Month:
     def exact(self) -> bool:
         """Whether every message has come, once and as it was."""
         return not (self.missing or self.strangers or self.wrong_answers)
-
-
-def reconnect_times(conditions: Conditions, span_s: float) -> list[float]:
-    """When the carrier breaks the connection: evenly, and not at once."""
-    if not conditions.reconnects_a_day:
-        return []
-    every_s = DAY_S / conditions.reconnects_a_day
-    return [every_s * (number + 0.5) for number in range(int(span_s / every_s + 0.5))]
-
-
-def month_of(passed: ByteCount, span_s: float, breaks: int, conditions: Conditions, *, first: ByteCount, again: ByteCount) -> ByteCount:
-    """A month of what has passed in `span_s`; `first` counts once, and there are as many reconnects as the month has."""
-    missing = conditions.reconnects_a_day * MONTH_S / DAY_S - breaks * MONTH_S / span_s
-    return (passed + first.scaled(-1)).scaled(MONTH_S / span_s) + first + again.scaled(missing)
 
 
 def run_month(
