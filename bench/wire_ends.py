@@ -39,8 +39,8 @@ from bench.namespaces import Namespaces, Traffic, cut, mend, traffic
 from bench.skipping import Clocks, FarClocks, real_monotonic
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, parse, render
 from ocppress_gateway import cli
+from ocppress_gateway.cost.month import reconnect_times
 from ocppress_gateway.cost.wire import DAY_S, Conditions, LinkTransport
-from ocppress_gateway.simulation.month import reconnect_times
 from ocppress_gateway.transports.mqtt.connection import MqttConnection
 from ocppress_gateway.transports.websocket import WebSocketConnection
 from ocppress_gateway.workloads.exchanges import Exchange, exchanges, with_boot
