@@ -32,6 +32,7 @@ from ocppress_gateway.core.plan import PlanName
 from ocppress_gateway.cost.wire import Conditions, LinkTransport
 from ocppress_gateway.provisioning.folder import make_authority_folder, make_edge_folder
 from ocppress_gateway.simulation.month import run_month
+from ocppress_gateway.transports.mqtt.broker import PROBE_BEHIND_PING_S
 from ocppress_gateway.workloads.generator import WORKLOADS, generate
 
 __all__ = ["DIFFERENCE_MAX", "RESULTS", "compared", "main", "table"]
@@ -92,7 +93,10 @@ def _on_the_wire(workload: str, plan: PlanName, transport: LinkTransport, days: 
                     raise RuntimeError("the cloud didn't come up")
             # What else it says is nobody's concern, and mustn't fill the pipe.
             threading.Thread(target=cloud.stderr.read, daemon=True).start()
-            arguments = ["--end", "edge", "--config", str(edge_file), "--names", *names, *own]
+            keepalive_s = Conditions().keepalive_s
+            if transport is LinkTransport.MQTT:
+                keepalive_s += PROBE_BEHIND_PING_S  # so that MQTT's own pings leave no silence as long
+            arguments = ["--end", "edge", "--config", str(edge_file), "--names", *names, "--keepalive-s", str(keepalive_s), *own]
             with _started(names.edge, arguments, workload) as edge:
                 output, errors = edge.communicate()
     lines = output.splitlines()

@@ -353,7 +353,7 @@ def main(clocks: Clocks, arguments: list[str]) -> int:
     parser.add_argument("--workload", required=True)
     parser.add_argument("--transport", type=LinkTransport, required=True)
     parser.add_argument("--days", type=float, required=True)
-    parser.add_argument("--keepalive-s", type=float, default=1500.0)
+    parser.add_argument("--keepalive-s", type=float)
     parser.add_argument("--names", nargs=2)
     options = parser.parse_args(arguments)
     connections = _Connections(options.transport)
