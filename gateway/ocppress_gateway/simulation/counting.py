@@ -39,12 +39,17 @@ class SimulatedCount:
         self._bytes_again = 0
         self._active_s = at_s
         self._pings = conditions.transport is LinkTransport.MQTT
-        self._said_s = dict.fromkeys(Way, at_s)
+        self._said_s = at_s
+        """When the edge has sent something, over MQTT."""
+        self._pinged = False
+        """Whether nothing has passed since the last ping."""
 
     def message(self, way: Way, message_bytes: int, *, at_s: float, lost: bool = False) -> None:
         """A link message leaves or arrives. `lost`: nobody hears it; the kernel sends it again, once at the least."""
         self._probe(at_s)
-        self._active_s = self._said_s[way] = at_s
+        self._active_s = at_s
+        self._said_s = at_s if way is Way.UP else self._said_s
+        self._pinged = False
         sent = self._wire.take(WireMessage(at_s, _DIRECTIONS[way], message_bytes))
         times = 2 if lost else 1
         self._segments[way] += times * sent.data_segments - sent.acks_spared
@@ -63,13 +68,15 @@ class SimulatedCount:
             self._segments[Way.DOWN if way is Way.UP else Way.UP] += sent.acks
 
     def _ping(self, now: float) -> None:
-        """MQTT's pings until now: paho sends one once either direction has been silent for the Keep Alive, which is no shorter than a probe's
-        interval; so TCP has nothing left to probe."""
-        while (at_s := min(self._said_s.values()) + self._conditions.keepalive_s) <= now:
-            self._said_s = dict.fromkeys(Way, at_s)
-            self.cost += ByteCount(keepalive=self._conditions.mqtt_ping_bytes)
+        """MQTT's pings until now: one once the edge has said nothing for the Keep Alive, behind which TCP has nothing left to probe. The broker's
+        kernel acknowledges by itself the first one after other traffic; the next are answered in time."""
+        while (at_s := self._said_s + self._conditions.keepalive_s) <= now:
+            self._said_s = at_s
+            acks = 0 if self._pinged else 1
+            self._pinged = True
+            self.cost += ByteCount(keepalive=self._conditions.mqtt_ping_bytes + acks * self._conditions.segment_bytes)
             self._segments[Way.UP] += 2
-            self._segments[Way.DOWN] += 1
+            self._segments[Way.DOWN] += 1 + acks
             for way in Way:
                 self._stream_bytes[way] += MQTT_PING_STREAM_BYTES
 

@@ -19,6 +19,7 @@ import logging
 import os
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
@@ -291,6 +292,10 @@ class Broker(aiomqtt.Client):
         self._heard(topic, bytes(message.payload), message.retain)
 
     def _on_publish(self, client: Client, userdata: Any, mid: int, reason_code: ReasonCode, properties: Properties) -> None:
+        # paho forgets to note what it sends, and wants to hear something as often: it would ping in the midst of traffic. The standard asks only
+        # that the client says something (MQTT 5 3.1.2.10), and TCP tells a dead link by what isn't acknowledged.
+        with client._msgtime_mutex:
+            client._last_msg_out = client._last_msg_in = time.monotonic()  # type: ignore[attr-defined]
         written = self._written.pop(mid, None)
         if written is not None and not written.done():
             written.set_result(None)
