@@ -37,6 +37,9 @@ NOTICE_S: Final = 0.05
 LATENCY_S: Final = 0.035
 """One way, as in the network where `bench.link` measures."""
 
+WRITE_S_MAX: Final = 0.01
+"""A write to the edge's disk, which has one station's message at a time; what takes longer may miss the frame that it would have shared."""
+
 SETTLE_S: Final = 120.0
 """After the end, for what is still on its way."""
 
@@ -128,6 +131,7 @@ class _Run:
 
         self._world = World(seed, edge, _cloud, name=EDGE_NAME, sim=sim)
         self._world.latency_s = LATENCY_S
+        self._world.outbox.write_s_max = WRITE_S_MAX
         sim.round_trip_s = 2 * LATENCY_S
         csms = ReplayedCsms(self._world, self._comparison, lambda: begins_s)
         self._world.csms = csms

@@ -38,6 +38,7 @@ from ocppress_gateway.core.stored import (
 __all__ = ["VirtualOutbox", "VirtualPositions"]
 
 WRITE_S_MAX = 0.06
+"""A write by a slow disk, or one that waits for its turn."""
 
 Later = Callable[[float, Callable[[], None]], None]
 Tell = Callable[[Event], None]
@@ -51,6 +52,8 @@ class VirtualOutbox:
     def __init__(self, random: Random) -> None:
         self.incarnation = random.randbytes(8)
         self.failing = False
+        self.write_s_max = WRITE_S_MAX
+        """How long a write takes at the most."""
         self.messages: dict[tuple[str, Lane], dict[int, StoredMessage]] = {}
         self._random = random
         self._newest: dict[tuple[str, Lane], int] = {}
@@ -73,7 +76,7 @@ class VirtualOutbox:
 
     def carry_out(self, effect: Effect, now: float, later: Later, lives: Lives, tell: Tell) -> None:
         """Do what the edge's machine asks, each after those before."""
-        self._free_at = max(self._free_at, now + self._random.uniform(0.001, WRITE_S_MAX))
+        self._free_at = max(self._free_at, now + self._random.uniform(0.001, self.write_s_max))
         failing = self.failing
         delay_s = self._free_at - now
         match effect:
@@ -144,7 +147,7 @@ class VirtualPositions:
 
     def carry_out(self, effect: Effect, now: float, later: Later, lives: Lives, tell: Tell) -> None:
         """Do what the cloud's machine asks, each after those before."""
-        self._free_at = max(self._free_at, now + self._random.uniform(0.001, WRITE_S_MAX))
+        self._free_at = max(self._free_at, now + self._random.uniform(0.001, self.write_s_max))
         delay_s = self._free_at - now
         match effect:
             case LoadPositions():
