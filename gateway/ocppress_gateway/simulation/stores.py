@@ -147,7 +147,7 @@ class VirtualPositions:
 
     def carry_out(self, effect: Effect, now: float, later: Later, lives: Lives, tell: Tell) -> None:
         """Do what the cloud's machine asks, each after those before."""
-        self._free_at = max(self._free_at, now + self._random.uniform(0.001, self.write_s_max))
+        self._free_at = max(self._free_at, now + self._random.uniform(0.001, WRITE_S_MAX))
         delay_s = self._free_at - now
         match effect:
             case LoadPositions():
