@@ -36,7 +36,7 @@ from ocppress_gateway.transports.mqtt.listener import MqttListener
 from ocppress_gateway.transports.tls import link_client_context, link_server_context
 from ocppress_gateway.transports.websocket import WebSocketConnector, WebSocketListener
 
-__all__ = ["PAYLOADS_BYTES", "RESULTS", "TRANSPORTS", "main", "measured", "mosquitto", "reconnects_table", "table"]
+__all__ = ["PAYLOADS_BYTES", "RESULTS", "TRANSPORTS", "main", "measured", "mosquitto", "reconnects_table", "start_broker", "table"]
 
 RESULTS: Final = Path(__file__).parent / "results" / "link.json"
 
@@ -74,7 +74,7 @@ def measured() -> list[dict[str, Any]]:
         with namespaces() as names, TemporaryDirectory() as temporary, contextlib.ExitStack() as stack:
             _make_files(Path(temporary))
             if transport == "mqtt":
-                _start_broker(names.cloud, Path(temporary), stack)
+                start_broker(names.cloud, Path(temporary), stack)
             cloud = stack.enter_context(_started(names.cloud, transport, "cloud", temporary))
             assert cloud.stdout is not None, "it is a pipe"
             if cloud.stdout.readline().strip() != "listening":
@@ -149,7 +149,7 @@ def _make_files(folder: Path) -> None:
         (folder / f"{name}.pem").write_bytes(credentials.certificate_pem)
         (folder / f"{name}.key").write_bytes(credentials.key_pem)
     (folder / "acl").write_text(access_list(Topics()))
-    (folder / "mosquitto.conf").write_text("user root\n" + mosquitto_conf(port=BROKER_PORT, folder=str(folder)))
+    (folder / "mosquitto.conf").write_text(mosquitto_conf(port=BROKER_PORT, folder=str(folder)))
 
 
 def _files(folder: Path, name: str) -> dict[str, Path]:
@@ -166,11 +166,14 @@ def _started(namespace: str, transport: str, end: str, folder: str) -> Iterator[
             process.kill()
 
 
-def _start_broker(namespace: str, folder: Path, stack: contextlib.ExitStack) -> None:
+def start_broker(namespace: str, folder: Path, stack: contextlib.ExitStack) -> None:
+    """A mosquitto with the `mosquitto.conf` of this folder, until the stack ends."""
     program = mosquitto()
     assert program is not None, "there is one, or MQTT isn't measured"
-    command = ["ip", "netns", "exec", namespace, program, "-c", str(folder / "mosquitto.conf")]
-    process = stack.enter_context(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
+    as_root = folder / "as-root.conf"  # which owns the keys
+    as_root.write_text("user root\n" + (folder / "mosquitto.conf").read_text())
+    command = ["ip", "netns", "exec", namespace, program, "-c", as_root.name]
+    process = stack.enter_context(subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True))
     stack.callback(process.kill)
     assert process.stderr is not None, "it is a pipe"
     while "running" not in (line := process.stderr.readline()):

@@ -43,7 +43,7 @@ from ocppress_gateway.workloads.generator import WORKLOADS, Workload, generate
 from ocppress_gateway.workloads.sites import read_site, workload_of
 from ocppress_gateway.workloads.traces import Direction, TraceRecord, infer_version, read_trace
 
-__all__ = ["RESULTS", "Run", "figures", "main", "table"]
+__all__ = ["RESULTS", "Run", "figures", "main", "table", "transport_conditions"]
 
 RESULTS: Final = Path(__file__).parent / "results" / "month.json"
 
@@ -181,7 +181,8 @@ def _figures(run: Run) -> dict[str, Any]:
 # --- what is asked for
 
 
-def _transport_conditions(conditions: Conditions, transport: LinkTransport) -> Conditions:
+def transport_conditions(conditions: Conditions, transport: LinkTransport) -> Conditions:
+    """The same over this transport."""
     if transport is LinkTransport.WEBSOCKET:
         return conditions
     return replace(conditions, transport=transport, first=MQTT_FULL_HANDSHAKE, reconnect=MQTT_RESUMED_HANDSHAKE)
@@ -195,7 +196,7 @@ def _variants(run: Run) -> Iterator[Run]:
         yield replace(run, variant=f"keepalive {minutes:g} min", conditions=replace(conditions, keepalive_s=minutes * 60))
     yield replace(run, variant="IPv6", conditions=replace(conditions, ip_header_bytes=40))
     yield replace(run, variant="TCP timestamps", conditions=replace(conditions, tcp_timestamps=True))
-    yield replace(run, variant="MQTT", conditions=_transport_conditions(conditions, LinkTransport.MQTT))
+    yield replace(run, variant="MQTT", conditions=transport_conditions(conditions, LinkTransport.MQTT))
 
 
 def _runs(options: argparse.Namespace) -> list[Run]:
@@ -205,7 +206,7 @@ def _runs(options: argparse.Namespace) -> list[Run]:
         keepalive_s=options.keepalive_min * 60,
         reconnects_a_day=options.reconnects,
     )
-    conditions = _transport_conditions(conditions, LinkTransport(options.transport))
+    conditions = transport_conditions(conditions, LinkTransport(options.transport))
     days = options.days or MONTH_DAYS
     ocpp = OcppVersion.V201
     sources: dict[str, Workload | Path]
@@ -226,7 +227,7 @@ def _runs(options: argparse.Namespace) -> list[Run]:
     if options.variants:
         runs = [variant for run in runs for variant in _variants(run)]
     if options.write:
-        runs += [replace(run, conditions=_transport_conditions(run.conditions, LinkTransport.MQTT)) for run in runs if run.plan == "saver"]
+        runs += [replace(run, conditions=transport_conditions(run.conditions, LinkTransport.MQTT)) for run in runs if run.plan == "saver"]
     return runs
 
 

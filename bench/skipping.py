@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["FarClocks", "Clocks", "install", "real_monotonic"]
+__all__ = ["Clocks", "FarClocks", "install", "real_monotonic"]
 
 real_monotonic: Final = time.monotonic
 _real_time: Final = time.time

@@ -6,9 +6,10 @@
     └───────────────┬──────────────────┘         └──────────┬────────────────┘
                     └────────── Unix socket ────────────────┘
 
-Both programs are started by their own command line. Whatever crosses the wire takes its real time, until the wire has been quiet for `SETTLE_S`, longer than any
-timer of the kernel that decides about packets; only then both clocks skip to the next timer of either process. Two things are timed by the kernel in minutes or hours, and brought
-about at their moments: a keepalive probe, by shortening TCP_KEEPIDLE for a second, and a carrier's break, by cutting the wire while both ends let go of the connection.
+Both programs are started by their own command line. Whatever crosses the wire takes its real time, until the wire has been quiet for `SETTLE_S`,
+longer than any timer of the kernel that decides about packets; only then both clocks skip to the next timer of either process. Two things that the
+kernel times in minutes or hours are brought about at their moments: a keepalive probe, by shortening TCP_KEEPIDLE for a second, and a carrier's
+break, by cutting the wire while both ends let go of the connection.
 
 `main` must run under `bench.skipping`.
 """
@@ -38,13 +39,13 @@ from bench.namespaces import Namespaces, Traffic, cut, mend, traffic
 from bench.skipping import Clocks, FarClocks, real_monotonic
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, parse, render
 from ocppress_gateway import cli
-from ocppress_gateway.simulation.month import reconnect_times
-from ocppress_gateway.cost.wire import DAY_S, Conditions
-from ocppress_gateway.transports.tcp import set_keepalive
+from ocppress_gateway.cost.month import reconnect_times
+from ocppress_gateway.cost.wire import DAY_S, Conditions, LinkTransport
+from ocppress_gateway.transports.mqtt.connection import MqttConnection
 from ocppress_gateway.transports.websocket import WebSocketConnection
 from ocppress_gateway.workloads.exchanges import Exchange, exchanges, with_boot
 from ocppress_gateway.workloads.generator import WORKLOADS, generate
-from ocppress_gateway.workloads.traces import Direction, iso_time
+from ocppress_gateway.workloads.traces import iso_time
 
 __all__ = ["CLOCKS_SOCKET", "CSMS_PORT", "SEED", "STATION", "STATION_PORT", "begins_s", "main", "said"]
 
@@ -115,30 +116,39 @@ class Heard:
 class _Connections:
     """The newest link connection of this process."""
 
-    def __init__(self) -> None:
-        self.newest: WebSocketConnection | None = None
-        begin = WebSocketConnection.__init__
+    def __init__(self, transport: LinkTransport) -> None:
+        self._newest: Any = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        kind = MqttConnection if transport is LinkTransport.MQTT else WebSocketConnection
+        begin = kind.__init__
         own = self
 
-        def begun(self: WebSocketConnection, *arguments: Any, **named: Any) -> None:
+        def begun(self: Any, *arguments: Any, **named: Any) -> None:
             begin(self, *arguments, **named)
-            own.newest = self
-            own.loop = asyncio.get_running_loop()
+            own._newest = self
+            own._loop = asyncio.get_running_loop()
 
-        WebSocketConnection.__init__ = begun  # type: ignore[method-assign]
-        self.loop: asyncio.AbstractEventLoop | None = None
+        kind.__init__ = begun  # type: ignore[method-assign]
 
-    @property
-    def socket(self) -> Any:
-        assert self.newest is not None, "it has connected"
-        return self.newest._transport.get_extra_info("socket")
+    def set_keepalive(self, keepalive_s: int) -> None:
+        """Probe after such a silence."""
+        self._newest.set_keepalive(keepalive_s)
 
     def abort(self) -> None:
-        """Let go of it without a word."""
-        if self.newest is not None and self.loop is not None:
-            with contextlib.suppress(OSError):
-                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
-            self.loop.call_soon_threadsafe(self.newest._transport.abort)
+        """Let go of it, and not a word to the far end."""
+        if self._newest is not None and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._abort)
+
+    def _abort(self) -> None:
+        if isinstance(self._newest, WebSocketConnection):
+            with contextlib.suppress(OSError):  # it has just been closed
+                self._newest._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+            self._newest._transport.abort()
+        elif (
+            broker := getattr(self._newest._carrier, "_broker", None)
+        ) is not None:  # the cloud's stays: it is the broker that loses the edge
+            broker._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+            broker.abort()
 
 
 # --- the station, and who decides about time
@@ -270,13 +280,13 @@ class _Master:
     def _probe(self) -> None:
         """What the kernel does by itself after a real silence that long."""
         before = self._look()
-        set_keepalive(self._connections.socket, 1)
+        self._connections.set_keepalive(1)
         began = real_monotonic()
         while self._look() == before:
             if real_monotonic() - began > PROBE_S:
                 raise RuntimeError("no probe has come")
             time.sleep(0.01)
-        set_keepalive(self._connections.socket, round(self._keepalive_s))
+        self._connections.set_keepalive(round(self._keepalive_s))
         self.probes += 1
 
     def _break(self) -> None:
@@ -299,7 +309,7 @@ class _Csms:
         self._clocks = clocks
         self._answers: dict[str, deque[tuple[Message, float]]] = defaultdict(deque)
         for exchange in said(workload, days):
-            assert exchange.direction is Direction.UP and exchange.answer is not None, "workloads are made so"
+            assert exchange.answer is not None, "workloads are made so"
             self._answers[exchange.message.body].append((exchange.answer, exchange.answer_s))
         ready = threading.Event()
         threading.Thread(target=lambda: asyncio.run(self._serve(ready)), name="CSMS", daemon=True).start()
@@ -341,11 +351,12 @@ def main(clocks: Clocks, arguments: list[str]) -> int:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--workload", required=True)
+    parser.add_argument("--transport", type=LinkTransport, required=True)
     parser.add_argument("--days", type=float, required=True)
-    parser.add_argument("--keepalive-s", type=float, default=1500.0)
+    parser.add_argument("--keepalive-s", type=float)
     parser.add_argument("--names", nargs=2)
     options = parser.parse_args(arguments)
-    connections = _Connections()
+    connections = _Connections(options.transport)
     if options.end == "cloud":
         csms = _Csms(clocks, options.workload, options.days)
         clocks.serve(options.folder / CLOCKS_SOCKET, {"abort": connections.abort, "heard": csms.heard.state})

@@ -23,7 +23,7 @@ MAY_IMPORT: Final = {
     "storage": {"errors"},
     "outbox": {"errors", "core", "storage"},
     "positions": {"errors", "core", "storage"},
-    "workloads": {"errors", "core"},
+    "workloads": {"errors", "masking", "core"},
     "cost": {"core", "workloads"},
     "provisioning": {"config", "config_text", "core", "errors"},
 }

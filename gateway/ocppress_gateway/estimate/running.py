@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
@@ -85,8 +87,9 @@ def estimate(args: argparse.Namespace) -> int:
             }
         )
     if args.json:
-        pass
+        print(json.dumps({"currency": args.currency, "sources": reports}))
     if not exact:
+        print("ocppress: not every message came as it was said; these figures are not to be trusted", file=sys.stderr)
         return NOT_EXACT
     return 0
 
@@ -108,6 +111,7 @@ def _sources(args: argparse.Namespace) -> Iterator[tuple[Source, float | None, i
     try:
         for path in args.logs:
             log = open_log(path)
+            print(f"{path}: {log.shape}, stations: {len(log.stations)}, messages that can't be read: {log.unreadable}", file=sys.stderr)
             for station in log.stations:
                 yield (*source_of(path, station, args.days), 1)
     except OSError as error:

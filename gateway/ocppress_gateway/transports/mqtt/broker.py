@@ -50,6 +50,9 @@ CLOSE_TIMEOUT_S: Final = 2.0
 PACKET_BYTES_MAX: Final = PAYLOAD_BYTES_MAX + 512
 """An MQTT packet: a message, its topic of at most 112 characters, properties of at most 8 bytes that we ask for, and what a broker may add."""
 
+PROBE_BEHIND_PING_S: Final = 30
+"""The client looks once a second whether a ping is due, and what it looks at may be late."""
+
 _TRY_AGAIN: Final = frozenset({0x80, 0x83, 0x88, 0x89, 0x97, 0x9C, 0x9D, 0x9F})
 """Reason codes of a CONNACK (MQTT 5 3.2.2.2) that are the broker's trouble; the others stay the same until someone acts."""
 
@@ -116,7 +119,8 @@ class Broker(aiomqtt.Client):
         self._context = ssl_context
         self._heard = heard
         self._lost = lost
-        self._probe_s = probe_s
+        self._ping_s = ping_s
+        self._probe_s = self._probing(probe_s)
         self._names = names
         self._gone: str | None = None
         self._error = ""
@@ -221,7 +225,11 @@ class Broker(aiomqtt.Client):
     def set_keepalive(self, keepalive_s: int) -> None:
         """From now on TCP probes after so much silence."""
         if self._socket is not None and self._gone is None:
-            set_keepalive(self._socket, keepalive_s)
+            set_keepalive(self._socket, self._probing(keepalive_s))
+
+    def _probing(self, keepalive_s: int) -> int:
+        """The silence after which TCP probes: where MQTT pings as soon, a probe beside the ping would be paid for nothing."""
+        return keepalive_s if keepalive_s < self._ping_s else self._ping_s + PROBE_BEHIND_PING_S
 
     def wire_count(self) -> WireCount | None:
         """What the connection has cost, as the kernel has counted."""
