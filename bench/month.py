@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ocppress_codecs.rpc import OcppVersion, payload_text
+from ocppress_codecs.rpc import OcppVersion
 from ocppress_gateway.core.plan import DELAYS_S, PlanName
 from ocppress_gateway.core.policy import class_of, is_urgent
 from ocppress_gateway.cost.baseline import HABITS, Baseline, baseline_months
@@ -94,7 +94,7 @@ def _floor(run: Run, span_s: float, steps: Iterable[str]) -> ByteCount | None:
             begin_s = exchange.at_s if begin_s is None else begin_s
             if exchange.direction is Direction.UP and exchange.at_s - begin_s <= span_s:
                 message = exchange.message
-                bits = message_bits(workload, message.action, msgspec.json.decode(payload_text(message)))
+                bits = message_bits(workload, message.action, msgspec.json.decode(f"[{message.body}]")[1])
                 at_s = exchange.at_s - begin_s
                 yield FloorMessage(at_s, at_s + exchange.answer_s, class_of(run.ocpp, message), is_urgent(message), bits)
 

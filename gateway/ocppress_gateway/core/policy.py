@@ -152,4 +152,6 @@ def _members(message: Message, *names: str) -> dict[str, list[str]]:
 
 def _decoded(token: str) -> str:
     """A string token's value; other tokens as they are."""
-    return str(json.loads(token)) if token[0] == '"' else token
+    if token[0] != '"':
+        return token
+    return str(json.loads(token)) if "\\" in token else token[1:-1]

@@ -29,6 +29,8 @@ REFUSED_REMEMBERED_MAX: Final = 64
 
 def fingerprint(message: Message) -> Fingerprint:
     """16 bytes over a CALL's action and payload, its member `offline` left out."""
+    if '"offline"' not in message.body:
+        return hashlib.blake2b(f"[{message.body}]".encode(), digest_size=16).digest()
     parts = tokens(f"[{message.body}]")
     # [ "Action" , { … } ]: the payload's own members are at depth 2.
     kept: list[str] = []
