@@ -156,7 +156,8 @@ class Ours:
         config = load_edge(self._folder / "edges" / name / "edge.toml")
         config = msgspec.structs.replace(config, plan=self._plan)
         url, tls = config.link.url, config.link.tls
-        assert url is not None and tls is not None, "the authority's configurations have them"
+        assert url is not None, "the authority's configurations have one"
+        assert tls is not None, "the authority's configurations have it"
         # No edge waits on purpose: it isn't what is measured.
         settings = replace(edge_settings(config), linger_s=0.0, urgent_s=0.0, keeps_credentials=False)
         plan = Plan(PlanSettings(self._plan, _BUDGET_BYTES), keepalive_s=_KEEPALIVE_S, now=time.monotonic())
@@ -183,6 +184,7 @@ class Relayed:
         self._stack = stack
         self._session = session
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._listening = asyncio.TaskGroup()
         self._port = 0
 
     async def begin(self, names: list[str], csms_url: str) -> int:
@@ -192,7 +194,9 @@ class Relayed:
         cloud = self._folder / "cloud"
         self._context.load_verify_locations(cloud / "ca.pem")
         command = ["bench.relay", str(self._port), str(cloud / "cloud.pem"), str(cloud / "cloud.key"), csms_url]
-        return (await self._stack.enter_async_context(started("relay", command, "listening for stations"))).pid
+        pid = (await self._stack.enter_async_context(started("relay", command, "listening for stations"))).pid
+        await self._stack.enter_async_context(self._listening)  # left after the stations
+        return pid
 
     async def station(self, name: str) -> End:
         """Connect one."""
@@ -203,8 +207,7 @@ class Relayed:
             raise RuntimeError("the relay doesn't compress")
         await self._stack.enter_async_context(websocket)
         end = End(websocket)
-        listening = asyncio.create_task(end.listen(), name=f"station {name}")
-        self._stack.callback(listening.cancel)
+        self._listening.create_task(end.listen(), name=f"station {name}")
         return end
 
     def flush(self, name: str) -> None:
@@ -229,7 +232,7 @@ async def measured(subject: str, workload: str, *, stations: int, further: int, 
             for name in group:
                 ends[name] = await way.station(name)
             before = processor_s(pid), csms.actions.total()
-            async with asyncio.TaskGroup() as playing, asyncio.timeout(_PATIENCE_S):
+            async with asyncio.timeout(_PATIENCE_S), asyncio.TaskGroup() as playing:
                 for name in group:
                     playing.create_task(_say(ends[name], sayings, lambda name=name: way.flush(name)))  # type: ignore[misc]
             await _all_there(csms, sayings, len(ends))
@@ -284,7 +287,7 @@ async def _all_there(csms: Csms, sayings: list[Saying], stations: int) -> None:
 
 async def _until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(_PATIENCE_S):
-        while not true():
+        while not true():  # noqa: ASYNC110 - what it asks has no events
             await asyncio.sleep(0.02)
 
 
