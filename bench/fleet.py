@@ -41,6 +41,7 @@ from ocppress_gateway.core.plan import Plan, PlanName, PlanSettings
 from ocppress_gateway.demo.ends import End
 from ocppress_gateway.demo.station import open_station
 from ocppress_gateway.edge.program import EdgeProgram, edge_settings
+from ocppress_gateway.errors import GatewayError
 from ocppress_gateway.outbox.base import OutboxLimits
 from ocppress_gateway.outbox.memory import MemoryOutboxStore
 from ocppress_gateway.provisioning.folder import make_authority_folder, make_edge_folder
@@ -62,7 +63,7 @@ SEED: Final = 1
 _VERSION: Final = OcppVersion.V201
 _PATIENCE_S: Final = 300.0
 _SETTLED_S: Final = 2.0
-_SAID_HELLO_S: Final = 0.1
+_AGAIN_S: Final = 0.1
 _BUDGET_BYTES: Final = 100_000_000
 _KEEPALIVE_S: Final = 1500
 _ASKING: Final = '[2,"{}","DataTransfer",{{"vendorId":"ocppress"}}]'
@@ -167,9 +168,11 @@ class Ours:
         outbox = MemoryOutboxStore(MemoryDisk(), time.monotonic, limits=OutboxLimits(commit_pause_s=0.0)) if settings.outbox else None
         edge = self._edges[name] = EdgeProgram(machine, connector, host=HOST, port=0, outbox=outbox, shutdown_s=0.5)
         await self._stack.enter_async_context(edge)
-        await _until(lambda: edge.links.wire_count() is not None)
-        await asyncio.sleep(_SAID_HELLO_S)
-        return await self._stack.enter_async_context(open_station(self._session, f"{edge.station_url}/{name}", _VERSION))
+        async with asyncio.timeout(_PATIENCE_S):
+            while True:
+                with contextlib.suppress(GatewayError):  # until the link is up, the edge refuses it
+                    return await self._stack.enter_async_context(open_station(self._session, f"{edge.station_url}/{name}", _VERSION))
+                await asyncio.sleep(_AGAIN_S)
 
     def flush(self, name: str) -> None:
         """What waits of this station is to be sent on."""
