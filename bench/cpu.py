@@ -26,7 +26,7 @@ from bench.timing import COMPILED, PURE, VALUES, WORKLOAD, ZLIB
 from ocppress_codecs import rpc
 from ocppress_codecs.interface import CodecName
 
-__all__ = ["RESULTS", "SUBJECTS", "main", "processor", "table"]
+__all__ = ["RESULTS", "ROOT", "SUBJECTS", "compiled_build", "main", "processor", "table"]
 
 RESULTS: Final = Path(__file__).parent / "results" / "cpu.json"
 ROOT: Final = Path(__file__).parents[1]
@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
         "timings": [],
     }
     pure = [ROOT / "codecs", ROOT / "gateway"]
-    with _compiled(may_compile=not chosen.no_compile) as (compiled, reason):
+    with compiled_build(may_compile=not chosen.no_compile) as (compiled, reason):
         results["not_compiled"] = reason
         for codec, build in SUBJECTS:
             if build == COMPILED and compiled is None:
@@ -106,7 +106,7 @@ def _timing(codec: str, build: str, paths: list[Path], messages: int) -> dict[st
 
 
 @contextmanager
-def _compiled(*, may_compile: bool) -> Iterator[tuple[list[Path] | None, str]]:
+def compiled_build(*, may_compile: bool) -> Iterator[tuple[list[Path] | None, str]]:
     """Folders to import a compiled build from; or None, and why there is none."""
     if timing.build() == COMPILED:
         yield [Path(str(rpc.__file__)).parents[1]], ""

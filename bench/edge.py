@@ -12,14 +12,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
-import os
 import platform
-import re
 import sys
 import time
-from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +25,7 @@ from typing import Any, Final
 import aiohttp
 
 from bench.cpu import processor
+from bench.processes import HOST, changed, disk_bytes, free_port, kib, processor_s, started
 from bench.timing import build
 from ocppress_codecs.rpc import OcppVersion, parse
 from ocppress_gateway.core.plan import PlanName
@@ -55,10 +52,8 @@ PIPELINE: Final = 16
 """CALLs that the station has open. OCPP wants one; then the outbox's pause between two commits would be most of what is measured."""
 
 SEED: Final = 1
-_HOST: Final = "127.0.0.1"
 _STATION: Final = "STATION-1"
 _VERSION: Final = OcppVersion.V201
-_START_S: Final = 30.0
 _PATIENCE_S: Final = 120.0
 
 _FLUSHING: Final = '[2,"flush","DataTransfer",{"vendorId":"ocppress"}]'
@@ -94,13 +89,13 @@ async def measured(workload: str, plan: PlanName, *, days: int = 1, folder: Path
     with TemporaryDirectory(prefix="ocppress-edge-", dir=folder) as own:
         async with Csms() as csms:
             edge_file, cloud_file, station_port = await _files(Path(own), csms.url, plan)
-            async with _program("cloud", cloud_file, "listening for edges"):
+            async with started("cloud", ["ocppress_gateway", "cloud", "--config", str(cloud_file)], "listening for edges"):
                 begun = time.monotonic()
-                async with _program("edge", edge_file, "link up") as edge:
+                async with started("edge", ["ocppress_gateway", "edge", "--config", str(edge_file)], "link up") as edge:
                     startup_s = edge.listens_at - begun
-                    idle = _status(edge.pid, "VmRSS"), _processor_s(edge.pid)
+                    idle = kib(edge.pid, "VmRSS"), processor_s(edge.pid)
                     async with aiohttp.ClientSession() as session:
-                        url = f"ws://{_HOST}:{station_port}/{_STATION}"
+                        url = f"ws://{HOST}:{station_port}/{_STATION}"
                         async with open_station(session, url, _VERSION) as station:
                             begun = time.monotonic()
                             messages, stored = await _play(workload, days, station, await csms.end(_STATION))
@@ -111,12 +106,12 @@ async def measured(workload: str, plan: PlanName, *, days: int = 1, folder: Path
                                 messages=messages,
                                 stored=stored,
                                 wall_s=round(wall_s, 2),
-                                memory_kib=_status(edge.pid, "VmHWM"),
+                                memory_kib=kib(edge.pid, "VmHWM"),
                                 idle_memory_kib=idle[0],
                                 startup_s=round(startup_s, 2),
-                                processor_s=round(_processor_s(edge.pid), 2),
+                                processor_s=round(processor_s(edge.pid), 2),
                                 startup_processor_s=round(idle[1], 2),
-                                disk_bytes=_disk_bytes(edge.pid),
+                                disk_bytes=disk_bytes(edge.pid),
                             )
 
 
@@ -188,98 +183,21 @@ async def _play(workload: str, days: int, station: End, csms: End) -> tuple[int,
 # --- processes
 
 
-@dataclass(slots=True)
-class _Program:
-    pid: int
-    listens_at: float = 0.0
-
-
 async def _files(folder: Path, csms_url: str, plan: PlanName) -> tuple[Path, Path, int]:
     """Configurations of edge and cloud, and the port for stations."""
     authority = folder / "ca"
     now = datetime.now(UTC)
-    station_port, link_port = await _free_port(), await _free_port()
-    make_authority_folder(authority, name="ocppress bench", hosts=[_HOST], csms_url=csms_url, now=now)
+    station_port, link_port = await free_port(), await free_port()
+    make_authority_folder(authority, name="ocppress bench", hosts=[HOST], csms_url=csms_url, now=now)
     cloud_file = authority / "cloud" / "cloud.toml"
-    _change(cloud_file, "#port = 8886", f"port = {link_port}")
+    changed(cloud_file, "#port = 8886", f"port = {link_port}")
     make_edge_folder(authority, "bench", stations=[_STATION], cloud_url=None, now=now)
     edge_file = authority / "edges" / "bench" / "edge.toml"
-    _change(edge_file, "#port = 8887", f"port = {station_port}")
-    _change(edge_file, '#host = "0.0.0.0"', f'host = "{_HOST}"')
-    _change(edge_file, '#plan = "auto"', f'plan = "{plan}"')
-    _change(edge_file, "#keepalive_s =", "keepalive_s = 1500")
+    changed(edge_file, "#port = 8887", f"port = {station_port}")
+    changed(edge_file, '#host = "0.0.0.0"', f'host = "{HOST}"')
+    changed(edge_file, '#plan = "auto"', f'plan = "{plan}"')
+    changed(edge_file, "#keepalive_s =", "keepalive_s = 1500")
     return edge_file, cloud_file, station_port
-
-
-def _change(file: Path, before: str, after: str) -> None:
-    text = file.read_text(encoding="utf-8")
-    if text.count(before) != 1:
-        raise RuntimeError(f"{before!r} stands {text.count(before)} times in {file.name}")
-    file.write_text(text.replace(before, after), encoding="utf-8")
-
-
-async def _free_port() -> int:
-    async with await asyncio.start_server(lambda *_: None, _HOST, 0) as server:
-        port: int = server.sockets[0].getsockname()[1]
-    return port
-
-
-@contextlib.asynccontextmanager
-async def _program(name: str, config: Path, ready: str) -> AsyncIterator[_Program]:
-    """Run it, from when it has said `ready` until the block ends."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "ocppress_gateway", name, "--config", str(config)),
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    assert process.stderr is not None, "it was asked for"
-    program = _Program(process.pid)
-    lines: list[str] = []
-    changed = asyncio.Event()
-
-    async def listen(stream: asyncio.StreamReader) -> None:
-        async for line in stream:
-            lines.append(line.decode())
-            if "listening for" in lines[-1]:
-                program.listens_at = time.monotonic()
-            if ready in lines[-1]:
-                changed.set()
-        changed.set()
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            listening = group.create_task(listen(process.stderr), name=name)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_START_S):
-                    await changed.wait()
-            if not any(ready in line for line in lines):
-                raise RuntimeError(f"the {name} has not begun; it said: {''.join(lines)}")
-            yield program
-            listening.cancel()
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-
-
-def _status(pid: int, name: str) -> int:
-    """A line of /proc/PID/status, in KiB."""
-    found = re.search(rf"^{name}:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(encoding="utf-8"), re.MULTILINE)
-    assert found is not None, "Linux has it"
-    return int(found[1])
-
-
-def _processor_s(pid: int) -> float:
-    """User and system time of a process."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _disk_bytes(pid: int) -> int:
-    found = re.search(r"^write_bytes: (\d+)$", Path(f"/proc/{pid}/io").read_text(encoding="utf-8"), re.MULTILINE)
-    assert found is not None, "Linux has it"
-    return int(found[1])
 
 
 # --- results

@@ -27,10 +27,13 @@ REFUSED_REMEMBERED_MAX: Final = 64
 """Refused messages remembered per station."""
 
 
+_OFFLINE: Final = '"offline"'
+
+
 def fingerprint(message: Message) -> Fingerprint:
     """16 bytes over a CALL's action and payload, its member `offline` left out."""
-    if '"offline"' not in message.body:
-        return hashlib.blake2b(f"[{message.body}]".encode(), digest_size=16).digest()
+    if _OFFLINE not in message.body:  # most of a day's: a body is carried without white space, so that its tokens joined are itself
+        return _digest(f"[{message.body}]")
     parts = tokens(f"[{message.body}]")
     # [ "Action" , { … } ]: the payload's own members are at depth 2.
     kept: list[str] = []
@@ -38,7 +41,7 @@ def fingerprint(message: Message) -> Fingerprint:
     index = 0
     while index < len(parts):
         token = parts[index]
-        if depth == 2 and token == '"offline"' and parts[index + 1] == ":" and parts[index + 2] in ("true", "false"):
+        if depth == 2 and token == _OFFLINE and parts[index + 1] == ":" and parts[index + 2] in ("true", "false"):
             index += 3
             if parts[index] == ",":
                 index += 1
@@ -48,20 +51,26 @@ def fingerprint(message: Message) -> Fingerprint:
         depth += (token in ("{", "[")) - (token in ("}", "]"))
         kept.append(token)
         index += 1
-    return hashlib.blake2b("".join(kept).encode(), digest_size=16).digest()
+    return _digest("".join(kept))
+
+
+def _digest(text: str) -> Fingerprint:
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
 class RepeatMemory:
     """Answers to one station's transaction messages; bounded in number, text and age."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[Fingerprint, tuple[Message, float]] = OrderedDict()
+        self._known: dict[Fingerprint, tuple[Message, float]] = {}  # the oldest first
         self._text = 0
 
     def answered(self, key: Fingerprint, answer: Message, now: float) -> None:
         """The CSMS's CALLRESULT has come."""
         self._forget(key)
-        self._known[key] = (answer, now + REPEAT_MEMORY_S)
+        # Most answers are empty, and a cloud remembers hundreds of each station: one object is enough for all.
+        is_empty = answer.type is EMPTY_ANSWER.type and answer.body == EMPTY_ANSWER.body
+        self._known[key] = (EMPTY_ANSWER if is_empty else answer, now + REPEAT_MEMORY_S)
         self._text += len(answer.body)
         while self._known and (self._is_full or next(iter(self._known.values()))[1] <= now):
             self._forget(next(iter(self._known)))
@@ -81,7 +90,7 @@ class RepeatMemory:
             self._text -= len(known[0].body)
 
     def answer(self, key: Fingerprint, now: float) -> Message | None:
-        """The answer that came, None if there is none or it is too old."""
+        """The answer that came, for any CALL; None if there is none or it is too old."""
         known = self._known.get(key)
         return known[0] if known is not None and now < known[1] else None
 

@@ -51,6 +51,9 @@ __all__ = ["WebSocketConnection", "WebSocketConnector", "WebSocketListener"]
 CONNECT_TIMEOUT_S: Final = 30.0
 """For DNS, TCP, TLS and the upgrade together: five round trips at the 3 s and more that a cell at its edge takes, and a repeated packet."""
 
+TLS_BUFFER_BYTES: Final = 8 * 1024
+"""What asyncio's TLS reads at a time of a connection: more than a link message usually has, and the largest takes several reads."""
+
 CLOSE_TIMEOUT_S: Final = 2.0
 """How long a closing handshake may take; it is a courtesy, and who closes a dead link wants a new one."""
 
@@ -110,6 +113,7 @@ class WebSocketConnection(Connection):
         for layer in (transport, _below_tls(transport)):
             if layer is not None:
                 layer.set_write_buffer_limits(high=1, low=0)  # with high=0 asyncio's TLS pauses on an empty buffer, and never resumes
+        _shrink_tls_buffer(transport)
 
     @property
     def resumed(self) -> bool | None:
@@ -415,6 +419,17 @@ def _below_tls(transport: asyncio.Transport) -> asyncio.WriteTransport | None:
     buffers stay larger."""
     below = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None)
     return below if isinstance(below, asyncio.WriteTransport) else None
+
+
+def _shrink_tls_buffer(transport: asyncio.Transport) -> None:
+    """asyncio's TLS takes 256 KiB for each connection to read into, far more than a link message has; a cloud has thousands of connections.
+    Where asyncio's insides are called otherwise, they keep it."""
+    protocol = getattr(transport, "_ssl_protocol", None)
+    if isinstance(getattr(protocol, "_ssl_buffer", None), bytearray) and isinstance(getattr(protocol, "max_size", None), int):
+        buffer = bytearray(TLS_BUFFER_BYTES)
+        protocol.max_size = TLS_BUFFER_BYTES
+        protocol._ssl_buffer = buffer
+        protocol._ssl_buffer_view = memoryview(buffer)
 
 
 def _address(transport: asyncio.Transport) -> str:

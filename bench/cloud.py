@@ -1,0 +1,153 @@
+"""What a station takes of a cloud, beside a relay with permessage-deflate: `bench/results/cloud.json`, for the table in gateway/README.md.
+
+Run from the project's root: python -m bench.cloud
+
+Each subject is measured by `bench.fleet`, in the compiled build: the installed one, or one that is made in a temporary folder for this. Latency
+contains what the stations' side takes, which for a cloud is an edge more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from bench.cpu import ROOT, compiled_build, processor
+from bench.fleet import BATCH_S, RELAY
+from ocppress_gateway.core.plan import PlanName
+from ocppress_gateway.workloads.generator import WORKLOADS
+
+__all__ = ["MEMORY_MAX", "PROCESSOR_MAX", "RESULTS", "SUBJECTS", "main", "over", "table"]
+
+RESULTS: Final = Path(__file__).parent / "results" / "cloud.json"
+
+SUBJECTS: Final = (RELAY, PlanName.TRANSPARENT, PlanName.SAVER)
+
+PROCESSOR_MAX: Final = 1.0
+"""What a message may take of the processor, of what it takes of the relay's."""
+
+MEMORY_MAX: Final = 0.5
+"""What a station may take of memory, of what it takes of the relay's."""
+
+STATIONS: Final = 8
+FURTHER: Final = 16
+CALLS: Final = 600
+"""Enough that what codec and deflate remember of a station is as large as it becomes."""
+
+ASKING_S: Final = 10
+
+_WORDS: Final = {
+    RELAY: "relay",
+    PlanName.TRANSPARENT: "`ocppress cloud`, `transparent`",
+    PlanName.SAVER: "`ocppress cloud`, `saver`",
+}
+
+
+def over(results: dict[str, Any]) -> list[str]:
+    """What takes more than it may."""
+    relay = next(one for one in results["subjects"] if one["subject"] == RELAY)
+    limits = {"processor_us": PROCESSOR_MAX, "memory_kib": MEMORY_MAX}
+    return [
+        f"{one['subject']}: {name} is {one[name] / relay[name]:.2f} of the relay's, {limit:g} is allowed"
+        for one in results["subjects"]
+        for name, limit in limits.items()
+        if one is not relay and one[name] > limit * relay[name]
+    ]
+
+
+def table(results: dict[str, Any]) -> str:
+    """The results as a Markdown table with what it says."""
+    return "\n".join(_rows(results))
+
+
+def _rows(results: dict[str, Any]) -> Iterator[str]:
+    relay, *_ = results["subjects"]
+    yield (
+        f"{relay['stations']} stations, each with an edge of its own, that say the first {relay['calls']:,} CALLs of a day of `{results['workload']}`"
+        f" (Python {results['python']}, {results['processor']}, codecs {relay['build']}; `saver` sends every {BATCH_S / 60:g} minutes of that day):"
+        " the cloud's processor time per OCPP message to or from the CSMS, in microseconds, and how many messages a second a processor carries"
+        " with it; what a further station takes of the cloud's memory, and the cloud without stations; and how long a relayed CALL takes from the"
+        " station until its answer, an edge on the same machine included, in milliseconds."
+    )
+    yield ""
+    yield "| subject | messages | processor | of the relay's | a second | memory, KiB | of the relay's | without stations | p50 | p99 |"
+    yield f"|---|{'--:|' * 9}"
+    for one in results["subjects"]:
+        cells = (
+            _WORDS[one["subject"]],
+            f"{one['messages']:,}",
+            f"{one['processor_us']:,.0f}",
+            f"{one['processor_us'] / relay['processor_us']:.2f}",
+            f"{1e6 / one['processor_us']:,.0f}",
+            f"{one['memory_kib']:,.0f}",
+            f"{one['memory_kib'] / relay['memory_kib']:.2f}",
+            f"{one['base_kib']:,.0f}",
+            *(f"{value:.1f}" for value in one["latency_ms"]),
+        )
+        yield f"| {' | '.join(cells)} |"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, write the file, print the table; 1 if a cloud takes more than it may, or if there is no compiled build."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.cloud", description="Processor time, memory and latency of a cloud, beside a relay with permessage-deflate."
+    )
+    parser.add_argument("--workload", choices=list(WORKLOADS), default="ac22", help="what the stations say (default: %(default)s)")
+    parser.add_argument("--stations", type=_count, default=STATIONS, help="before memory is first looked at (default: %(default)s)")
+    parser.add_argument("--further", type=_count, default=FURTHER, help="stations after that (default: %(default)s)")
+    parser.add_argument("--calls", type=_count, default=CALLS, help="of each station (default: %(default)s)")
+    parser.add_argument("--asking-s", type=_count, default=ASKING_S, help="how long latency is measured (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="the file to write (default: %(default)s)")
+    parser.add_argument("--no-compile", action="store_true", help="take the build that is installed, whatever it is")
+    parser.add_argument("--json", action="store_true", help="end with the results as one line of JSON")
+    chosen = parser.parse_args(arguments)
+    results: dict[str, Any] = {
+        "workload": chosen.workload,
+        "python": platform.python_version(),
+        "processor": processor(),
+        "subjects": [],
+    }
+    with compiled_build(may_compile=not chosen.no_compile) as (compiled, reason):
+        if compiled is None and not chosen.no_compile:
+            print(f"there is no compiled build to measure: {reason}", file=sys.stderr)
+            return 1
+        for subject in SUBJECTS:
+            print(f"{subject} …", file=sys.stderr, flush=True)
+            results["subjects"].append(_measured(subject, compiled or [ROOT / "codecs", ROOT / "gateway"], chosen))
+    chosen.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    excess = over(results)
+    print("\n".join([table(results), "", *excess]).rstrip(), file=sys.stderr if chosen.json else sys.stdout)
+    if chosen.json:
+        print(json.dumps(results))
+    return int(bool(excess))
+
+
+def _measured(subject: str, paths: list[Path], chosen: argparse.Namespace) -> dict[str, Any]:
+    sizes = [f"--{name}={getattr(chosen, name.replace('-', '_'))}" for name in ("stations", "further", "calls", "asking-s")]
+    run = subprocess.run(
+        [sys.executable, "-m", "bench.fleet", str(subject), chosen.workload, *sizes],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(str(path) for path in [*paths, ROOT])},
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    found: dict[str, Any] = json.loads(run.stdout)
+    return found
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return count
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

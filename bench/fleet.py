@@ -1,0 +1,328 @@
+"""One subject of `bench.cloud` with its fleet: the subject is a process of its own, stations, edges and CSMS are here. One line of JSON.
+
+    stations ──ws──► edges ──TLS 1.3, certificates at both ends──► ocppress cloud ──ws──► CSMS
+    stations ──wss, permessage-deflate────────────────────────────► bench.relay ────ws──► CSMS
+
+Each station has an edge of its own, as a charger with its own SIM has. All say the same day of a workload, each one CALL at a time, as fast as it is
+answered; what an edge stores is sent on whenever so much of the day is over as plan `saver` lets pass. What counts is the subject's processor time and
+memory, not how long this process takes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import random
+import ssl
+import statistics
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final, NamedTuple
+
+import aiohttp
+import msgspec
+from aiohttp import web
+
+from bench.processes import HOST, changed, free_port, kib, processor_s, started
+from bench.timing import build
+from ocppress_codecs.rpc import OcppVersion, parse
+from ocppress_gateway.config import load_edge
+from ocppress_gateway.core.edge import EdgeMachine
+from ocppress_gateway.core.plan import Plan, PlanName, PlanSettings
+from ocppress_gateway.demo.ends import End
+from ocppress_gateway.demo.station import open_station
+from ocppress_gateway.edge.program import EdgeProgram, edge_settings
+from ocppress_gateway.errors import GatewayError
+from ocppress_gateway.outbox.base import OutboxLimits
+from ocppress_gateway.outbox.memory import MemoryOutboxStore
+from ocppress_gateway.provisioning.folder import make_authority_folder, make_edge_folder
+from ocppress_gateway.storage.memory import MemoryDisk
+from ocppress_gateway.transports.tls import link_client_context
+from ocppress_gateway.transports.websocket import WebSocketConnector
+from ocppress_gateway.workloads.generator import WORKLOADS, generate
+from ocppress_gateway.workloads.traces import Direction
+
+__all__ = ["RELAY", "Measured", "main", "measured"]
+
+RELAY: Final = "relay"
+"""In the place of a plan: `bench.relay` instead of edges and cloud."""
+
+BATCH_S: Final = 900.0
+"""What plan `saver` lets a message wait."""
+
+SEED: Final = 1
+_VERSION: Final = OcppVersion.V201
+_PATIENCE_S: Final = 300.0
+_SETTLED_S: Final = 2.0
+_AGAIN_S: Final = 0.1
+_BUDGET_BYTES: Final = 100_000_000
+_KEEPALIVE_S: Final = 1500
+_ASKING: Final = '[2,"{}","DataTransfer",{{"vendorId":"ocppress"}}]'
+"""Relayed in any plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One subject."""
+
+    subject: str
+    """A plan, or `RELAY`."""
+    build: str
+    stations: int
+    calls: int
+    """That each station has said."""
+    messages: int
+    """OCPP messages that the subject has handed to the CSMS or taken from it, in the time that is measured."""
+    processor_us: float
+    """User and system time of the subject per such message."""
+    memory_kib: float
+    """What a further station makes of it: the memory of its own pages with all stations, less that with some of them, each time when all there have said
+    everything."""
+    base_kib: float
+    """The rest of it."""
+    latency_ms: tuple[float, float]
+    """Median and 99th percentile of a relayed CALL, from the station until its answer, each station one a second."""
+
+
+class Saying(NamedTuple):
+    """One CALL of the day; `batch` numbers what is sent on together."""
+
+    batch: int
+    text: str
+
+
+class Csms:
+    """Answers at once, and counts."""
+
+    def __init__(self, answers: dict[str, str]) -> None:
+        """`answers` by what is asked, texts both."""
+        self.actions: Counter[str] = Counter()
+        self._answers = answers
+        application = web.Application()
+        application.router.add_get("/{identity}", self._serve)
+        self._runner = web.AppRunner(application, access_log=None)
+
+    @contextlib.asynccontextmanager
+    async def listening(self) -> AsyncIterator[str]:
+        """Its URL, with `{identity}` in it."""
+        await self._runner.setup()
+        await web.TCPSite(self._runner, HOST, 0).start()
+        try:
+            yield f"ws://{HOST}:{self._runner.addresses[0][1]}/{{identity}}"
+        finally:
+            await self._runner.cleanup()
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        websocket = web.WebSocketResponse(protocols=[_VERSION.subprotocol], compress=False)
+        await websocket.prepare(request)
+        async for message in websocket:
+            message_id, call = parse(message.data)
+            self.actions[call.action] += 1
+            await websocket.send_str(f'[3,"{message_id}",{self._answers.get(call.body, "{}")}]')
+        return websocket
+
+
+class Ours:
+    """`ocppress cloud`, and an edge for each station."""
+
+    def __init__(self, plan: PlanName, folder: Path, stack: contextlib.AsyncExitStack, session: aiohttp.ClientSession) -> None:
+        self._plan = plan
+        self._folder = folder / "ca"
+        self._stack = stack
+        self._session = session
+        self._edges: dict[str, EdgeProgram] = {}
+
+    async def begin(self, names: list[str], csms_url: str) -> int:
+        """Start the subject for these stations; its process."""
+        port, now = await free_port(), datetime.now(UTC)
+        make_authority_folder(self._folder, name="ocppress bench", hosts=[HOST], csms_url=csms_url, now=now)
+        cloud_file = self._folder / "cloud" / "cloud.toml"
+        changed(cloud_file, "#port = 8886", f"port = {port}")
+        for name in names:
+            make_edge_folder(self._folder, name, stations=[name], cloud_url=None, now=now)
+        command = ["ocppress_gateway", "cloud", "--config", str(cloud_file)]
+        return (await self._stack.enter_async_context(started("cloud", command, "listening for edges"))).pid
+
+    async def station(self, name: str) -> End:
+        """Connect one."""
+        config = load_edge(self._folder / "edges" / name / "edge.toml")
+        config = msgspec.structs.replace(config, plan=self._plan)
+        url, tls = config.link.url, config.link.tls
+        assert url is not None, "the authority's configurations have one"
+        assert tls is not None, "the authority's configurations have it"
+        # No edge waits on purpose: it isn't what is measured.
+        settings = replace(edge_settings(config), linger_s=0.0, urgent_s=0.0, keeps_credentials=False)
+        plan = Plan(PlanSettings(self._plan, _BUDGET_BYTES), keepalive_s=_KEEPALIVE_S, now=time.monotonic())
+        machine = EdgeMachine(settings, random=random.random, random_bytes=os.urandom, freshness=plan, wall_s=time.time)
+        context = link_client_context(ca_file=tls.ca_file, certificate_file=tls.certificate_file, key_file=tls.key_file)
+        connector = WebSocketConnector(url, context, keepalive_s=_KEEPALIVE_S)
+        outbox = MemoryOutboxStore(MemoryDisk(), time.monotonic, limits=OutboxLimits(commit_pause_s=0.0)) if settings.outbox else None
+        edge = self._edges[name] = EdgeProgram(machine, connector, host=HOST, port=0, outbox=outbox, shutdown_s=0.5)
+        await self._stack.enter_async_context(edge)
+        async with asyncio.timeout(_PATIENCE_S):
+            while True:
+                with contextlib.suppress(GatewayError):  # until the link is up, the edge refuses it
+                    return await self._stack.enter_async_context(open_station(self._session, f"{edge.station_url}/{name}", _VERSION))
+                await asyncio.sleep(_AGAIN_S)
+
+    def flush(self, name: str) -> None:
+        """What waits of this station is to be sent on."""
+        self._edges[name].flush(name)
+
+
+class Relayed:
+    """`bench.relay`, and stations that compress."""
+
+    def __init__(self, folder: Path, stack: contextlib.AsyncExitStack, session: aiohttp.ClientSession) -> None:
+        self._folder = folder / "ca"
+        self._stack = stack
+        self._session = session
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._listening = asyncio.TaskGroup()
+        self._port = 0
+
+    async def begin(self, names: list[str], csms_url: str) -> int:
+        """Start the subject; its process."""
+        self._port = await free_port()
+        make_authority_folder(self._folder, name="ocppress bench", hosts=[HOST], csms_url=csms_url, now=datetime.now(UTC))
+        cloud = self._folder / "cloud"
+        self._context.load_verify_locations(cloud / "ca.pem")
+        command = ["bench.relay", str(self._port), str(cloud / "cloud.pem"), str(cloud / "cloud.key"), csms_url]
+        pid = (await self._stack.enter_async_context(started("relay", command, "listening for stations"))).pid
+        await self._stack.enter_async_context(self._listening)  # left after the stations
+        return pid
+
+    async def station(self, name: str) -> End:
+        """Connect one."""
+        websocket = await self._session.ws_connect(
+            f"wss://{HOST}:{self._port}/{name}", protocols=[_VERSION.subprotocol], compress=15, ssl=self._context
+        )
+        if not websocket.compress:
+            raise RuntimeError("the relay doesn't compress")
+        await self._stack.enter_async_context(websocket)
+        end = End(websocket)
+        self._listening.create_task(end.listen(), name=f"station {name}")
+        return end
+
+    def flush(self, name: str) -> None:
+        """Nothing waits."""
+
+
+async def measured(subject: str, workload: str, *, stations: int, further: int, calls: int, asking_s: int, folder: Path) -> Measured:
+    """Let `stations` say the first `calls` of a day, then `further` ones more. Fails if not everything arrived."""
+    sayings, answers = _day(workload, calls)
+    csms = Csms(answers)
+    async with contextlib.AsyncExitStack() as stack:
+        own = Path(stack.enter_context(TemporaryDirectory(prefix="ocppress-cloud-", dir=folder)))
+        csms_url = await stack.enter_async_context(csms.listening())
+        connector = aiohttp.TCPConnector(limit=0)
+        session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+        way = Relayed(own, stack, session) if subject == RELAY else Ours(PlanName(subject), own, stack, session)
+        names = [f"S{number}" for number in range(stations + further)]
+        pid = await way.begin(names, csms_url)
+        ends: dict[str, End] = {}
+        memory, processor, messages = [], 0.0, 0
+        for group in names[:stations], names[stations:]:
+            for name in group:
+                ends[name] = await way.station(name)
+            before = processor_s(pid), csms.actions.total()
+            async with asyncio.timeout(_PATIENCE_S), asyncio.TaskGroup() as playing:
+                for name in group:
+                    playing.create_task(_say(ends[name], sayings, lambda name=name: way.flush(name)))  # type: ignore[misc]
+            await _all_there(csms, sayings, len(ends))
+            processor += processor_s(pid) - before[0]
+            messages += 2 * (csms.actions.total() - before[1])
+            await asyncio.sleep(_SETTLED_S)
+            memory.append(kib(pid, "Pss", of="smaps_rollup"))
+        latencies = sorted(itertools.chain.from_iterable(await _asked(list(ends.values()), asking_s)))
+        each = (memory[1] - memory[0]) / further
+        return Measured(
+            subject=subject,
+            build=build(),
+            stations=len(ends),
+            calls=calls,
+            messages=messages,
+            processor_us=round(1e6 * processor / messages, 1),
+            memory_kib=round(each, 1),
+            base_kib=round(memory[1] - each * len(ends), 1),
+            latency_ms=(round(statistics.median(latencies), 2), round(latencies[len(latencies) * 99 // 100], 2)),
+        )
+
+
+def _day(workload: str, calls: int) -> tuple[list[Saying], dict[str, str]]:
+    """The first CALLs of a day, and the answers' bodies by those of the CALLs."""
+    sayings: list[Saying] = []
+    answers: dict[str, str] = {}
+    bodies: dict[str, str] = {}
+    for record in generate(WORKLOADS[workload], days=1, seed=SEED):
+        message_id, message = parse(record.text)
+        if record.direction is Direction.UP:
+            bodies[message_id] = message.body
+            sayings.append(Saying(int((record.ts or 0.0) // BATCH_S), record.text))
+        else:
+            answers[bodies.pop(message_id)] = message.body
+    return sayings[:calls], answers
+
+
+async def _say(station: End, sayings: list[Saying], flush: Callable[[], None]) -> None:
+    for before, saying in itertools.pairwise([sayings[0], *sayings]):
+        if before.batch != saying.batch:
+            flush()
+        await station.send(saying.text)
+        await station.receive()
+    flush()
+
+
+async def _all_there(csms: Csms, sayings: list[Saying], stations: int) -> None:
+    """Until the CSMS has every CALL, but for Heartbeats, which an edge may answer alone."""
+    said = Counter(parse(saying.text)[1].action for saying in sayings)
+    await _until(lambda: all(csms.actions[action] >= count * stations for action, count in said.items() if action != "Heartbeat"))
+
+
+async def _until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(_PATIENCE_S):
+        while not true():  # noqa: ASYNC110 - what it asks has no events
+            await asyncio.sleep(0.02)
+
+
+async def _asked(stations: list[End], rounds: int) -> list[list[float]]:
+    """Milliseconds that each CALL took."""
+
+    async def ask(station: End, offset_s: float) -> list[float]:
+        found = []
+        begun = time.monotonic() + offset_s
+        for number in range(rounds):
+            await asyncio.sleep(max(0.0, begun + number - time.monotonic()))
+            at = time.monotonic()
+            await station.send(_ASKING.format(number))
+            await station.receive()
+            found.append((time.monotonic() - at) * 1000)
+        return found
+
+    return await asyncio.gather(*(ask(station, number / len(stations)) for number, station in enumerate(stations)))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure one subject, print one line of JSON."""
+    parser = argparse.ArgumentParser(prog="python -m bench.fleet", description="One subject of bench.cloud.")
+    parser.add_argument("subject", choices=[RELAY, *PlanName])
+    parser.add_argument("workload", choices=list(WORKLOADS))
+    for name in "stations", "further", "calls", "asking-s":
+        parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--folder", type=Path)
+    chosen = parser.parse_args(arguments)
+    print(json.dumps(asdict(asyncio.run(measured(**vars(chosen))))))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
