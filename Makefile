@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 
-.PHONY: help demo test test-all soak check fmt bench bench-cloud bench-cpu bench-edge bench-link bench-outbox documents run-venv dev-venv node faketime mosquitto clean
+.PHONY: help demo test test-all soak check fmt bench bench-cloud bench-cpu bench-edge bench-link bench-outbox bench-wire documents run-venv dev-venv node faketime mosquitto clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make bench      bytes of recordings and workloads, measured again for the table in README.md"
 	@echo "make bench-cpu    processor time and memory of the codecs beside zlib, for the table in codecs/README.md"
 	@echo "make bench-link   what the link costs in two network namespaces (as root), for the table in gateway/README.md"
+	@echo "make bench-wire   a day of each workload in two network namespaces beside the model (as root), for the table in README.md"
 	@echo "make bench-outbox  what the outbox writes to the disk, for the table in gateway/README.md"
 	@echo "make bench-edge   memory, start, processor time and disk writes of an edge, for the table in gateway/README.md"
 	@echo "make bench-cloud  processor time, memory and latency of a cloud beside a relay with permessage-deflate, for the table in gateway/README.md"
@@ -57,6 +58,10 @@ bench-cpu: run-venv
 
 bench-link: run-venv
 	$(VENV)/bin/python -m bench.link $(ARGS)
+	$(VENV)/bin/python -m scripts.documents
+
+bench-wire: run-venv
+	$(VENV)/bin/python -m bench.wire --write $(ARGS)
 	$(VENV)/bin/python -m scripts.documents
 
 bench-outbox: run-venv

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from bench import cloud, cpu, edge, link, measure, month, outbox
+from bench import cloud, cpu, edge, link, measure, month, outbox, wire
 from ocppress_codecs.interface import CodecName
 from ocppress_gateway.config import CloudConfig, EdgeConfig
 from ocppress_gateway.config_text import commented_toml, reference
@@ -47,6 +47,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "month": lambda: month.table(json.loads(month.RESULTS.read_text(encoding="utf-8"))),
     "edge": lambda: edge.table(json.loads(edge.RESULTS.read_text(encoding="utf-8"))),
     "cloud": lambda: cloud.table(json.loads(cloud.RESULTS.read_text(encoding="utf-8"))),
+    "wire": lambda: wire.table(json.loads(wire.RESULTS.read_text(encoding="utf-8"))),
     "outbox": lambda: outbox.table(json.loads(outbox.RESULTS.read_text(encoding="utf-8"))),
 }
 """Names of generated parts to what makes them."""

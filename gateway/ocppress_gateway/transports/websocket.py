@@ -424,7 +424,7 @@ def _below_tls(transport: asyncio.Transport) -> asyncio.WriteTransport | None:
 def _shrink_tls_buffer(transport: asyncio.Transport) -> None:
     """asyncio's TLS takes 256 KiB for each connection to read into, far more than a link message has; a cloud has thousands of connections.
     Where asyncio's insides are called otherwise, they keep it."""
-    protocol = getattr(transport, "_ssl_protocol", None)
+    protocol: Any = getattr(transport, "_ssl_protocol", None)
     if isinstance(getattr(protocol, "_ssl_buffer", None), bytearray) and isinstance(getattr(protocol, "max_size", None), int):
         buffer = bytearray(TLS_BUFFER_BYTES)
         protocol.max_size = TLS_BUFFER_BYTES
