@@ -18,7 +18,7 @@ from ocppress_gateway.core.limits import LINK_MESSAGE_BYTES_MAX
 from ocppress_gateway.errors import ConfigError, LinkLost, LinkRefused
 from ocppress_gateway.transports.base import Connection
 from ocppress_gateway.transports.tls import ResumingContext, ServerContext, link_client_context, link_server_context
-from ocppress_gateway.transports.websocket import WebSocketConnector, WebSocketListener
+from ocppress_gateway.transports.websocket import TLS_BUFFER_BYTES, WebSocketConnector, WebSocketListener
 from tests.support.link_ends import WAIT_S, TlsFiles, make_tls_files, open_ends
 from tests.support.raw_peers import answer_upgrade
 
@@ -228,6 +228,22 @@ def test_the_buffer_below_tls_is_kept_empty_too(tmp_path: Path) -> None:
                 assert below.get_write_buffer_limits() == (0, 1)
 
     asyncio.run(run())
+
+
+def test_the_buffer_of_tls_is_small_and_the_largest_message_comes_through(tmp_path: Path) -> None:
+    """asyncio hides its buffer; this says when it does so in another way."""
+
+    async def run() -> None:
+        async with open_ends("websocket-tls", tmp_path) as ends:
+            for end in (ends.near, ends.far):
+                protocol = end._transport._ssl_protocol  # type: ignore[attr-defined]
+                assert len(protocol._ssl_buffer) == len(protocol.get_buffer(-1)) == TLS_BUFFER_BYTES
+            data = bytes(number % 251 for number in range(LINK_MESSAGE_BYTES_MAX))
+            for sender, receiver in ((ends.near, ends.far), (ends.far, ends.near)):
+                await sender.send(data)
+                assert await receiver.receive() == data
+
+    _run(run)
 
 
 def test_an_edge_of_another_ca_or_without_certificate_does_not_get_through(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ocppress_codecs.jsontext import tokens
 from ocppress_codecs.rpc import Message, MessageType
 from ocppress_gateway.core.limits import REPEAT_MEMORY_S, REPEATS_REMEMBERED_MAX, REPEATS_TEXT_MAX
 from ocppress_gateway.core.repeats import RepeatMemory, fingerprint
@@ -70,6 +72,15 @@ def test_offline_inserted_at_any_place_changes_nothing(members: list[tuple[str, 
     assert event("{" + ",".join(texts) + "}") == event("{" + ",".join(with_offline) + "}")
 
 
+@given(st.dictionaries(st.sampled_from(["offline", "a", '\\"offline\\"', "b"]), VALUES))
+def test_what_is_on_disk_is_known_however_it_is_reckoned(payload: dict[str, object]) -> None:
+    """An outbox keeps fingerprints over restarts: always those of the tokens, joined."""
+    body = f'"TransactionEvent",{json.dumps(payload, separators=(",", ":"))}'
+    without = {name: value for name, value in payload.items() if name != "offline" or not isinstance(value, bool)}
+    kept = "".join(tokens(f'["TransactionEvent",{json.dumps(without)}]'))
+    assert fingerprint(Message(MessageType.CALL, "TransactionEvent", body)) == hashlib.blake2b(kept.encode(), digest_size=16).digest()
+
+
 # --- memory
 
 
@@ -83,6 +94,16 @@ def test_an_answer_is_remembered_for_a_day() -> None:
     assert memory.answer(b"a", 100.0 + REPEAT_MEMORY_S - 1) == result()
     assert memory.answer(b"a", 100.0 + REPEAT_MEMORY_S) is None
     assert memory.answer(b"b", 100.0) is None
+
+
+def test_empty_answers_share_one_object() -> None:
+    memory = RepeatMemory()
+    empty = [Message(MessageType.CALLRESULT, "", "{}", call=number) for number in range(2)]
+    for key, answer in zip((b"a", b"b"), empty, strict=True):
+        memory.answered(key, answer, 0.0)
+    memory.answered(b"c", result('{"idTagInfo":{}}'), 0.0)
+    assert memory.answer(b"a", 1.0) is memory.answer(b"b", 1.0)
+    assert memory.answer(b"c", 1.0) == result('{"idTagInfo":{}}')
 
 
 def test_the_oldest_is_forgotten_first() -> None:

@@ -46,7 +46,7 @@ from ocppress_gateway.transports.tcp import (
 )
 from ocppress_gateway.transports.tls import ResumingContext, ServerContext, certificate_of, keep_session, owner
 
-__all__ = ["WebSocketConnection", "WebSocketConnector", "WebSocketListener"]
+__all__ = ["TLS_BUFFER_BYTES", "WebSocketConnection", "WebSocketConnector", "WebSocketListener"]
 
 CONNECT_TIMEOUT_S: Final = 30.0
 """For DNS, TCP, TLS and the upgrade together: five round trips at the 3 s and more that a cell at its edge takes, and a repeated packet."""
