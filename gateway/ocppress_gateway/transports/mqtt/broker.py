@@ -295,7 +295,7 @@ class Broker(aiomqtt.Client):
         # paho forgets to note what it sends, and wants to hear something as often: it would ping in the midst of traffic. The standard asks only
         # that the client says something (MQTT 5 3.1.2.10), and TCP tells a dead link by what isn't acknowledged.
         with client._msgtime_mutex:
-            client._last_msg_out = client._last_msg_in = time.monotonic()  # type: ignore[attr-defined]
+            client._last_msg_out = client._last_bytes_received = time.monotonic()
         written = self._written.pop(mid, None)
         if written is not None and not written.done():
             written.set_result(None)
