@@ -44,6 +44,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "cpu": lambda: cpu.table(json.loads(cpu.RESULTS.read_text(encoding="utf-8"))),
     "link": lambda: link.table(json.loads(link.RESULTS.read_text(encoding="utf-8"))),
     "reconnects": lambda: link.reconnects_table(json.loads(link.RESULTS.read_text(encoding="utf-8"))),
+    "saved": lambda: month.saved_table(json.loads(month.RESULTS.read_text(encoding="utf-8"))),
     "month": lambda: month.table(json.loads(month.RESULTS.read_text(encoding="utf-8"))),
     "edge": lambda: edge.table(json.loads(edge.RESULTS.read_text(encoding="utf-8"))),
     "cloud": lambda: cloud.table(json.loads(cloud.RESULTS.read_text(encoding="utf-8"))),

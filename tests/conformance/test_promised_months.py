@@ -54,7 +54,7 @@ def test_saver_is_ten_times_less_than_permessage_deflate(workload: str) -> None:
 def test_each_month_is_whole_exact_and_as_fresh_as_its_plan(run: dict[str, Any]) -> None:
     assert run["days"] == 30
     assert run["exact"]
-    assert run["messages"]["delivered"] > 0
+    assert run["messages"] > 0
     assert abs(sum(run["layers"].values()) - run["ip_bytes_month"]) <= len(run["layers"])
     if run["floor"] is not None:
         assert run["floor"]["ip_bytes_month"] < run["ip_bytes_month"]

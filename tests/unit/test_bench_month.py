@@ -58,8 +58,8 @@ def test_a_recording_is_replayed_and_comes_as_it_was(plan: str, tmp_path: Path, 
     path = tmp_path / "trace.jsonl"
     path.write_text("".join(map(trace_line, load("sim-vcp-2.1"))), encoding="utf-8")
     result = printed(capsys, "--trace", str(path), "--plan", plan)
-    assert isinstance(result["messages"], dict)
-    assert result["messages"]["delivered"] > 100
+    assert isinstance(result["messages"], int)
+    assert result["messages"] > 100
 
 
 @pytest.mark.parametrize(
