@@ -36,8 +36,10 @@ MEMORY_MAX: Final = 0.5
 """What a station may take of memory, of what it takes of the relay's."""
 
 STATIONS: Final = 8
-FURTHER: Final = 16
-CALLS: Final = 600
+FURTHER: Final = 48
+"""So many that what the allocator keeps for later, some MiB, is little for each."""
+
+CALLS: Final = 400
 """Enough that what codec and deflate remember of a station is as large as it becomes."""
 
 ASKING_S: Final = 10
