@@ -14,7 +14,7 @@ help:
 	@echo "make test-all   the same with each Python from 3.11 to 3.13 that is found"
 	@echo "make soak       the tests that take minutes"
 	@echo "make check      style and types        make fmt        format the code"
-	@echo "make bench      bytes of recordings and workloads, measured again for the table in README.md"
+	@echo "make bench      bytes of recordings, workloads and months, measured again for the tables and pictures in README.md"
 	@echo "make bench-cpu    processor time and memory of the codecs beside zlib, for the table in codecs/README.md"
 	@echo "make bench-link   what the link costs in two network namespaces (as root), for the table in gateway/README.md"
 	@echo "make bench-wire   a day of each workload in two network namespaces beside the model (as root), for the table in README.md"
@@ -46,10 +46,11 @@ fmt: dev-venv
 	$(VENV)/bin/ruff check --fix-only .
 	$(VENV)/bin/ruff format .
 
-bench: run-venv
+bench: dev-venv
 	$(VENV)/bin/python -m bench.measure
 	$(VENV)/bin/python -m bench.plan
 	$(VENV)/bin/python -m bench.month --workload all --plan all --write
+	$(VENV)/bin/python -m bench.report
 	$(VENV)/bin/python -m scripts.documents
 
 bench-cpu: run-venv

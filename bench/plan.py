@@ -76,6 +76,7 @@ def figures(run: PlanRun, done: Month) -> dict[str, Any]:
         },
         "shares": {step.value: share for step in STEPS if (share := round(done.share_of(step, run.days * DAY_S), 3))},
         "changes": len(done.steps) - 1,
+        "used_by_day": done.used_by_day,
         "foreseen_day": next((one["day"] for one in said if "expected_mb" in one), None),
         "half_used_day": next((one["day"] for one in said if "percent" in one), None),
         "said": said,

@@ -273,6 +273,8 @@ class Month:
     waited_s: list[float]
     steps: list[tuple[float, PlanName]]
     notes: list[tuple[float, Note]] = field(default_factory=list)
+    used_by_day: list[int] = field(default_factory=list)
+    """What had been used at each day's end, others' bytes included."""
 
     def share_of(self, step: PlanName, span_s: float) -> float:
         """Of the time that this step was in force."""
@@ -361,6 +363,8 @@ class _Run:
         self._plan.spent(self._ledger.take_spent(), now)
         notes = [*self._ledger.tick(now, wall), *self._plan.tick(now, self._ledger.month())]
         self.done.notes += [(now, note) for note in notes]
+        if now > 0 and now % DAY_S == 0 and len(self.done.used_by_day) < now / DAY_S:
+            self.done.used_by_day.append(round(ours + self._others_day_bytes * now / DAY_S))
         step = self._plan.view(now).step
         if step is not self.done.steps[-1][1]:
             self.done.steps.append((now, step))
