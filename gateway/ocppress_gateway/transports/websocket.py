@@ -130,8 +130,7 @@ class WebSocketConnection(Connection):
                 await self._websocket.send_bytes(data)
             except (OSError, aiohttp.ClientError) as error:
                 await self._end(_reason(error))
-            finally:
-                self._sending = False
+            self._sending = False  # not if it is cancelled: then the message waits on, and a close behind it would, too
         if self._lost is not None:
             raise LinkLost(self._lost)
 
