@@ -26,6 +26,7 @@ from typing import Any, Final
 from bench.link import mosquitto, start_broker
 from bench.month import transport_conditions
 from bench.namespaces import CLOUD_ADDRESS, namespaces, reason_against
+from bench.processes import changed
 from bench.wire_ends import CSMS_PORT, SEED, STATION, begins_s
 from ocppress_codecs.rpc import OcppVersion
 from ocppress_gateway.core.plan import PlanName
@@ -117,17 +118,9 @@ def _files(folder: Path, plan: PlanName, transport: LinkTransport) -> tuple[Path
     make_authority_folder(authority, name="ocppress bench", hosts=[CLOUD_ADDRESS], csms_url=csms_url, now=now, with_broker=with_broker)
     make_edge_folder(authority, "bench", stations=[STATION], cloud_url=None, now=now)
     edge_file = authority / "edges" / "bench" / "edge.toml"
-    change(edge_file, '#plan = "auto"', f'plan = "{plan}"')
-    change(edge_file, "#keepalive_s =", f"keepalive_s = {round(Conditions().keepalive_s)}")
+    changed(edge_file, '#plan = "auto"', f'plan = "{plan}"')
+    changed(edge_file, "#keepalive_s =", f"keepalive_s = {round(Conditions().keepalive_s)}")
     return edge_file, authority / "cloud" / "cloud.toml"
-
-
-def change(file: Path, before: str, after: str) -> None:
-    """Of a configuration, what must stand there once."""
-    text = file.read_text(encoding="utf-8")
-    if text.count(before) != 1:
-        raise RuntimeError(f"{before!r} stands {text.count(before)} times in {file.name}")
-    file.write_text(text.replace(before, after), encoding="utf-8")
 
 
 @contextmanager

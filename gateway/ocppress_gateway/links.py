@@ -173,4 +173,4 @@ class Links:
         link = self._links.pop(number)
         if self.watch is not None:
             self.watch.ended(number, link.connection, refused=refused)
-        self._driver.post_now(LinkClosed(number, reason))
+        self._driver.post_now(LinkClosed(number, reason, refused))

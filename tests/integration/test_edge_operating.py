@@ -49,6 +49,7 @@ class Days:
             post=self.posted.append,
             measure=lambda: None,
             wire=lambda: None,
+            certificates=tuple,
             cloud="wss://cloud/",
             clock=lambda: self.now,
         )

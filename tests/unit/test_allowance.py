@@ -170,3 +170,11 @@ def test_a_station_that_flaps_without_an_end_is_kept_out_as_well() -> None:
         asked += any(isinstance(effect, Link) for effect in effects) and RefuseStation(socket, 503, USED_UP) not in effects
         play.play([("in", StationGone(socket, "left"))])
     assert asked == 9
+
+
+def test_what_is_used_of_a_day_is_said_in_per_cent() -> None:
+    allowance = Allowance(1000)
+    assert allowance.used_percent(0.0) == 0
+    allowance.spend(1500, 0.0)
+    assert allowance.used_percent(0.0) == 150
+    assert allowance.used_percent(43_200.0) == 100, "half a day later half of it is there again"

@@ -619,6 +619,17 @@ def test_back_off_doubles_and_begins_again_after_a_welcome() -> None:
     play.play([("far", Welcome("verbatim", [])), ("in", LinkClosed(8, "lost")), ("tick", 1.01), ("out", [OpenLink(9)])])
 
 
+def test_refused_connections_come_less_and_less_often() -> None:
+    """In the first minutes as often as others, then up to an hour apart; one that is lost for another reason begins anew."""
+    play = edge()
+    waits_s = [1.0, 2.0, 4.0, 8.0, 16.0, 20.0, 20.0, 20.0, 20.0, 20.0, 40.0, 80.0, 160.0, 320.0, 640.0, 1280.0, 2560.0, 3600.0, 3600.0]
+    for attempt, wait_s in enumerate(waits_s):
+        closed = LinkClosed(attempt + 1, "certificate not accepted", refused=True)
+        play.play([("in", closed), ("tick", wait_s - 0.01), ("out", []), ("tick", 0.02), ("out", [OpenLink(attempt + 2)])])
+    newest = len(waits_s) + 1
+    play.play([("in", LinkClosed(newest, "no route")), ("tick", 19.99), ("out", []), ("tick", 0.02), ("out", [OpenLink(newest + 1)])])
+
+
 def test_goodbye_says_when_to_come_back() -> None:
     play = edge()
     play.play([("far", Goodbye("maintenance", 90)), ("in", LinkClosed(1, "closed")), ("tick", 89.0), ("out", [])])

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 import msgspec
 import pytest
 
+from ocppress_gateway.core.certificate import Certificate
 from ocppress_gateway.core.conversation import Counters
 from ocppress_gateway.core.ledger import Ledger, LedgerSettings
 from ocppress_gateway.core.ledger_day import DayAccount
@@ -15,7 +16,16 @@ from ocppress_gateway.core.ledger_events import Way
 from ocppress_gateway.core.plan import Plan, PlanName, PlanSettings
 from ocppress_gateway.core.report import DiskHealth, Report, read_report, write_report
 from ocppress_gateway.core.stored import DeadLetter
-from ocppress_gateway.core.views import CloudEdgeView, CloudStationView, CloudView, ContentView, EdgeStationView, EdgeView, LinkView
+from ocppress_gateway.core.views import (
+    CertificateView,
+    CloudEdgeView,
+    CloudStationView,
+    CloudView,
+    ContentView,
+    EdgeStationView,
+    EdgeView,
+    LinkView,
+)
 from ocppress_gateway.outbox.base import OutboxMeasure
 from ocppress_gateway.positions.base import PositionsMeasure
 from ocppress_gateway.status.cloud import CloudStatus, cloud_data, cloud_lines
@@ -35,10 +45,12 @@ STATION = EdgeStationView(
     answered_early=9,
     suppressed=4,
     repeats=1,
+    allowance_percent=None,
     epoch=7,
     frames_sent=5,
     frames_received=4,
 )
+FRESH = CertificateView(use="site-1", ends_unix_s=1_900_000_000.0, is_due=False)
 OUTBOX = OutboxMeasure(
     trouble=None,
     messages=1240,
@@ -112,8 +124,8 @@ def edge_status(view: EdgeView | None = None) -> EdgeStatus:
 
 def cloud_status() -> CloudStatus:
     edges = (
-        CloudEdgeView(name="site-1", up_s=10.0, down_s=None, codec="adaptive", report=REPORT, stations=1),
-        CloudEdgeView(name="site-2", up_s=None, down_s=61.0, codec="verbatim", report=None, stations=0),
+        CloudEdgeView(name="site-1", up_s=10.0, down_s=None, codec="adaptive", report=REPORT, certificate=FRESH, stations=1),
+        CloudEdgeView(name="site-2", up_s=None, down_s=61.0, codec="verbatim", report=None, certificate=None, stations=0),
     )
     view = CloudView(edges=edges, never_seen=("site-3",), stations=(CLOUD_STATION,), counters=Counters().view())
     return CloudStatus(version="1.2.3", uptime_s=5.0, csms="wss://user:pw-secret@csms/{identity}", view=view, positions=POSITIONS)
@@ -149,6 +161,35 @@ def test_one_station_alone() -> None:
 )
 def test_a_link_that_is_down(link: LinkView, words: str) -> None:
     assert words in edge_lines(edge_status(EdgeView(link=link, stations=(), counters=Counters().view())))[1]
+
+
+def test_certificates_say_when_they_end() -> None:
+    status = replace(edge_status(), certificates=(FRESH, replace(FRESH, use="the stations' side", is_due=True)))
+    lines = [line for line in edge_lines(status) if line.startswith("certificate")]
+    assert lines == [
+        "certificate of site-1: ends 2030-03-17 17:46:40Z",
+        "certificate of the stations' side: ends 2030-03-17 17:46:40Z, RENEW IT (`ocppress ca renew`)",
+    ]
+    assert [one["is_due"] for one in edge_data(status)["certificates"]] == [False, True]
+    cloud = replace(cloud_status(), certificate=replace(FRESH, use="this cloud"))
+    assert "certificate of this cloud: ends 2030-03-17 17:46:40Z" in cloud_lines(cloud)
+    row = next(line for line in cloud_lines(cloud) if line.startswith("site-1  up"))
+    assert row.endswith("2030-03-17 17:46:40Z")
+    assert cloud_data(cloud)["edges"][0]["certificate"]["ends_unix_s"] == FRESH.ends_unix_s
+
+
+def test_a_certificate_is_due_in_its_last_third() -> None:
+    certificate = Certificate("site-1", 1, b"key", starts_unix_s=0.0, ends_unix_s=300.0)
+    assert [CertificateView.of("it", certificate, at_s).is_due for at_s in (0.0, 199.0, 200.0, 301.0)] == [False, False, True, True]
+
+
+def test_what_a_station_has_used_of_its_day_is_said_where_there_is_a_limit() -> None:
+    limited = replace(STATION, allowance_percent=130)
+    status = edge_status(EdgeView(link=LINK, stations=(limited,), counters=Counters().view()))
+    heads, row = (line for line in edge_lines(status) if line.startswith(("station", "CP001")))
+    assert heads.endswith("of daily_mb")
+    assert row.endswith("130 %")
+    assert not any("daily_mb" in line for line in edge_lines(edge_status()))
 
 
 def test_trouble_is_said() -> None:

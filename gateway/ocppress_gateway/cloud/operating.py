@@ -9,9 +9,10 @@ from typing import TypeVar
 
 from ocppress_gateway import __version__
 from ocppress_gateway.control.protocol import Answer, DeadDrop, DeadList, DeadReplay, DeadShow, Drain, Request, Status
+from ocppress_gateway.core.certificate import Certificate
 from ocppress_gateway.core.events import Event, Level, Replay, ReplayEnded
 from ocppress_gateway.core.stored import DeadLetter
-from ocppress_gateway.core.views import CloudView
+from ocppress_gateway.core.views import CertificateView, CloudView
 from ocppress_gateway.positions.base import Positions
 from ocppress_gateway.status.cloud import CloudStatus, cloud_data, cloud_lines
 from ocppress_gateway.status.dead import letter_data, letter_lines, letters_lines
@@ -29,14 +30,17 @@ class CloudOperator:
         *,
         post: Callable[[Event], None],
         csms: str,
+        certificate: Certificate | None,
         say: Callable[..., None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`view` is the machine's, `post` gives it an event, `csms` is the CSMS's URL, `say` logs. After this you must pass it each `ReplayEnded`."""
+        """`view` is the machine's, `post` gives it an event, `csms` is the CSMS's URL, `certificate` the cloud's own, `say` logs.
+        After this you must pass it each `ReplayEnded`."""
         self._view = view
         self._positions = positions
         self._post = post
         self._csms = csms
+        self._certificate = certificate
         self._say = say
         self._clock = clock
         self._began_at = clock()
@@ -82,7 +86,12 @@ class CloudOperator:
         if station is not None and all(one.identity != station for one in view.stations):
             return Answer(error=f"the cloud knows no station {station}")
         status = CloudStatus(
-            version=__version__, uptime_s=now - self._began_at, csms=self._csms, view=view, positions=self._positions.measure()
+            version=__version__,
+            uptime_s=now - self._began_at,
+            csms=self._csms,
+            view=view,
+            positions=self._positions.measure(),
+            certificate=None if self._certificate is None else CertificateView.of("this cloud", self._certificate, time.time()),
         )
         return Answer(lines=cloud_lines(status, station), data=cloud_data(status, station))
 

@@ -19,6 +19,7 @@ from ocppress_gateway.cloud.renewals import Renewals
 from ocppress_gateway.config import CloudConfig, EdgeEntry, LinkTls
 from ocppress_gateway.control.place import CLOUD_SOCKET
 from ocppress_gateway.control.protocol import Answer, Request
+from ocppress_gateway.core.certificate import Certificate
 from ocppress_gateway.core.cloud import CloudMachine, CloudSettings
 from ocppress_gateway.core.events import (
     Bury,
@@ -69,6 +70,7 @@ class CloudProgram(Program):
         connect_timeout_s: float = 7.0,
         positions: PositionsStore | None = None,
         renewals: Renewals | None = None,
+        certificate: Certificate | None = None,
         view: Callable[[float], CloudView] | None = None,
         control: Path | None = None,
         shutdown_s: float = 10.0,
@@ -77,7 +79,7 @@ class CloudProgram(Program):
         """`listener` is the edges' side; `positions` is needed if an edge has an outbox.
 
         `csms_url` has one `{identity}`, `csms_ssl_context` None means the system's certificates. `renewals` is for a listener that sees
-        certificates. `positions` and the machine's `view` are needed with `control`, the operator's socket.
+        certificates, `certificate` the cloud's own. `positions` and the machine's `view` are needed with `control`, the operator's socket.
         """
         super().__init__(machine, logger=logging.getLogger("ocppress.cloud"), shutdown_s=shutdown_s, control=control, clock=clock)
         self._listener = listener
@@ -88,7 +90,15 @@ class CloudProgram(Program):
         self._positions = None if positions is None else PositionsWorker(positions, self._reported)
         self._operator: CloudOperator | None = None
         if self._positions is not None and view is not None:
-            self._operator = CloudOperator(view, self._positions, post=self._driver.post_now, csms=csms_url, say=self._say, clock=clock)
+            self._operator = CloudOperator(
+                view,
+                self._positions,
+                post=self._driver.post_now,
+                csms=csms_url,
+                certificate=certificate,
+                say=self._say,
+                clock=clock,
+            )
         self._csms = CsmsClient(self._driver, self._spawn, url=csms_url, connect_timeout_s=connect_timeout_s, ssl_context=csms_ssl_context)
 
     def _execute(self, effect: Effect) -> None:
@@ -206,6 +216,7 @@ def run(config: CloudConfig) -> int:
         connect_timeout_s=config.csms.connect_timeout_s,
         positions=SqlitePositionsStore(config.state_folder),
         renewals=None if tls is None else Renewals(tls),
+        certificate=None if tls is None else certificate_in(tls.certificate_file),
         view=machine.view,
         control=config.state_folder / CLOUD_SOCKET,
         shutdown_s=config.timeouts.shutdown_s,

@@ -47,6 +47,10 @@ class Allowance:
         """The link has carried, or will carry, so much for it."""
         self._bucket.spend(byte_count, now)
 
+    def used_percent(self, now: float) -> int:
+        """Of a day's; 0 while there is a whole day's left."""
+        return round(100 * (1 - self._bucket.level(now) / self.daily_bytes))
+
     def is_used_up(self, now: float) -> bool:
         """Whether only what matters goes on."""
         return self._bucket.level(now) <= 0

@@ -90,7 +90,7 @@ from ocppress_gateway.core.stored import (
     PositionsTrouble,
 )
 from ocppress_gateway.core.told import Told
-from ocppress_gateway.core.views import CloudEdgeView, CloudView
+from ocppress_gateway.core.views import CertificateView, CloudEdgeView, CloudView
 
 __all__ = ["ANY_STATION", "CloudMachine", "CloudSettings"]
 
@@ -345,6 +345,7 @@ class CloudMachine:
                     down_s=None if edge.lost_at is None else now - edge.lost_at,
                     codec=edge.codec.value,
                     report=edge.report,
+                    certificate=self._certificate_view(edge),
                     stations=sum(station.state is not CsmsState.CLOSED for station in edge.stations.values()),
                 )
                 for edge in self._edges.values()
@@ -353,6 +354,10 @@ class CloudMachine:
             stations=tuple(station.view(edge.name, now) for edge in self._edges.values() for station in edge.stations.values()),
             counters=self.counters.view(),
         )
+
+    def _certificate_view(self, edge: _Edge) -> CertificateView | None:
+        certificate = None if edge.link is None else self._links[edge.link].certificate
+        return None if certificate is None else CertificateView.of(edge.name, certificate, self.wall_s())
 
     # --- links
 

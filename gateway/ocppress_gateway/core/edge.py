@@ -106,6 +106,12 @@ STOP_FLUSH_S: Final = 3.0
 CHECKS_MAX: Final = 16
 """Credentials that are being compared: each comparison is made to be slow, and whoever comes on top is refused."""
 
+REFUSED_QUICKLY: Final = 10
+"""Refused connections after which the next ones come less often: a clock is set and a mistake mended within minutes, or it takes a visit."""
+
+REFUSED_WAIT_S_MAX: Final = 3600.0
+"""The longest wait between those: each costs the SIM 2 to 4 kB, which each minute would be over 3 MB a day."""
+
 _DOWN: Final = "the link is down"
 _UNDECIDED: Final = "the CSMS did not decide in time"
 _REPLACED: Final = "replaced by a newer connection of the same identity"
@@ -219,6 +225,8 @@ class EdgeMachine:
     _greeted: list[tuple[EdgeStation, KnownStation]] = field(default_factory=list)
     _links: int = 0
     _attempts: int = 0
+    _refused: int = 0
+    """Attempts in a row that were refused."""
     _dial_at: float = 0.0
     _lost_at: float | None = None
     _up_at: float = 0.0
@@ -680,7 +688,11 @@ class EdgeMachine:
             self._report = self._session.rider
         self._session = None
         self._lost_at = now if self._lost_at is None else self._lost_at
-        delay_s = min(self.settings.reconnect_max_s, self.settings.reconnect_min_s * 2.0 ** min(self._attempts, 16)) * (0.5 + self.random())
+        self._refused = self._refused + 1 if event.refused else 0
+        delay_s = min(self.settings.reconnect_max_s, self.settings.reconnect_min_s * 2.0 ** min(self._attempts, 16))
+        if self._refused > REFUSED_QUICKLY:
+            delay_s = min(REFUSED_WAIT_S_MAX, delay_s * 2.0 ** min(self._refused - REFUSED_QUICKLY, 16))
+        delay_s *= 0.5 + self.random()
         self._dial_at = max(self._dial_at, now + delay_s)
         self._attempts += 1
         if self._stopping:

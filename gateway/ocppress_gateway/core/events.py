@@ -118,10 +118,11 @@ class LinkSent:
 
 @dataclass(frozen=True, slots=True)
 class LinkClosed:
-    """A link connection is gone or could not be made (edge); `reason` is for people."""
+    """A link connection is gone or could not be made (edge); `reason` is for people, `refused`: certificate, TLS or HTTP was why."""
 
     link: int
     reason: str
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ocppress_gateway.core.certificate import Certificate
 from ocppress_gateway.core.report import Report
 
-__all__ = ["CloudEdgeView", "CloudStationView", "CloudView", "ContentView", "CountersView", "EdgeStationView", "EdgeView", "LinkView"]
+__all__ = [
+    "CertificateView",
+    "CloudEdgeView",
+    "CloudStationView",
+    "CloudView",
+    "ContentView",
+    "CountersView",
+    "EdgeStationView",
+    "EdgeView",
+    "LinkView",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateView:
+    """How long a certificate lasts."""
+
+    use: str
+    """Whose, or for what."""
+    ends_unix_s: float
+    is_due: bool
+    """It is in its last third, or over: another should follow."""
+
+    @classmethod
+    def of(cls, use: str, certificate: Certificate, unix_s: float) -> CertificateView:
+        """As it is at this time."""
+        return cls(use=use, ends_unix_s=certificate.ends_unix_s, is_due=unix_s >= certificate.renew_from_unix_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +90,8 @@ class EdgeStationView:
     answered_early: int
     suppressed: int
     repeats: int
+    allowance_percent: int | None
+    """How much of `daily_mb` it has used up: from 100 on only transactions go on, from 200 on it is sent away; None where none is set."""
     epoch: int
     frames_sent: int
     frames_received: int
@@ -126,6 +155,8 @@ class CloudEdgeView:
     codec: str
     report: Report | None
     """The last one that it has sent since the program began."""
+    certificate: CertificateView | None
+    """With which it has connected; None where the cloud sees none, as at a broker, and while it is away."""
     stations: int
     """Stations that are here now."""
 

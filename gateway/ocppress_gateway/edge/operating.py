@@ -12,7 +12,7 @@ from ocppress_gateway import __version__
 from ocppress_gateway.control.protocol import Answer, Drain, Request, Status
 from ocppress_gateway.core.events import Event, Flush, TellReport
 from ocppress_gateway.core.report import write_report
-from ocppress_gateway.core.views import EdgeView
+from ocppress_gateway.core.views import CertificateView, EdgeView
 from ocppress_gateway.core.wire_count import WireCount
 from ocppress_gateway.ledger.keeper import LedgerKeeper
 from ocppress_gateway.outbox.base import OutboxMeasure
@@ -38,15 +38,18 @@ class EdgeOperator:
         post: Callable[[Event], None],
         measure: Callable[[], OutboxMeasure | None],
         wire: Callable[[], WireCount | None],
+        certificates: Callable[[], tuple[CertificateView, ...]],
         cloud: str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`view` is the machine's, `post` gives it an event, `wire` counts the present connection, `cloud` is its address."""
+        """`view` is the machine's, `post` gives it an event, `wire` counts the present connection, `certificates` are the edge's
+        own, `cloud` is its address."""
         self._view = view
         self._keeper = keeper
         self._post = post
         self._measure = measure
         self._wire = wire
+        self._certificates = certificates
         self._cloud = cloud
         self._clock = clock
         self._began_at = clock()
@@ -80,6 +83,7 @@ class EdgeOperator:
             outbox=self._measure(),
             month=self._keeper.ledger.month(),
             plan=self._keeper.plan.view(now),
+            certificates=self._certificates(),
         )
 
     async def report_daily(self) -> NoReturn:

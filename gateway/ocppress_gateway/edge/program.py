@@ -15,7 +15,7 @@ from typing import Final, NoReturn
 from ocppress_gateway.config import EdgeConfig, EdgeLinkConfig, EdgeLinkTls
 from ocppress_gateway.control.place import EDGE_SOCKET
 from ocppress_gateway.control.protocol import Answer, Request
-from ocppress_gateway.core.certificate import weeks_left
+from ocppress_gateway.core.certificate import Certificate, weeks_left
 from ocppress_gateway.core.edge import EdgeMachine, EdgeSettings
 from ocppress_gateway.core.events import (
     AdmitStation,
@@ -49,7 +49,7 @@ from ocppress_gateway.core.plan import Plan, PlanName, PlanSettings
 from ocppress_gateway.core.policy import Overrides
 from ocppress_gateway.core.stored import OutboxEvent
 from ocppress_gateway.core.told import Told
-from ocppress_gateway.core.views import EdgeView
+from ocppress_gateway.core.views import CertificateView, EdgeView
 from ocppress_gateway.edge.certificate import OwnCertificate
 from ocppress_gateway.edge.credentials import CredentialKeeper, credential_store
 from ocppress_gateway.edge.operating import EdgeOperator
@@ -66,7 +66,7 @@ from ocppress_gateway.program import Program, run_until_signal
 from ocppress_gateway.storage.opening import Opening
 from ocppress_gateway.transports.base import Connector
 from ocppress_gateway.transports.psk import read_key, use_client_key
-from ocppress_gateway.transports.tls import ResumingContext, station_server_context
+from ocppress_gateway.transports.tls import ResumingContext, certificate_in, station_server_context
 from ocppress_gateway.transports.websocket import WebSocketConnector
 
 __all__ = ["COMMAND_TIMEOUT_S", "EdgeProgram", "edge_settings", "link_connector", "outbox_limits", "own_certificate", "run"]
@@ -98,6 +98,7 @@ class EdgeProgram(Program):
         credentials: LedgerStore | None = None,
         keeper: LedgerKeeper | None = None,
         certificate: OwnCertificate | None = None,
+        station_certificate: Certificate | None = None,
         view: Callable[[float], EdgeView] | None = None,
         control: Path | None = None,
         shutdown_s: float = 10.0,
@@ -106,11 +107,12 @@ class EdgeProgram(Program):
         """`host`, `port` (0 for any free one) and `ssl_context` are the stations' side, `connector` the way to the cloud.
 
         `outbox` and `credentials` are needed if the machine's settings say so, `keeper` and the machine's `view` with `control`, the operator's socket.
-        `certificate` is the connector's, where it can be renewed.
+        `certificate` is the connector's, where it can be renewed, `station_certificate` that of `ssl_context`.
         """
         super().__init__(machine, logger=logging.getLogger("ocppress.edge"), shutdown_s=shutdown_s, control=control, clock=clock)
         self._connector = connector
         self._certificate = certificate
+        self._station_certificate = station_certificate
         self._renewing: asyncio.Task[None] | None = None
         self._host = host
         self._scheme = "ws" if ssl_context is None else "wss"
@@ -129,6 +131,7 @@ class EdgeProgram(Program):
                 post=self._driver.post_now,
                 measure=lambda: None if self._outbox is None else self._outbox.measure(),
                 wire=self.links.wire_count,
+                certificates=self._certificates,
                 cloud=connector.address,
                 clock=clock,
             )
@@ -224,6 +227,13 @@ class EdgeProgram(Program):
                 self._outbox.remember(effect.identity, effect.accepted, effect.heartbeat_interval_s)
             case DistrustOutbox():
                 self._outbox.distrust(effect.reason)
+
+    def _certificates(self) -> tuple[CertificateView, ...]:
+        own = {
+            "the link": None if self._certificate is None else self._certificate.current,
+            "the stations' side": self._station_certificate,
+        }
+        return tuple(CertificateView.of(use, certificate, time.time()) for use, certificate in own.items() if certificate is not None)
 
     def _reported(self, event: OutboxEvent) -> None:
         self._opening.heard()
@@ -332,6 +342,7 @@ def run(config: EdgeConfig) -> int:
             search=KeepaliveSearch(longest_s=config.link.reachability_s / SILENCES, fixed_s=config.link.keepalive_s),
         ),
         certificate=certificate,
+        station_certificate=None if station_tls is None else certificate_in(station_tls.certificate_file),
         view=machine.view,
         control=config.state_folder / EDGE_SOCKET,
         shutdown_s=config.timeouts.shutdown_s,

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from ocppress_gateway.core.report import report_fields
-from ocppress_gateway.core.views import CloudEdgeView, CloudStationView, CloudView, CountersView
+from ocppress_gateway.core.views import CertificateView, CloudEdgeView, CloudStationView, CloudView, CountersView
 from ocppress_gateway.masking import masked_token
 from ocppress_gateway.positions.base import PositionsMeasure
-from ocppress_gateway.status.words import age, count, size, table
+from ocppress_gateway.status.words import age, certificate_lines, count, moment, size, table
 
 __all__ = ["CloudStatus", "cloud_data", "cloud_lines"]
 
@@ -27,6 +27,8 @@ class CloudStatus:
     """The CSMS's URL."""
     view: CloudView
     positions: PositionsMeasure
+    certificate: CertificateView | None = None
+    """The cloud's own."""
 
 
 def cloud_lines(status: CloudStatus, station: str | None = None) -> list[str]:
@@ -34,6 +36,7 @@ def cloud_lines(status: CloudStatus, station: str | None = None) -> list[str]:
     stations = _chosen(status, station)
     return [
         f"cloud {status.version}, up {age(status.uptime_s)}, for the CSMS at {masked_token(status.csms)}",
+        *certificate_lines([] if status.certificate is None else [status.certificate]),
         *_positions_lines(status.positions),
         "",
         *_edge_lines(status.view),
@@ -51,6 +54,7 @@ def cloud_data(status: CloudStatus, station: str | None = None) -> dict[str, Any
         "version": status.version,
         "uptime_s": round(status.uptime_s, 1),
         "csms": masked_token(status.csms),
+        "certificate": None if status.certificate is None else asdict(status.certificate),
         "edges": [_edge_data(edge) for edge in status.view.edges],
         "edges_never_seen": list(status.view.never_seen),
         "stations": [asdict(one) for one in _chosen(status, station)],
@@ -76,7 +80,7 @@ def _positions_lines(positions: PositionsMeasure) -> Iterator[str]:
 
 def _edge_lines(view: CloudView) -> Iterator[str]:
     if view.edges:
-        yield from table(("edge", "link", "codec", "stations here"), (_edge_row(edge) for edge in view.edges))
+        yield from table(("edge", "link", "codec", "stations here", "certificate ends"), (_edge_row(edge) for edge in view.edges))
         yield from _report_lines(view.edges)
     if view.never_seen:
         more = len(view.never_seen) - NAMES_SHOWN_MAX
@@ -119,7 +123,9 @@ def _report_lines(edges: Sequence[CloudEdgeView]) -> Iterator[str]:
 
 def _edge_row(edge: CloudEdgeView) -> tuple[str | int | None, ...]:
     link = f"up for {age(edge.up_s)}" if edge.up_s is not None else f"down for {age(edge.down_s)}"
-    return edge.name, link, edge.codec, edge.stations
+    certificate = edge.certificate
+    ends = None if certificate is None else moment(certificate.ends_unix_s) + (" RENEW" if certificate.is_due else "")
+    return edge.name, link, edge.codec, edge.stations, ends
 
 
 def _station_lines(stations: list[CloudStationView]) -> list[str]:

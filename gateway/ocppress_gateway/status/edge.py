@@ -12,10 +12,10 @@ from ocppress_gateway.core.ledger_month import MonthView
 from ocppress_gateway.core.plan import PlanView
 from ocppress_gateway.core.report import DiskHealth, Report
 from ocppress_gateway.core.status import sim_data, sim_lines
-from ocppress_gateway.core.views import EdgeStationView, EdgeView
+from ocppress_gateway.core.views import CertificateView, EdgeStationView, EdgeView
 from ocppress_gateway.core.wire_count import WireCount
 from ocppress_gateway.outbox.base import OutboxMeasure
-from ocppress_gateway.status.words import age, count, moment, size, table, yes
+from ocppress_gateway.status.words import age, certificate_lines, count, moment, size, table, yes
 
 __all__ = ["EdgeStatus", "day_report", "drain_answer", "edge_data", "edge_lines"]
 
@@ -35,6 +35,8 @@ class EdgeStatus:
     """None with the plan `transparent`."""
     month: MonthView
     plan: PlanView
+    certificates: tuple[CertificateView, ...] = ()
+    """Its own: the link's, and the stations'."""
 
 
 def edge_lines(status: EdgeStatus, station: str | None = None) -> list[str]:
@@ -42,6 +44,7 @@ def edge_lines(status: EdgeStatus, station: str | None = None) -> list[str]:
     return [
         f"edge {status.version}, up {age(status.uptime_s)}",
         *_link_lines(status),
+        *certificate_lines(status.certificates),
         *_outbox_lines(status.outbox, sum(one.undelivered for one in status.view.stations)),
         "",
         *_station_lines([one for one in status.view.stations if station in (None, one.identity)]),
@@ -57,6 +60,7 @@ def edge_data(status: EdgeStatus, station: str | None = None) -> dict[str, Any]:
         "version": status.version,
         "uptime_s": round(status.uptime_s, 1),
         "link": {**asdict(status.view.link), "cloud": status.cloud, "wire": None if status.wire is None else asdict(status.wire)},
+        "certificates": [asdict(one) for one in status.certificates],
         "outbox": None if status.outbox is None else asdict(status.outbox),
         "stations": [asdict(one) for one in status.view.stations if station in (None, one.identity)],
         "counters": asdict(status.view.counters),
@@ -127,8 +131,12 @@ def _outbox_lines(outbox: OutboxMeasure | None, undelivered: int) -> Iterator[st
 def _station_lines(stations: list[EdgeStationView]) -> list[str]:
     if not stations:
         return ["no stations"]
+    limited = any(one.allowance_percent is not None for one in stations)
     return table(
-        ("station", "OCPP", "state", "accepted", "clock", "waiting", "undelivered", "early", "suppressed", "repeats"),
+        (
+            *("station", "OCPP", "state", "accepted", "clock", "waiting", "undelivered", "early", "suppressed", "repeats"),
+            *(("of daily_mb",) if limited else ()),
+        ),
         (
             (
                 one.identity,
@@ -141,6 +149,7 @@ def _station_lines(stations: list[EdgeStationView]) -> list[str]:
                 one.answered_early,
                 one.suppressed,
                 one.repeats,
+                *((f"{one.allowance_percent or 0} %",) if limited else ()),
             )
             for one in stations
         ),

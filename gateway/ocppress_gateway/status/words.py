@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from ocppress_gateway.core.views import CertificateView
 from ocppress_gateway.masking import elided, printable
 
-__all__ = ["CELL_MAX", "age", "count", "moment", "size", "table", "yes"]
+__all__ = ["CELL_MAX", "age", "certificate_lines", "count", "moment", "size", "table", "yes"]
 
 CELL_MAX: Final = 48
 """Characters of a cell, as long as an identity may be; the middle of a longer text is left out."""
@@ -45,6 +46,13 @@ def moment(unix_s: float) -> str:
         return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%d %H:%M:%S}Z"
     except (OverflowError, ValueError, OSError):
         return "-"
+
+
+def certificate_lines(certificates: Iterable[CertificateView]) -> Iterator[str]:
+    """When they end, a line each."""
+    for one in certificates:
+        due = ", RENEW IT (`ocppress ca renew`)" if one.is_due else ""
+        yield f"certificate of {one.use}: ends {moment(one.ends_unix_s)}{due}"
 
 
 def yes(value: bool) -> str:
