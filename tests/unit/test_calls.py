@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 
 from ocppress_codecs.rpc import Message, MessageType
-from ocppress_gateway.core.calls import ANSWERED_KEPT, INCOMING_OPEN_MAX, LATE_KEPT, WAITING_MAX, IncomingCalls, OutgoingCall, OutgoingCalls
+from ocppress_gateway.core.calls import (
+    ANSWERED_KEPT,
+    INCOMING_OPEN_MAX,
+    LATE_KEPT,
+    WAITING_MAX,
+    IncomingCalls,
+    OutgoingCall,
+    OutgoingCalls,
+    StoredCall,
+)
 from ocppress_gateway.core.lanes import Relay
 from ocppress_gateway.core.limits import WAITING_TEXT_MAX
 from ocppress_gateway.core.policy import Turn
+from ocppress_gateway.core.stored import Lane
 
 TIMEOUT_S = 30.0
 
@@ -30,6 +41,12 @@ def call(number: int | None, *, turn: Turn = Turn.PROMPT, expires_at: float = 30
 
 
 # --- incoming
+
+
+def stored(position: int) -> OutgoingCall:
+    return OutgoingCall(
+        None, Message(MessageType.CALL, "A", '"A",{}'), math.inf, Turn.ORDERED, stored=StoredCall(bytes(8), Lane.ORDERED, position)
+    )
 
 
 def test_an_answer_goes_out_once() -> None:
@@ -243,3 +260,29 @@ def test_what_waits_is_bounded_in_number_and_text() -> None:
     calls = outgoing()
     assert calls.add(call(0, body="x" * WAITING_TEXT_MAX))
     assert not calls.add(call(1))
+
+
+def test_what_leaves_makes_room_and_stored_ones_take_none() -> None:
+    def fill() -> int:
+        return sum(calls.add(call(number, expires_at=float(1 + number % 2))) for number in range(2 * WAITING_MAX))
+
+    calls = outgoing()
+    for position in range(1, WAITING_MAX + 1):
+        assert calls.add(stored(position))
+    assert fill() == WAITING_MAX
+    assert len(calls) == 2 * WAITING_MAX
+    assert calls.next(0.0) is not None
+    assert fill() == 1, "one has been put"
+    halves = len(calls.take_expired(1.0))
+    assert fill() == halves, "those over time have gone"
+    calls.context_lost()
+    assert calls.next_deadline() == TIMEOUT_S, "only the outstanding one is left"
+    assert fill() == WAITING_MAX
+
+
+def test_stored_ones_never_expire() -> None:
+    calls = outgoing()
+    calls.add(stored(1))
+    assert calls.next_deadline() is None
+    assert calls.take_expired(1e12) == []
+    assert len(calls) == 1

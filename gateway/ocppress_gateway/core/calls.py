@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -148,6 +148,9 @@ class OutgoingCalls:
         self._make_id = make_id
         self._answer_timeout_s = answer_timeout_s
         self._queues: dict[Turn, deque[OutgoingCall]] = {turn: deque() for turn in Turn}
+        self._passing: dict[OutgoingCall, None] = {}
+        """Those that wait and aren't stored, the oldest first. They alone expire, and are few where hundreds of stored ones wait, so that
+        what is asked after each event looks at them and not at the queues."""
         self._current: tuple[str, OutgoingCall, float] | None = None
         self._late: OrderedDict[str, OutgoingCall] = OrderedDict()
         self._answered: OrderedDict[int, str] = OrderedDict()
@@ -158,15 +161,12 @@ class OutgoingCalls:
         """What waits for its turn."""
         return sum(map(len, self._queues.values()))
 
-    def _waiting(self) -> Iterator[OutgoingCall]:
-        return (call for queue in self._queues.values() for call in queue)
-
     def add(self, call: OutgoingCall) -> bool:
         """Put a CALL at the end of its queue; False if too many wait. Stored ones aren't counted, they have a window of their own."""
         if call.stored is None:
-            lengths = [len(other.message.body) for other in self._waiting() if other.stored is None]
-            if len(lengths) >= WAITING_MAX or sum(lengths) >= WAITING_TEXT_MAX:
+            if len(self._passing) >= WAITING_MAX or sum(len(other.message.body) for other in self._passing) >= WAITING_TEXT_MAX:
                 return False
+            self._passing[call] = None
         self._queues[call.turn].append(call)
         return True
 
@@ -177,6 +177,7 @@ class OutgoingCalls:
         if queue is None or (self._current is not None and queue[0].message.type is MessageType.CALL):
             return None
         call = queue.popleft()
+        self._passing.pop(call, None)
         if call.letter is not None:
             message_id = call.letter.message_id
             self._late.pop(message_id, None)
@@ -245,9 +246,10 @@ class OutgoingCalls:
 
     def take_expired(self, now: float) -> list[OutgoingCall]:
         """Take out what waits and is over time."""
-        expired = [call for call in self._waiting() if call.expires_at <= now]
+        expired = [call for call in self._passing if call.expires_at <= now]
         for call in expired:
             self._queues[call.turn].remove(call)
+            del self._passing[call]
         return expired
 
     def take_unanswered(self, now: float) -> OutgoingCall | None:
@@ -261,7 +263,7 @@ class OutgoingCalls:
 
     def next_deadline(self) -> float | None:
         """When something here expires."""
-        times = [call.expires_at for call in self._waiting() if call.stored is None]
+        times = [call.expires_at for call in self._passing]
         if self._current is not None:
             times.append(self._current[2])
         return min(times, default=None)
@@ -298,6 +300,7 @@ class OutgoingCalls:
     def _drop_waiting(self) -> None:
         for queue in self._queues.values():
             queue.clear()
+        self._passing.clear()
 
 
 def _put_bounded(entries: OrderedDict[Key, Value], key: Key, value: Value, maximum: int) -> None:
