@@ -20,10 +20,10 @@ _WINDOW_BYTES_MAX: Final = 4 * 1024 * 1024
 """Memory that a frame may ask of zstd's decoder: the largest text and its dictionary, as a power of two."""
 
 
-def packed(data: bytes, dictionary: bytes) -> bytes:
+def packed(data: bytes, dictionary: bytes, level: int = _LEVEL) -> bytes:
     """`data` as one zstd frame."""
     parameters = zstandard.ZstdCompressionParameters.from_level(
-        _LEVEL,
+        level,
         source_size=len(data),
         dict_size=len(dictionary),
         format=zstandard.FORMAT_ZSTD1_MAGICLESS,

@@ -13,9 +13,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from ocppress_codecs.jsontext import tokens
+from ocppress_codecs.jsontext import JsonError, tokens
 
-__all__ = ["MASK", "elided", "masked", "masked_token", "printable", "secrets_of"]
+__all__ = ["MASK", "carries_secret", "elided", "masked", "masked_token", "printable", "secrets_of"]
 
 MASK: Final = "***"
 
@@ -30,6 +30,9 @@ _VALUES: Final = frozenset({"value", "attributeValue"})
 
 _VPN: Final = "vpn"
 """Member of SetNetworkProfile whose `key` is a shared secret, not the name of a setting."""
+
+_HINTS: Final = ("pass", "secret", "authorizationkey", "simpin", _VPN, "://", "\\u")
+"""One of these is in every text, with small letters, that `carries_secret` is true of and that is ASCII."""
 
 _USER_INFORMATION: Final = re.compile(r"(?<=://)[^/@\"]+(?=@)")
 _NEVER: Final = frozenset({'""', "true", "false", "null"})
@@ -47,6 +50,23 @@ def secrets_of(body: str) -> frozenset[str]:
     """The JSON tokens that `masked` masks."""
     parts = tokens(f"[{body}]")
     return frozenset(parts[place] for place in _secret_places(parts))
+
+
+def carries_secret(body: str) -> bool:
+    """Whether the body of a message has a password, a key, or user information in a URL; tokens of persons don't count.
+
+    JSON within a string is searched by words alone, so that it rather is one too many. What isn't JSON values with commas between counts as one.
+    """
+    text = body.lower()
+    if body.isascii() and not any(hint in text for hint in _HINTS):
+        return False
+    try:
+        parts = tokens(f"[{body}]")
+    except JsonError:
+        return True
+    if any(masked_token(token) != token or ('\\"' in token and _SECRET_NAME.search(token)) for token in parts):
+        return True
+    return any(key not in _IDENTIFYING for _, key in _secrets_in(parts))
 
 
 def masked_token(token: str) -> str:
@@ -79,6 +99,11 @@ class _Container:
 
 def _secret_places(parts: list[str]) -> list[int]:
     """Where in the tokens of one JSON value secrets stand."""
+    return [place for place, _ in _secrets_in(parts)]
+
+
+def _secrets_in(parts: list[str]) -> list[tuple[int, str]]:
+    """The same, with the members that they are the values of."""
     scalars: list[tuple[int, str, _Container]] = []
     current = _Container("", None)
     key = ""
@@ -96,7 +121,7 @@ def _secret_places(parts: list[str]) -> list[int]:
         else:
             scalars.append((place, key, current))
             _note_name(key, token, current)
-    return [place for place, key, container in scalars if parts[place] not in _NEVER and _is_secret(key, container)]
+    return [(place, key) for place, key, container in scalars if parts[place] not in _NEVER and _is_secret(key, container)]
 
 
 def _note_name(key: str, token: str, container: _Container) -> None:

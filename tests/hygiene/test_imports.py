@@ -11,7 +11,7 @@ from tests.support.tree import Module, modules
 
 MAY_IMPORT: Final = {
     "errors": set[str](),
-    "core": set[str](),
+    "core": {"masking"},
     "config": {"core", "errors"},
     "config_text": {"config"},
     "log": {"config", "core"},

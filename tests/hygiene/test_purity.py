@@ -33,12 +33,13 @@ BANNED_AT_RUN_TIME: Final = {
 
 BANNED_METHODS: Final = {"now", "utcnow", "today"}
 
-INTERFACES: Final = {"ocppress_gateway.outbox.base", "ocppress_gateway.positions.base"}
+BESIDES: Final = {"ocppress_gateway.outbox.base", "ocppress_gateway.positions.base", "ocppress_gateway.masking"}
+"""The stores' interfaces, and what `core` asks for secrets."""
 
 PURE: Final = [
     module
     for name, module in modules().items()
-    if name.split(".")[0] == "ocppress_codecs" or name.startswith("ocppress_gateway.core") or name in INTERFACES
+    if name.split(".")[0] == "ocppress_codecs" or name.startswith("ocppress_gateway.core") or name in BESIDES
 ]
 
 

@@ -38,6 +38,7 @@ def run(
     stalls: int = 0,
     csms_losses: int = 0,
     cloud_restarts: int = 0,
+    cloud_stops: int = 0,
     edge_restarts: int = 0,
     departures: int = 0,
     disk_faults: int = 0,
@@ -77,6 +78,7 @@ def run(
         (stalls, lambda: world.stall(world.random.uniform(1.0, 90.0))),
         (csms_losses, lambda: world.csms_closes(csms.sockets.get(world.random.choice(connected).identity, 0))),
         (cloud_restarts, world.restart_cloud),
+        (cloud_stops, world.stop_cloud),
         (edge_restarts, world.restart_edge),
         (departures, lambda: world.random.choice(connected).disconnect()),
         (disk_faults, fail_disk),
@@ -111,6 +113,38 @@ def test_cuts(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(40))
 def test_restarts_of_the_cloud(seed: int) -> None:
     run(seed, cloud_restarts=6, cuts=2, messages=50)
+
+
+def contexts_resumed(world: World) -> list[int]:
+    """How many contexts a cloud that had stopped has left, and the next went on with, for each time that a link came up."""
+    return [note.fields["contexts_resumed"] for _, end, note in world.notes if end == "cloud" and note.words == "link up"]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_orderly_restarts_of_the_cloud(seed: int) -> None:
+    world = run(seed, cloud_stops=6, codec=CodecName.ADAPTIVE, stations=2, messages=30)
+    resumed = contexts_resumed(world)
+    assert len(resumed) >= 4, "most of them are apart"
+    assert sum(resumed) >= len(resumed), "half of the contexts go on"
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_orderly_restarts_among_kills_and_cuts(seed: int) -> None:
+    run(
+        seed,
+        cloud_stops=5,
+        cloud_restarts=3,
+        cuts=4,
+        stalls=2,
+        csms_losses=2,
+        departures=2,
+        edge_restarts=seed % 2,
+        lost_positions=seed % 3 // 2,
+        codec=CodecName.ADAPTIVE,
+        delay_s=[2.0, 60.0, 300.0][seed % 3],
+        pipeline=seed % 3 + 1,
+        messages=40,
+    )
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -23,10 +23,11 @@ from ocppress_codecs.registry import open_endpoint
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, action_of
 from ocppress_gateway.core.channel import Channel
 from ocppress_gateway.core.clock import LinkClock
-from ocppress_gateway.core.events import Effect, LinkHeard, LinkMessage, LinkSent, Note, SendLink, Tick
+from ocppress_gateway.core.events import Effect, LinkHeard, LinkMessage, LinkSent, Note, SaveContext, SendLink, Tick
 from ocppress_gateway.core.lanes import Outgoing
 from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.core.parts import FramePart, Part, Piece, read_parts, write_parts
+from ocppress_gateway.core.saved_contexts import LeavingContext, SavedContext
 
 __all__ = ["Carried", "Link", "Play"]
 
@@ -70,6 +71,8 @@ class Play:
         self.now = 0.0
         self.link = 0
         self.notes: list[Note] = []
+        self.leaving: list[LeavingContext | SavedContext] = []
+        """What the machine has given to be saved."""
         self._far_side = Side.CLOUD if side is Side.EDGE else Side.EDGE
         self._channels: dict[int, Channel] = {}
         self._clock = LinkClock(0.0, 0.0)
@@ -168,6 +171,8 @@ class Play:
             self.notes.append(effect)
         elif isinstance(effect, LinkHeard):
             pass  # the ledger's
+        elif isinstance(effect, SaveContext):
+            self.leaving.append(effect.context)
         elif isinstance(effect, SendLink):
             self._effects.append(Link(effect.link, *self._read(effect.data)))
             self._step(LinkSent(effect.link))

@@ -11,7 +11,7 @@ from ocppress_codecs.registry import fingerprint
 from ocppress_codecs.rpc import OcppVersion
 from ocppress_gateway.core.calls import WAITING_MAX
 from ocppress_gateway.core.certificate import Certificate
-from ocppress_gateway.core.cloud import CHECK_S_MAX, CHECKING_MAX, GREETING_TIMEOUT_S, RIVAL_RETRY_S, CloudMachine, CloudSettings
+from ocppress_gateway.core.cloud import CHECK_S_MAX, CHECKING_MAX, GREETING_TIMEOUT_S, RESTART_S, RIVAL_RETRY_S, CloudMachine, CloudSettings
 from ocppress_gateway.core.events import (
     CloseCsms,
     CloseLink,
@@ -834,14 +834,14 @@ def test_stop_tells_everybody() -> None:
                 "out",
                 [
                     CloseCsms(1, 1001, "the gateway is stopping"),
-                    Link(2, Goodbye("the cloud is stopping", 0)),
+                    Link(2, Goodbye("the cloud is stopping", RESTART_S)),
                     CloseLink(2, "the cloud is stopping"),
-                    Link(1, Goodbye("the cloud is stopping", 1)),
+                    Link(1, Goodbye("the cloud is stopping", RESTART_S)),
                     CloseLink(1, "the cloud is stopping"),
                 ],
             ),
             ("in", LinkOpened(3)),
-            ("out", [Link(3, Goodbye("the cloud is stopping", 0)), CloseLink(3, "the cloud is stopping")]),
+            ("out", [Link(3, Goodbye("the cloud is stopping", RESTART_S)), CloseLink(3, "the cloud is stopping")]),
             ("in", LinkClosed(1, "closed")),
             ("in", LinkClosed(2, "closed")),
             ("in", LinkClosed(3, "closed")),

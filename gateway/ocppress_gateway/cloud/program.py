@@ -12,7 +12,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
+from ocppress_gateway.cloud.contexts import ContextsFile
 from ocppress_gateway.cloud.csms import CsmsClient
 from ocppress_gateway.cloud.operating import CloudOperator
 from ocppress_gateway.cloud.renewals import Renewals
@@ -25,6 +27,7 @@ from ocppress_gateway.core.events import (
     Bury,
     CloseCsms,
     CloseLink,
+    ContextsFound,
     Effect,
     ExpectSigns,
     FindRenewal,
@@ -33,11 +36,13 @@ from ocppress_gateway.core.events import (
     OpenCsms,
     RenewalFound,
     ReplayEnded,
+    SaveContext,
     SavePosition,
     SendCsms,
     SendLink,
 )
 from ocppress_gateway.core.machine import Machine
+from ocppress_gateway.core.saved_contexts import LeavingContext, SavedContext
 from ocppress_gateway.core.stored import PositionsEvent
 from ocppress_gateway.core.views import CloudView
 from ocppress_gateway.cost.month import relayed_ip_bytes
@@ -56,6 +61,9 @@ from ocppress_gateway.transports.websocket import WebSocketListener
 
 __all__ = ["CloudProgram", "cloud_settings", "run"]
 
+CONTEXTS_S_MIN: Final = 1.0
+"""How long contexts may be saved at least, where the sockets' closing took all of `shutdown_s`: those of some hundred stations."""
+
 
 class CloudProgram(Program):
     """The cloud in this process; see `Program`."""
@@ -69,6 +77,7 @@ class CloudProgram(Program):
         csms_ssl_context: ssl.SSLContext | None = None,
         connect_timeout_s: float = 7.0,
         positions: PositionsStore | None = None,
+        contexts: ContextsFile | None = None,
         renewals: Renewals | None = None,
         certificate: Certificate | None = None,
         view: Callable[[float], CloudView] | None = None,
@@ -76,7 +85,7 @@ class CloudProgram(Program):
         shutdown_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`listener` is the edges' side; `positions` is needed if an edge has an outbox.
+        """`listener` is the edges' side; `positions` is needed if an edge has an outbox. `contexts`: where those are that outlive the process.
 
         `csms_url` has one `{identity}`, `csms_ssl_context` None means the system's certificates. `renewals` is for a listener that sees
         certificates, `certificate` the cloud's own. `positions` and the machine's `view` are needed with `control`, the operator's socket.
@@ -86,6 +95,9 @@ class CloudProgram(Program):
         self._numbers = itertools.count(1)
         self._csms_url = csms_url
         self._renewals = renewals
+        self._contexts = contexts
+        self._leaving: list[LeavingContext | SavedContext] = []
+        self._save_until: float | None = None
         self._opening = Opening()
         self._positions = None if positions is None else PositionsWorker(positions, self._reported)
         self._operator: CloudOperator | None = None
@@ -117,6 +129,8 @@ class CloudProgram(Program):
                 self.links.close(effect.link, effect.reason)
             case LoadPositions() | SavePosition() | Bury():
                 self._ask_positions(effect)
+            case SaveContext():
+                self._leaving.append(effect.context)
             case FindRenewal():
                 self._spawn(self._find_renewal(effect), "renewal")
             case ReplayEnded():
@@ -154,12 +168,35 @@ class CloudProgram(Program):
     async def _open(self) -> None:
         if self._positions is not None:
             await self._opening.wait(self._positions)
+        if self._contexts is not None:
+            await self._take_contexts(self._contexts)
         self._csms.start()
         try:
             await self._listener.serve(self._accepted)
         except OSError as error:
             raise GatewayError(f"cannot listen for edges: {error.strerror or error}") from error
         self._say(Level.INFO, "listening for edges", address=self._listener.address, csms=self._csms_url)
+
+    async def _take_contexts(self, contexts: ContextsFile) -> None:
+        found = await asyncio.to_thread(contexts.take)
+        if found.fault is not None:
+            self._say(Level.WARNING, "saved contexts are not used, new epochs begin", reason=found.fault)
+        if found.contexts:
+            self._say(Level.INFO, "contexts of the last life are there", stations=len(found.contexts))
+            self._driver.post_now(ContextsFound(found.contexts))
+
+    async def _save_contexts(self, contexts: ContextsFile) -> None:
+        """Once nobody uses them any more."""
+        leaving, self._leaving = self._leaving, []
+        if not leaving:
+            return
+        left_s = 0.0 if self._save_until is None else self._save_until - asyncio.get_running_loop().time()
+        try:
+            kept = await asyncio.to_thread(contexts.save, leaving, max(CONTEXTS_S_MIN, left_s))
+        except StoreFailed as error:
+            self._say(Level.WARNING, "contexts can't be saved, new epochs begin at the next start", reason=error.reason)
+        else:
+            self._say(Level.INFO, "contexts saved", stations=kept.contexts, left_out=kept.left_out, file_kb=round(kept.file_bytes / 1000))
 
     async def _accepted(self, connection: Connection) -> None:
         await self.links.carry(next(self._numbers), connection)
@@ -170,6 +207,7 @@ class CloudProgram(Program):
 
     async def _stop_listening(self) -> None:
         """Edges that connect now are turned away by the machine, with a reason."""
+        self._save_until = asyncio.get_running_loop().time() + self._shutdown_s
 
     def _is_busy(self) -> bool:
         return len(self._csms) > 0 or len(self.links) > 0
@@ -177,6 +215,8 @@ class CloudProgram(Program):
     async def _close(self) -> None:
         await self._listener.close()
         await self._csms.close()
+        if self._contexts is not None:
+            await self._save_contexts(self._contexts)
         if self._positions is not None:
             await self._positions.close()
 
@@ -215,6 +255,7 @@ def run(config: CloudConfig) -> int:
         ),
         connect_timeout_s=config.csms.connect_timeout_s,
         positions=SqlitePositionsStore(config.state_folder),
+        contexts=ContextsFile(config.state_folder),
         renewals=None if tls is None else Renewals(tls),
         certificate=None if tls is None else certificate_in(tls.certificate_file),
         view=machine.view,

@@ -12,7 +12,7 @@ import math
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 from ocppress_codecs.calls import CallLog
 from ocppress_codecs.errors import LimitExceeded
@@ -22,6 +22,7 @@ from ocppress_gateway.core.clock import LinkClock
 from ocppress_gateway.core.lanes import Outgoing, Relay
 from ocppress_gateway.core.limits import ACK_BYTES, ACK_FRAMES, ACK_RIDE_FRAMES, PIECE_BYTES, TEXT_PER_FRAME_BYTE, UNACKED_BYTES_MAX
 from ocppress_gateway.core.parts import Ack, FramePart, Piece
+from ocppress_gateway.core.stored import Lane
 
 __all__ = ["Channel", "ReceivedBatch", "actions_of"]
 
@@ -47,18 +48,25 @@ class _Kept:
     expires_at: float | None
     calls_before: int
     weight: int
+    stored: tuple[int, int]
+    """How many of the batch are stored ones, by lane."""
 
 
 class Channel:
     """The frames of one station in one epoch, both ways, at one end."""
 
-    def __init__(self, version: OcppVersion, epoch: int, endpoint: Endpoint) -> None:
+    def __init__(
+        self, version: OcppVersion, epoch: int, endpoint: Endpoint, *, is_secret: Callable[[str], bool] = lambda body: False
+    ) -> None:
+        """`is_secret` says of a message's body whether its context must not be saved; only who saves contexts needs to know."""
         self.version = version
         self.epoch = epoch
         self.intact = True
         self.sent = 0
         self.received = 0
         self._endpoint = endpoint
+        self._is_secret = is_secret
+        self._holds_secret = False
         self._acknowledged = 0
         self._kept: deque[_Kept] = deque()
         self._kept_weight = 0
@@ -96,11 +104,14 @@ class Channel:
         while len(self._relays) > RELAYS_KEPT:
             self._relays.popitem(last=False)
         deadlines = [outgoing.expires_at for outgoing in batch if outgoing.expires_at is not None]
-        self._keep(data, messages, min(deadlines, default=None), calls_before)
+        lanes = [outgoing.stored.lane for outgoing in batch if outgoing.stored is not None]
+        stored = lanes.count(Lane.EXPRESS), lanes.count(Lane.ORDERED)
+        self._keep(data, messages, min(deadlines, default=None), calls_before, stored)
 
-    def _keep(self, data: bytes, batch: list[Message], expires_at: float | None, calls_before: int) -> None:
+    def _keep(self, data: bytes, batch: list[Message], expires_at: float | None, calls_before: int, stored: tuple[int, int]) -> None:
         self.sent += 1
-        kept = _Kept(self.sent, data, batch, expires_at, calls_before, _weight(data, batch))
+        self._learned(batch)
+        kept = _Kept(self.sent, data, batch, expires_at, calls_before, _weight(data, batch), stored)
         self._kept.append(kept)
         self._kept_weight += kept.weight
         self._to_send.append(kept)
@@ -117,6 +128,11 @@ class Channel:
         self._to_send.popleft()
         expiry = None if kept.expires_at is None else clock.stamp(kept.expires_at, now)
         return FramePart(slot, kept.number, data, expiry)
+
+    @property
+    def unsent_stored(self) -> tuple[int, int]:
+        """How many stored messages, by lane, are in frames that wait for their turn."""
+        return sum(kept.stored[Lane.EXPRESS] for kept in self._to_send), sum(kept.stored[Lane.ORDERED] for kept in self._to_send)
 
     @property
     def part_actions(self) -> dict[str, int]:
@@ -151,6 +167,7 @@ class Channel:
         self._pieces.clear()
         messages = self._endpoint.decoder.decode(data)
         self.received += 1
+        self._learned(messages)
         self._ack_bytes += _weight(data, messages)
         return ReceivedBatch(messages, None if part.expiry is None else clock.deadline(part.expiry, now))
 
@@ -218,9 +235,30 @@ class Channel:
         self.intact = True
         self.sent = self._acknowledged = 0
         self.received = self._ack_sent = self._ack_bytes = 0
+        self._holds_secret = False
         for batch in batches:
             calls_before = sent.count
-            self._keep(endpoint.encoder.encode(batch.batch), batch.batch, batch.expires_at, calls_before)
+            self._keep(endpoint.encoder.encode(batch.batch), batch.batch, batch.expires_at, calls_before, batch.stored)
+
+    def saved(self) -> tuple[bytes, bytes] | None:
+        """The states of encoder and decoder, for `restored`; None if there is nothing that could go on, or that may be written to a disk."""
+        if not self.intact or self._to_send or self._holds_secret:
+            return None
+        encoder, decoder = self._endpoint.encoder.saved(), self._endpoint.decoder.saved()
+        return None if encoder is None or decoder is None else (encoder, decoder)
+
+    @classmethod
+    def restored(
+        cls, version: OcppVersion, epoch: int, endpoint: Endpoint, *, sent: int, received: int, is_secret: Callable[[str], bool]
+    ) -> Self:
+        """A channel after so many frames, of which none is kept: the peer must have received all. `endpoint` has its states again."""
+        channel = cls(version, epoch, endpoint, is_secret=is_secret)
+        channel.sent = channel._acknowledged = sent
+        channel.received = channel._ack_sent = received
+        return channel
+
+    def _learned(self, messages: list[Message]) -> None:
+        self._holds_secret = self._holds_secret or any(self._is_secret(message.body) for message in messages)
 
     def _forget_halves(self) -> None:
         self._cut.clear()

@@ -27,6 +27,7 @@ from ocppress_gateway.core.delivery import Delivery
 from ocppress_gateway.core.events import (
     CloseCsms,
     CloseLink,
+    ContextsFound,
     CsmsClosed,
     CsmsOpened,
     CsmsRefused,
@@ -46,6 +47,7 @@ from ocppress_gateway.core.events import (
     RenewalFound,
     Replay,
     ReplayEnded,
+    SaveContext,
     SendLink,
     Stop,
     Tick,
@@ -79,6 +81,8 @@ from ocppress_gateway.core.parts import (
     read_parts,
 )
 from ocppress_gateway.core.report import Report, read_report, report_fields
+from ocppress_gateway.core.resumption import WaitingContexts, is_known, leaving, resumed
+from ocppress_gateway.core.saved_contexts import SavedContext
 from ocppress_gateway.core.session import LinkSession, SessionEvent, SessionState
 from ocppress_gateway.core.stored import (
     Buried,
@@ -91,6 +95,7 @@ from ocppress_gateway.core.stored import (
 )
 from ocppress_gateway.core.told import Told
 from ocppress_gateway.core.views import CertificateView, CloudEdgeView, CloudView
+from ocppress_gateway.masking import carries_secret
 
 __all__ = ["ANY_STATION", "CloudMachine", "CloudSettings"]
 
@@ -101,7 +106,16 @@ GREETING_TIMEOUT_S: Final = 15.0
 """Connected but no hello: nobody we know."""
 
 STOP_FLUSH_S: Final = 3.0
-"""How long a stopping cloud goes on sending what waits; the rest of the shutdown's time is for closing."""
+"""How long a stopping cloud goes on sending what waits, and waits for the CSMS; the rest of the shutdown's time is for closing."""
+
+RESTART_S: Final = 4
+"""When an edge may come back to a cloud that stops: a process ends and begins meanwhile. One that comes too early finds nobody, and waits longer."""
+
+RETURNS_A_SECOND: Final = 50
+"""Edges that come back after that: each takes a handshake and its contexts, which take a processor 20 ms."""
+
+RETURN_S_MAX: Final = 40
+"""The longest that edges are spread over: a link that is down for `link_grace_s`, a minute, costs stations their sockets."""
 
 RIVAL_RETRY_S: Final = 300
 """When an edge may try again whose name another certificate is connected under: it has to be revoked, or go, and a person has to look."""
@@ -192,6 +206,7 @@ class CloudMachine:
     def __post_init__(self) -> None:
         self._told = Told()
         self._checking: dict[_Link, None] = {}
+        self._saved_contexts = WaitingContexts()
         self._links: dict[int, _Link] = {}
         self._edges: dict[str, _Edge] = {}
         self._by_socket: dict[int, tuple[_Edge, CloudStation]] = {}
@@ -283,6 +298,8 @@ class CloudMachine:
                 self._replay(event, now, out)
             case RenewalFound():
                 self._renewal_found(event, now, out)
+            case ContextsFound():
+                self._saved_contexts.found(event.contexts)
             case Stop():
                 self._stop(now, out)
             case Tick():
@@ -367,7 +384,7 @@ class CloudMachine:
         link = self._links[event.link] = _Link(session, event.peer, now + GREETING_TIMEOUT_S, event.certificate)
         self._touched_links[link] = None
         if self._stopping:
-            self._refuse_link(link, "the cloud is stopping", out)
+            self._refuse_link(link, "the cloud is stopping", out, self._return_s())
 
     def _closed(self, event: LinkClosed, now: float, out: list[Effect]) -> None:
         link = self._links.pop(event.link, None)
@@ -388,6 +405,8 @@ class CloudMachine:
             if link.session.rider is not None:
                 edge.renewal_sent_at = None  # it wasn't
             self._alarms.set(edge, now + self.settings.link_grace_s)
+            if self._shut_down:
+                self._save_contexts(edge, out)
             self._touch(edge, *edge.slots.values())
             for station in edge.slots.values():
                 # The edge has refused these with 503 by now.
@@ -475,6 +494,8 @@ class CloudMachine:
         self._touch(edge, station)
         if isinstance(part, Ack):
             channel.acknowledged(part.number)
+        elif self._shut_down:
+            pass  # There is no CSMS socket any more. The edge keeps it, and sends it again to the next cloud.
         elif isinstance(part, Piece):
             channel.take_piece(part.number, part.data)
         elif channel.intact:
@@ -494,11 +515,13 @@ class CloudMachine:
         conversations: list[Conversation] = list(link.edge.slots.values())
         link.session.wake(conversations, now)
         message = link.session.next_message(conversations, now)
-        if link.session.link in self._undrained and link.session.drained(conversations):
+        settled = all(station.is_settled for station in link.edge.slots.values())
+        if link.session.link in self._undrained and settled and link.session.drained(conversations):
             self._undrained.remove(link.session.link)
         if message:
             out.append(SendLink(link.session.link, message))
         elif self._shut_down and link.session.idle:
+            self._save_contexts(link.edge, out)
             self._close_link(link, "the cloud is stopping", out)
 
     # --- the hello
@@ -528,6 +551,9 @@ class CloudMachine:
         edge.slots = {}
         edge.codec = CodecName(codec)
         edge.incarnation = hello.incarnation
+        saved = self._saved_contexts.take(name)
+        for known in hello.stations:
+            self._restore_context(edge, known, saved.get(known.identity), out)
         welcomes = [self._known(edge, known, out) for known in hello.stations]
         self._touch(edge, *edge.slots.values())
         for station in list(edge.stations.values()):
@@ -608,6 +634,26 @@ class CloudMachine:
         else:
             channel.renew(self._new_epoch(), partial(open_endpoint, edge.codec, channel.version, Side.CLOUD), known.received)
         return StationWelcome(channel.epoch, True, attached, received)
+
+    # --- contexts over a restart
+
+    def _restore_context(self, edge: _Edge, known: KnownStation, context: SavedContext | None, out: list[Effect]) -> None:
+        """Have a station's context again, if the edge stands where the cloud did that saved it."""
+        if context is None or known.identity in edge.stations or not is_known(context, known, edge.codec):
+            return
+        try:
+            channel = resumed(context)
+        except DecodeError as error:
+            out.append(self._note(Level.WARNING, "a saved context can't be used", station=known.identity, reason=str(error)))
+            return
+        self._station(edge, known.identity, known.slot).channel = channel
+
+    def _save_contexts(self, edge: _Edge, out: list[Effect]) -> None:
+        """Nothing more is sent to this edge or taken from it: let go of its channels."""
+        for station in edge.stations.values():
+            if station.channel is not None:
+                out.append(SaveContext(leaving(edge.name, station.identity, edge.codec, station.channel)))
+                station.channel = None
 
     # --- certificates
 
@@ -776,7 +822,8 @@ class CloudMachine:
         if first:
             if not station.continues or (station.channel is not None and station.channel.version is not version):
                 station.context_lost()
-                station.channel = Channel(version, self._new_epoch(), open_endpoint(edge.codec, version, Side.CLOUD))
+                endpoint = open_endpoint(edge.codec, version, Side.CLOUD)
+                station.channel = Channel(version, self._new_epoch(), endpoint, is_secret=carries_secret)
             self._verdict(edge, station, 101, version.value, "", now)
         elif version is not station.version:
             self._eject(edge, station, 1002, "the CSMS changed the sub-protocol", now, out)
@@ -865,12 +912,19 @@ class CloudMachine:
             for station in edge.slots.values():
                 if station.state is not CsmsState.CLOSED:
                     self._shut(station, 1001, "the gateway is stopping", out)
+            if edge.link is None:
+                self._save_contexts(edge, out)
+        out += [SaveContext(context) for context in self._saved_contexts.take_all()]
         for link in self._links.values():
             self._touched_links[link] = None
             if link.session.is_open:
-                link.session.control(Goodbye("the cloud is stopping", 1), now)
+                link.session.control(Goodbye("the cloud is stopping", self._return_s()), now)
             elif not link.session.closing:
-                self._refuse_link(link, "the cloud is stopping", out)
+                self._refuse_link(link, "the cloud is stopping", out, self._return_s())
+
+    def _return_s(self) -> int:
+        """When one of the edges may come back to the next cloud: not all at once."""
+        return RESTART_S + round(self.random() * min(RETURN_S_MAX, len(self._links) / RETURNS_A_SECOND))
 
     def _once(self, *key: Hashable) -> Level:
         """How loud a warning is that whoever causes it can cause any number of times."""

@@ -442,6 +442,11 @@ class CloudStation(Conversation):
                 out.append(ReplayEnded(key, "the CSMS didn't answer it in time"))
         return bool(self._replays)
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether there is no answer to a stored message that may come in a moment: a stopping cloud that waits for it needn't ask again."""
+        return not (self.socket_open and (self.outgoing.stored_undelivered or self.outgoing.held))
+
     def view(self, edge: str, now: float) -> CloudStationView:
         """For status."""
         channel = self.channel

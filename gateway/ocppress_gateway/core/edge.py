@@ -458,7 +458,7 @@ class EdgeMachine:
             station.asked_with,
             epoch,
             station.heartbeat_s if station.accepted else 0,
-            as_pair(station.lanes.sent),
+            station.sent_on_link,
             as_pair(station.lanes.delivered),
         )
         self._session.control(attach, now)

@@ -331,6 +331,12 @@ class EdgeStation(Conversation):
             self.lanes.begin_at(lane, max(position, self.lanes.delivered[lane]), newest)
             self._answered(lane, position, out)
 
+    @property
+    def sent_on_link(self) -> tuple[int, int]:
+        """The newest position of each lane that the cloud has, if nothing on this connection was lost: not what waits to be sent (again)."""
+        unsent = (0, 0) if self.channel is None else self.channel.unsent_stored
+        return self.lanes.sent[Lane.EXPRESS] - unsent[Lane.EXPRESS], self.lanes.sent[Lane.ORDERED] - unsent[Lane.ORDERED]
+
     def stored(self, event: Stored, now: float, out: list[Effect]) -> None:
         """A message of this station is on disk: its sender may go on."""
         outgoing = self._storing.pop(event.ticket)

@@ -15,6 +15,7 @@ from typing import Any
 
 from ocppress_gateway.core.certificate import Certificate
 from ocppress_gateway.core.ledger_events import FrameShare
+from ocppress_gateway.core.saved_contexts import LeavingContext, SavedContext
 from ocppress_gateway.core.stored import DeadLetter, Lane, OutboxEvent, PositionsEvent, StoredMessage
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "CloseCsms",
     "CloseLink",
     "CloseStation",
+    "ContextsFound",
     "CredentialsChecked",
     "CredentialsOpened",
     "CsmsClosed",
@@ -58,6 +60,7 @@ __all__ = [
     "Replay",
     "ReplayEnded",
     "ResumeStation",
+    "SaveContext",
     "SavePosition",
     "SendCsms",
     "SendLink",
@@ -240,6 +243,13 @@ class RenewalFound:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ContextsFound:
+    """What `SaveContext` saved in the last life, by now gone from the disk; comes at most once, before any link."""
+
+    contexts: tuple[SavedContext, ...]
+
+
 CsmsEvent = CsmsOpened | CsmsRefused | CsmsText | CsmsClosed
 Event = (
     OutboxEvent
@@ -259,6 +269,7 @@ Event = (
     | TellReport
     | Replay
     | RenewalFound
+    | ContextsFound
     | CsmsEvent
 )
 
@@ -509,6 +520,13 @@ class Bury:
 
 
 @dataclass(frozen=True, slots=True)
+class SaveContext:
+    """Keep this for the next life, which begins with `ContextsFound`; given while the machine stops, and it doesn't touch it any more."""
+
+    context: LeavingContext | SavedContext
+
+
+@dataclass(frozen=True, slots=True)
 class ReplayEnded:
     """The dead letter `key` was answered with CALLRESULT and may be dropped (`reason` None), or is still one, and why."""
 
@@ -543,6 +561,7 @@ Effect = (
     | LoadPositions
     | SavePosition
     | Bury
+    | SaveContext
     | ReplayEnded
     | TakeRenewal
     | FindRenewal

@@ -17,6 +17,7 @@ from ocppress_gateway.core.events import (
     Bury,
     CloseCsms,
     CloseLink,
+    ContextsFound,
     CsmsClosed,
     CsmsOpened,
     CsmsText,
@@ -26,9 +27,11 @@ from ocppress_gateway.core.events import (
     LoadPositions,
     Note,
     OpenCsms,
+    SaveContext,
     SavePosition,
     SendCsms,
     SendLink,
+    Stop,
     Tick,
 )
 from ocppress_gateway.core.machine import Machine
@@ -38,6 +41,10 @@ __all__ = ["Centre", "CsmsActor", "EdgeSide"]
 
 AT_ONCE_MAX: Final = 10_000
 """Events at one moment; more is a machine that spins."""
+
+
+STOP_S: Final = 6.0
+"""How long after SIGTERM the next cloud begins; what hasn't been closed by then is lost as with a kill."""
 
 
 class CsmsActor(Protocol):
@@ -140,7 +147,7 @@ class Centre:
                 socket = self._csms_sockets + effect.socket
                 self._csms_newest = max(self._csms_newest, socket)
                 self.at(0.02, lambda: self._open_csms(lives, socket, effect))
-            case LoadPositions() | SavePosition() | Bury():
+            case LoadPositions() | SavePosition() | Bury() | SaveContext():
                 self.positions.carry_out(effect, self.now, self.at, lives, tell)
             case SendCsms():
                 self.at(0.01, partial(self._csms_text, self._csms_sockets + effect.socket, effect.text))
@@ -192,4 +199,13 @@ class Centre:
                 self.csms.closed(socket)
         self._csms_sockets = self._csms_newest
         self.cloud = self._make_cloud(self.random)
+        contexts = self.positions.take_contexts()
+        if contexts:
+            self._step(ContextsFound(contexts))
         self.arm(self.cloud, self._step)
+
+    def stop_cloud(self) -> None:
+        """The cloud gets SIGTERM, and some seconds later another one begins."""
+        stopping = self.cloud
+        self._step(Stop())
+        self.at(STOP_S, lambda: self.restart_cloud() if self.cloud is stopping else None)

@@ -18,9 +18,11 @@ from ocppress_gateway.core.events import (
     LoadPositions,
     LoadStored,
     RememberStation,
+    SaveContext,
     SavePosition,
     StoreMessage,
 )
+from ocppress_gateway.core.saved_contexts import LeavingContext, SavedContext
 from ocppress_gateway.core.stored import (
     Buried,
     DeadLetter,
@@ -142,6 +144,8 @@ class VirtualPositions:
     def __init__(self, random: Random) -> None:
         self.positions: dict[str, dict[bytes, tuple[int, int]]] = {}
         self.dead: list[DeadLetter] = []
+        self.contexts: list[SavedContext] = []
+        """Of a cloud that has stopped; none while one runs."""
         self._random = random
         self._free_at = 0.0
 
@@ -156,8 +160,16 @@ class VirtualPositions:
                 later(delay_s, lambda: self._save(effect, lives, tell))
             case Bury():
                 later(delay_s, lambda: self._bury(effect.letter, tell))
+            case SaveContext():
+                context = effect.context.saved() if isinstance(effect.context, LeavingContext) else effect.context
+                self.contexts += [] if context is None else [context]
             case _:
                 raise TypeError(f"a store of positions cannot do {type(effect).__name__}")
+
+    def take_contexts(self) -> tuple[SavedContext, ...]:
+        """What a cloud finds that begins, and the next one doesn't."""
+        found, self.contexts = tuple(self.contexts), []
+        return found
 
     def _save(self, effect: SavePosition, lives: Lives, tell: Tell) -> None:
         if not lives() and self._random.random() < 0.5:

@@ -6,6 +6,7 @@ Faults of the link:
   refuse   connections can't be made for a while
   lose     one link message vanishes, as only a fault of ours could make it
   restart  either program dies at once and begins with what is on its disk; its sockets are gone, and the far end of the link notices later
+  stop     the cloud gets SIGTERM, says goodbye, and another begins
 """
 
 from __future__ import annotations
@@ -172,6 +173,10 @@ class World:
     def restart_cloud(self) -> None:
         """The cloud dies, and another begins with nothing but its disk."""
         self.centre.restart_cloud()
+
+    def stop_cloud(self) -> None:
+        """The cloud stops in an orderly way, and another begins with what it has left."""
+        self.centre.stop_cloud()
 
     # --- steps
 

@@ -19,6 +19,7 @@ __all__ = [
     "make_private_file",
     "make_private_folder",
     "put_away",
+    "remove_private_file",
     "size_of",
     "thread_written_bytes",
     "write_private_file",
@@ -85,9 +86,30 @@ def make_private_file(file: Path) -> None:
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
+def remove_private_file(file: Path, bytes_max: int) -> bytes | None:
+    """What `write_private_file` wrote, which is gone from the disk for good when this returns; None if there is none. Raises `StoreFailed`.
+
+    A longer file than `bytes_max` is cut there.
+    """
+    with failures(file):
+        _new(file).unlink(missing_ok=True)  # one that died while it wrote
+        try:
+            with file.open("rb") as existing:
+                data = existing.read(bytes_max)
+        except FileNotFoundError:
+            return None
+        file.unlink()
+        _sync(file.parent)
+        return data
+
+
+def _new(file: Path) -> Path:
+    return file.with_name(f".{file.name}.new")
+
+
 def write_private_file(file: Path, data: bytes) -> None:
     """Put `data` in the place of whatever a file for its owner alone has, whole or not at all. Raises `StoreFailed`."""
-    new = file.with_name(f".{file.name}.new")
+    new = _new(file)
     with failures(file):
         with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as output:
             output.write(data)
