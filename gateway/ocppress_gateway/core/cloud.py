@@ -819,8 +819,10 @@ class CloudMachine:
             else:
                 self._eject(edge, station, 1002, "no common sub-protocol", now, out)
             return
+        new_epoch = False
         if first:
             if not station.continues or (station.channel is not None and station.channel.version is not version):
+                new_epoch = True
                 station.context_lost()
                 endpoint = open_endpoint(edge.codec, version, Side.CLOUD)
                 station.channel = Channel(version, self._new_epoch(), endpoint, is_secret=carries_secret)
@@ -830,7 +832,8 @@ class CloudMachine:
             return
         station.csms_opened(version, now)
         station.offered = (version.subprotocol,)
-        out.append(self._note(Level.INFO, "CSMS socket open", station=station.identity, ocpp=version.value, again=not first))
+        fields = {"station": station.identity, "ocpp": version.value, "again": not first, "new_epoch": new_epoch}
+        out.append(self._note(Level.INFO, "CSMS socket open", **fields))
         station.put_calls(now, out)
 
     def _csms_refused(self, event: CsmsRefused, now: float, out: list[Effect]) -> None:
