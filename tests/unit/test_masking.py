@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ocppress_codecs.jsontext import tokens
 from ocppress_codecs.rpc import OcppVersion
-from ocppress_gateway.masking import elided, masked, printable, secrets_of
+from ocppress_gateway.masking import carries_secret, elided, masked, printable, secrets_of
 from tests.support.schema_messages import Kind, Size, actions, payload_text, schema_of
 
 SECRET = "hunter2"
@@ -122,3 +122,51 @@ def test_what_is_printed_cannot_steer_a_terminal(text: str) -> None:
     assert printable(text).isprintable()
     string = json.dumps(text, ensure_ascii=False)
     assert json.loads(printable(string)) == text, "within a string it means the same"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '"ChangeConfiguration",{"key":"AuthorizationKey","value":"hunter2"}',
+        r'"ChangeConfiguration",{"\u0076alue":"hunter2","key":"Authorization\u004bey"}',
+        '"ChangeConfiguration",{"key":"AuthorizationKey","value":"hünter2"}',
+        '{"configurationKey":[{"key":"WifiPassword","readonly":false,"value":"hunter2"}]}',
+        '"SetVariables",{"setVariableData":[{"attributeValue":"hunter2","variable":{"name":"BASICAUTHPASSWORD"}}]}',
+        '"SetNetworkProfile",{"connectionData":{"vpn":{"key":"hunter2"}}}',
+        '"SetNetworkProfile",{"connectionData":{"apn":{"simPin":1234}}}',
+        '"GetLog",{"log":{"remoteLocation":"ftp://user:hunter2@example.com/logs"}}',
+        r'"DataTransfer",{"vendorId":"x","data":"{\"password\":\"hunter2\"}"}',
+        '"DataTransfer",{"password":"hunter2"',
+    ],
+)
+def test_what_carries_a_secret(body: str) -> None:
+    assert carries_secret(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '"Heartbeat",{}',
+        '"Authorize",{"idTag":"hunter2"}',
+        '"Authorize",{"idToken":{"idToken":"hunter2","type":"ISO14443"}}',
+        '{"configurationKey":[{"key":"AuthorizationKey","readonly":true}],"unknownKey":["AuthorizationKey"]}',
+        '"NotifyReport",{"reportData":[{"variableAttribute":[{"type":"Actual"}],"variable":{"name":"BasicAuthPassword"}}]}',
+        '"GetLog",{"log":{"remoteLocation":"https://example.com/a@b"}}',
+        '"StatusNotification",{"info":"Z\u00fcrich","more":"Zürich"}',
+    ],
+)
+def test_what_carries_none(body: str) -> None:
+    """A person's token is in the station's messages, wherever those are stored; else next to no station's context could be."""
+    assert not carries_secret(body)
+
+
+@pytest.mark.parametrize("version", OcppVersion)
+def test_the_quick_look_is_never_content_with_what_the_thorough_one_is_not(version: OcppVersion, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = random.Random(f"carried {version}")
+    schemas = [schema for action in actions(version) for kind in Kind if (schema := schema_of(version, action, kind)) is not None]
+    payloads = [payload_text(schema, source, size) for schema in schemas for size in (Size.LEAST, Size.FULL)]
+    payloads.append('{"key":"AuthorizationKey","value":"hunter2"}')
+    quick = [carries_secret(payload) for payload in payloads]
+    assert len(set(quick)) == 2, "some do, some don't"
+    monkeypatch.setattr("ocppress_gateway.masking._HINTS", ("",))
+    assert [carries_secret(payload) for payload in payloads] == quick
