@@ -15,9 +15,10 @@ from ocppress_codecs.registry import open_endpoint
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion
 from ocppress_gateway.core.channel import RELAYS_KEPT, Channel, ReceivedBatch
 from ocppress_gateway.core.clock import LinkClock
-from ocppress_gateway.core.lanes import Outgoing, Relay
+from ocppress_gateway.core.lanes import Outgoing, Relay, Storing
 from ocppress_gateway.core.limits import ACK_BYTES, ACK_FRAMES, ACK_RIDE_FRAMES, PIECE_BYTES, TEXT_PER_FRAME_BYTE, UNACKED_BYTES_MAX
 from ocppress_gateway.core.parts import FramePart, Piece
+from ocppress_gateway.core.stored import Lane
 
 EPOCH = 77
 CODECS = list(CodecName)
@@ -386,3 +387,90 @@ def test_voided_calls_stay_void_in_a_new_epoch() -> None:
     (batch,) = pair.up(now=5.0)
     assert batch.deadline is not None
     assert batch.deadline <= 5.0
+
+
+# --- saved
+
+
+def saving_pair() -> Pair:
+    pair = Pair(CodecName.ADAPTIVE)
+    pair.cloud = Channel(
+        OcppVersion.V201, EPOCH, open_endpoint(pair.codec, OcppVersion.V201, Side.CLOUD), is_secret=lambda body: '"n":"13"' in body
+    )
+    return pair
+
+
+def test_what_was_never_sent_or_read_wrongly_is_not_saved() -> None:
+    pair = saving_pair()
+    assert pair.cloud.saved() is not None
+    pair.cloud.encode([call(1)])
+    assert pair.cloud.saved() is None
+    pair.down()
+    assert pair.cloud.saved() is not None
+    pair.cloud.intact = False
+    assert pair.cloud.saved() is None
+
+
+def test_a_secret_keeps_a_context_from_being_saved_until_the_epoch_ends() -> None:
+    pair = saving_pair()
+    pair.edge.encode([call(12), call(13)])
+    pair.up()
+    pair.cloud.encode([call(2)])
+    pair.down()
+    assert pair.cloud.saved() is None
+    reopen = partial(open_endpoint, pair.codec, OcppVersion.V201)
+    pair.cloud.renew(78, partial(reopen, Side.CLOUD), 1)
+    assert pair.cloud.saved() is not None
+    pair.cloud.encode([call(13)])
+    pair.edge.renew(78, partial(reopen, Side.EDGE), 1)
+    pair.down()
+    assert pair.cloud.saved() is None
+
+
+def test_what_a_new_epoch_takes_along_is_looked_at_again() -> None:
+    pair = saving_pair()
+    pair.cloud.encode([call(13)])
+    pair.down()
+    pair.cloud.renew(78, partial(open_endpoint, pair.codec, OcppVersion.V201, Side.CLOUD), 0)
+    pair.cloud._to_send.clear()  # the kernel has it
+    assert pair.cloud.saved() is None
+
+
+@pytest.mark.parametrize("up", [0, 1, 3])
+def test_a_restored_channel_goes_on_where_the_saved_one_stood(up: int) -> None:
+    pair = saving_pair()
+    for number in range(5):
+        pair.edge.encode([call(number)])
+        pair.cloud.encode([call(number)])
+    pair.up()
+    pair.down()
+    states = pair.cloud.saved()
+    assert states is not None
+    endpoint = open_endpoint(pair.codec, OcppVersion.V201, Side.CLOUD)
+    endpoint.encoder.restore(states[0])
+    endpoint.decoder.restore(states[1])
+    for number in range(up):
+        pair.edge.encode([call(number)])
+    pair.cloud = Channel.restored(OcppVersion.V201, EPOCH, endpoint, sent=5, received=5, is_secret=lambda body: False)
+    assert pair.cloud.can_resume(pair.edge.sent, pair.edge.received)
+    assert not any(pair.cloud.can_resume(pair.edge.sent, other) for other in (0, 4, 6))
+    assert not pair.cloud.can_resume(4, 5)
+    pair.cloud.resume(pair.edge.received)
+    pair.edge.resume(pair.cloud.received)
+    assert numbers(pair.up()) == [*range(5, 5 + up)]
+    pair.cloud.encode([call(9)])
+    assert numbers(pair.down()) == [5]
+
+
+def test_stored_messages_in_frames_that_wait_are_counted_by_lane() -> None:
+    pair = Pair()
+    message = Message(MessageType.CALL, "MeterValues", '"MeterValues",{}')
+    pair.edge.encode([Outgoing(message, stored=Storing(Lane.ORDERED, 0.0, 1)), Outgoing(message, stored=Storing(Lane.EXPRESS, 0.0, 1))])
+    pair.edge.encode([Outgoing(message, stored=Storing(Lane.ORDERED, 0.0, 2)), call(1)])
+    assert pair.edge.unsent_stored == (1, 2)
+    pair.up()
+    assert pair.edge.unsent_stored == (0, 0)
+    pair.edge.resume(1)
+    assert pair.edge.unsent_stored == (0, 1), "what is to be sent again isn't there"
+    pair.edge.renew(78, partial(open_endpoint, pair.codec, OcppVersion.V201, Side.EDGE), 1)
+    assert pair.edge.unsent_stored == (0, 1)

@@ -103,6 +103,7 @@ class Cloud:
     positions: dict[bytes, tuple[int, int]] = field(default_factory=dict)
     randomness: float = 0.5
     answers: bool = True
+    kernel_is_slow: bool = False
 
     def __post_init__(self) -> None:
         self.machine = CloudMachine(_settings(), lambda: self.randomness, lambda size: next(EPOCHS).to_bytes(size, "big"))
@@ -125,7 +126,8 @@ class Cloud:
         match effect:
             case SendLink():
                 self.parts += list(read_parts(effect.data))
-                self.step(LinkSent(effect.link))
+                if not self.kernel_is_slow:
+                    self.step(LinkSent(effect.link))
             case OpenCsms():
                 self.step(CsmsOpened(effect.socket, "ocpp1.6"))
             case LoadPositions():
@@ -343,14 +345,19 @@ def test_contexts_of_edges_that_have_not_come_back_are_saved_again() -> None:
     assert third.attach(site).epoch == contexts[0].epoch
 
 
-def test_what_comes_after_the_goodbye_stays_with_the_edge() -> None:
+@pytest.mark.parametrize("kernel_is_slow", [False, True])
+def test_what_comes_after_the_goodbye_stays_with_the_edge(kernel_is_slow: bool) -> None:
     """It is neither taken nor acknowledged, and comes again in the same epoch: its positions aren't among those that the cloud should have."""
     site, first = _begun()
     channel = site.channel
     assert channel is not None
+    first.kernel_is_slow = kernel_is_slow
     first.stop()
     assert any(isinstance(part, Goodbye) for part in first.parts)
+    assert bool(first.closed) == (not kernel_is_slow)
     first.up(site, METER % 3)
+    first.step(LinkSent(1))
+    assert first.closed == [1]
     second, welcome = _next(site, first, first.on_disk())
     assert _resumed(welcome)
     assert second.attach(site).epoch == channel.epoch
