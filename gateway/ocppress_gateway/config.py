@@ -490,7 +490,10 @@ class CloudConfig(_Table, frozen=True, kw_only=True):
     """`cloud.toml`"""
 
     state_folder: Annotated[
-        Path, Meta(description="Where is kept how far the CSMS has answered, and what it refused; made with mode 0700.")
+        Path,
+        Meta(
+            description="Where is kept how far the CSMS has answered, what it refused, and over a restart the stations' contexts; made with mode 0700."
+        ),
     ] = Path("state")
     stop_late_rejected: Annotated[
         bool,

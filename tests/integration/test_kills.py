@@ -189,11 +189,48 @@ def _run(seed: int, folder: Path, *, kills: int, cuts: int, faults: Faults, limi
 
 
 RARE = Faults(bytes_until_cut=(4_000, 400_000))
+NEVER = Faults(bytes_until_cut=(10**9, 10**9))
 OFTEN = Faults(bytes_until_cut=(3_000, 20_000))
 
 
 def test_kills(tmp_path: Path) -> None:
     _run(1, tmp_path, kills=KILLS, cuts=0, faults=RARE, limit_s=180.0)
+
+
+def _stop_again_and_again(seed: int, folder: Path, *, stops: int, limit_s: float, over_mqtt: bool = False) -> None:
+    async def main() -> None:
+        random = Random(seed)
+        async with asyncio.timeout(limit_s), _open_world(random, folder, NEVER, over_mqtt=over_mqtt) as world:
+            await until(lambda: world.answered_early >= EARLY_EACH * len(world.stations))
+            for _ in range(stops):
+                await asyncio.sleep(random.uniform(*UP_S))
+                await world.cloud.stop()
+                await world.cloud.start()
+                resumed.append(await world.cloud.process.said("link up"))
+                await asyncio.sleep(random.uniform(*UP_S))
+                await world.cloud.kill()
+                await world.cloud.start()
+                killed.append(await world.cloud.process.said("link up"))
+            await _settle(world)
+        _check(world)
+        sockets = [line for line in world.cloud.lines if "CSMS socket open" in line]
+        print(f"{sum('new_epoch=false' in line for line in sockets)} of {len(sockets)} CSMS sockets in the same epoch")
+        assert any("new_epoch=false" in line for line in sockets)
+
+    resumed: list[str] = []
+    killed: list[str] = []
+    asyncio.run(main())
+    assert all("contexts_resumed=0" not in line for line in resumed), resumed
+    assert all("contexts_resumed=0" in line for line in killed), killed
+
+
+def test_orderly_restarts_of_the_cloud_and_kills_after_them(tmp_path: Path) -> None:
+    _stop_again_and_again(4, tmp_path, stops=4, limit_s=180.0)
+
+
+@needs_mosquitto
+def test_orderly_restarts_over_mqtt(tmp_path: Path) -> None:
+    _stop_again_and_again(5, tmp_path, stops=2, limit_s=180.0, over_mqtt=True)
 
 
 @needs_mosquitto

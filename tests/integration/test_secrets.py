@@ -19,6 +19,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from ocppress_codecs.rpc import MessageType, parse
+from ocppress_gateway.cloud.contexts import CONTEXTS_FILE, ContextsFile
 from ocppress_gateway.edge.credentials import CREDENTIALS_FILE
 from ocppress_gateway.ledger.sqlite import LEDGER_FILE
 from ocppress_gateway.outbox.sqlite import OUTBOX_FILE
@@ -224,8 +225,8 @@ def test_secrets_appear_nowhere(tmp_path: Path) -> None:
     ):
         assert words in said, f"{words}: the run doesn't do what it is there for"
     assert [secret for secret in (*PASSWORDS, *keys, TOKEN) if secret in said] == []
-    own_messages = (OUTBOX_FILE.partition(".")[0], POSITIONS_FILE.partition(".")[0])
-    assert {file.name.partition(".")[0].partition("-")[0] for file in state} >= {"outbox", "credentials", "ledger", "positions"}
+    own_messages = (OUTBOX_FILE.partition(".")[0], POSITIONS_FILE.partition(".")[0], CONTEXTS_FILE.partition(".")[0])
+    assert {file.name.partition(".")[0].partition("-")[0] for file in state} >= {"outbox", "credentials", "ledger", "positions", "contexts"}
     assert any(TOKEN.encode() in file.read_bytes() for file in state if file.name.startswith(own_messages)), (
         "the search finds what is there"
     )
@@ -233,3 +234,8 @@ def test_secrets_appear_nowhere(tmp_path: Path) -> None:
         secrets = [*PASSWORDS, *keys] + ([] if file.name.startswith(own_messages) else [TOKEN])
         found = [secret for secret in secrets if secret.encode() in file.read_bytes()]
         assert found == [], file
+    (saved,) = (file.parent for file in state if file.name == CONTEXTS_FILE)
+    (context,) = ContextsFile(saved).take().contexts
+    expanded = [half.saved() or b"" for half in (context.endpoint().encoder, context.endpoint().decoder)]
+    assert any(b"BootNotification" in data for data in expanded), "the search finds what is there"
+    assert [secret for secret in (*PASSWORDS, *keys) for data in expanded if secret.encode() in data] == []
