@@ -46,7 +46,7 @@ def passed(workload: str, how: str) -> int:
     world.run(restart_at_s + AFTER_S)
     after = sim.cost.payload
     assert not comparison.strangers
-    return after - before
+    return round(after - before)
 
 
 ROUGHLY: Final = 6
