@@ -416,7 +416,7 @@ def cloud_bounded(machine: CloudMachine) -> None:
         for station in edge.slots.values():
             bounded(station)
             assert len(station._under_way) <= WAITING_MAX + 1
-    assert len(machine._by_socket) <= STATIONS_PER_EDGE_MAX
+    assert len(machine._csms) <= STATIONS_PER_EDGE_MAX
     for link in machine._links.values():
         session_bounded(link.session)
 

@@ -207,7 +207,7 @@ class Cloud:
     def down(self, site: Site, text: str) -> None:
         """The CSMS says something, and the edge gets it."""
         self.parts.clear()
-        self.step(CsmsText(max(self.machine._by_socket), text))
+        self.step(CsmsText(max(self.machine._csms._owners), text))
         self.arrive(site)
 
     def arrive(self, site: Site) -> None:

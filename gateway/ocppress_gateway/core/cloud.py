@@ -1,13 +1,11 @@
 """The cloud's machine: links from edges on one side, one CSMS socket per station on the other.
 
-It decides which stations an edge may speak for, opens and reopens their CSMS sockets, and keeps contexts while a link is lost. What
-happens to one
-station's messages is in `cloud_station` and `conversation`; here is what concerns links and sockets.
+It decides which stations an edge may speak for, and keeps contexts while a link is lost. What happens to one station's messages is in
+`cloud_station` and `conversation`, its CSMS socket in `csms_sockets`, edges' certificates in `renewing`; here is what concerns links.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,14 +16,13 @@ from ocppress_codecs.interface import CodecName, Side
 from ocppress_codecs.registry import offers, open_endpoint
 from ocppress_codecs.rpc import OcppVersion
 from ocppress_gateway.core.alarms import Alarms
-from ocppress_gateway.core.certificate import Certificate, weeks_left
-from ocppress_gateway.core.channel import Channel
 from ocppress_gateway.core.clock import LinkClock
+from ocppress_gateway.core.cloud_edges import CloudEdge, CloudLink, rivals
 from ocppress_gateway.core.cloud_station import CloudStation, CsmsState, CsmsStep
 from ocppress_gateway.core.conversation import Conversation, Counters
+from ocppress_gateway.core.csms_sockets import CsmsSockets
 from ocppress_gateway.core.delivery import Delivery
 from ocppress_gateway.core.events import (
-    CloseCsms,
     CloseLink,
     ContextsFound,
     CsmsClosed,
@@ -35,7 +32,6 @@ from ocppress_gateway.core.events import (
     Effect,
     Event,
     ExpectSigns,
-    FindRenewal,
     Level,
     LinkClosed,
     LinkMessage,
@@ -43,7 +39,6 @@ from ocppress_gateway.core.events import (
     LinkSent,
     LoadPositions,
     Note,
-    OpenCsms,
     RenewalFound,
     Replay,
     ReplayEnded,
@@ -61,8 +56,6 @@ from ocppress_gateway.core.parts import (
     Checked,
     DayReport,
     Detach,
-    Eject,
-    EjectCode,
     FramePart,
     Goodbye,
     Hello,
@@ -70,7 +63,6 @@ from ocppress_gateway.core.parts import (
     Part,
     PartError,
     Piece,
-    Renewal,
     RenewedClock,
     StationWelcome,
     TakeClock,
@@ -80,7 +72,8 @@ from ocppress_gateway.core.parts import (
     for_people,
     read_parts,
 )
-from ocppress_gateway.core.report import Report, read_report, report_fields
+from ocppress_gateway.core.renewing import RenewalWatch
+from ocppress_gateway.core.report import read_report, report_fields
 from ocppress_gateway.core.resumption import WaitingContexts, is_known, leaving, resumed
 from ocppress_gateway.core.saved_contexts import SavedContext
 from ocppress_gateway.core.session import LinkSession, SessionEvent, SessionState
@@ -94,8 +87,7 @@ from ocppress_gateway.core.stored import (
     PositionsTrouble,
 )
 from ocppress_gateway.core.told import Told
-from ocppress_gateway.core.views import CertificateView, CloudEdgeView, CloudView
-from ocppress_gateway.masking import carries_secret
+from ocppress_gateway.core.views import CloudView
 
 __all__ = ["ANY_STATION", "CloudMachine", "CloudSettings"]
 
@@ -120,20 +112,11 @@ RETURN_S_MAX: Final = 40
 RIVAL_RETRY_S: Final = 300
 """When an edge may try again whose name another certificate is connected under: it has to be revoked, or go, and a person has to look."""
 
-RENEWAL_LOOK_S: Final = 86_400.0
-"""How often an edge's certificate is looked at, and how often it is sent one that it doesn't use: a connection can last for months."""
-
 CHECK_S_MAX: Final = 9 * 3600.0
 """How long an edge may only look whether its way works: as long as TCP can be told to send no probe, with a margin."""
 
 CHECKING_MAX: Final = 100
 """Connections that only look, of all edges; the oldest gives way."""
-
-REFUSED_FOR_GOOD: Final = frozenset({400, 401, 403, 404, 410})
-"""HTTP answers to a reopened CSMS socket after which the station has to ask for itself."""
-
-WRONG_PASSWORD: Final = frozenset({401, 403})
-"""Those that another password may change, where the station's was changed lately."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,37 +144,6 @@ class CloudSettings:
     """What the packets of one relayed message and its answer cost the SIM, for what is reported of such answers."""
 
 
-@dataclass(slots=True, eq=False)
-class _Edge:
-    """An edge by name: what outlives its connections."""
-
-    name: str
-    stations: OrderedDict[str, CloudStation] = field(default_factory=OrderedDict)
-    slots: dict[int, CloudStation] = field(default_factory=dict)
-    codec: CodecName = CodecName.VERBATIM
-    incarnation: bytes = b""
-    """Of its outbox; empty where it has none."""
-    link: int | None = None
-    up_at: float = 0.0
-    report: Report | None = None
-    """What it has told of itself last."""
-    lost_at: float | None = None
-    renewal_sent_at: float | None = None
-
-
-@dataclass(slots=True, eq=False)
-class _Link:
-    """A connection, and whose it is once it has said hello."""
-
-    session: LinkSession
-    peer: str
-    greet_by: float
-    certificate: Certificate | None = None
-    look_at: float | None = None
-    """When its certificate's age is to be looked at."""
-    edge: _Edge | None = None
-
-
 @dataclass
 class CloudMachine:
     """Decide what the cloud does next. No I/O, no clock."""
@@ -205,18 +157,18 @@ class CloudMachine:
 
     def __post_init__(self) -> None:
         self._told = Told()
-        self._checking: dict[_Link, None] = {}
+        self._checking: dict[CloudLink, None] = {}
         self._saved_contexts = WaitingContexts()
-        self._links: dict[int, _Link] = {}
-        self._edges: dict[str, _Edge] = {}
-        self._by_socket: dict[int, tuple[_Edge, CloudStation]] = {}
+        self._links: dict[int, CloudLink] = {}
+        self._edges: dict[str, CloudEdge] = {}
+        self._csms = CsmsSockets(self._back_off_s, self._new_epoch)
+        self._renewals = RenewalWatch(self._told, self.wall_s)
         self._replaying: list[CloudStation] = []
         """Stations that may have dead letters under way."""
-        self._by_identity: dict[str, dict[CloudStation, _Edge]] = {}
-        self._alarms: Alarms[_Edge | CloudStation | _Link] = Alarms()
-        self._touched_stations: dict[CloudStation, _Edge] = {}
-        self._touched_links: dict[_Link, None] = {}
-        self._sockets = 0
+        self._by_identity: dict[str, dict[CloudStation, CloudEdge]] = {}
+        self._alarms: Alarms[CloudEdge | CloudStation | CloudLink] = Alarms()
+        self._touched_stations: dict[CloudStation, CloudEdge] = {}
+        self._touched_links: dict[CloudLink, None] = {}
         self._ids = 0
         self._id_prefix = ""
         self._stopping = False
@@ -231,9 +183,9 @@ class CloudMachine:
         """Take one event; run the effects in order."""
         out: list[Effect] = []
         for due in self._alarms.take_due(now):
-            if isinstance(due, _Link):
+            if isinstance(due, CloudLink):
                 self._touched_links[due] = None
-            elif isinstance(due, _Edge):
+            elif isinstance(due, CloudEdge):
                 self._touch(due, *due.slots.values())
             else:
                 self._touch(self._by_identity[due.identity][due], due)
@@ -266,12 +218,10 @@ class CloudMachine:
                 if event.link in self._links:
                     self._links[event.link].session.kernel_has_it()
                     self._touched_links[self._links[event.link]] = None
-            case CsmsOpened():
-                self._csms_opened(event, now, out)
-            case CsmsRefused():
-                self._csms_refused(event, now, out)
-            case CsmsClosed():
-                self._csms_closed(event, now, out)
+            case CsmsOpened() | CsmsRefused() | CsmsClosed():
+                known = self._of_socket(event.socket)
+                if known is not None:
+                    self._csms.heard(event, *known, now, out)
             case LinkOpened():
                 self._opened(event, now, out)
             case LinkClosed():
@@ -297,7 +247,8 @@ class CloudMachine:
             case Replay():
                 self._replay(event, now, out)
             case RenewalFound():
-                self._renewal_found(event, now, out)
+                if event.link in self._links:
+                    self._renewals.found(event, self._links[event.link], now, out)
             case ContextsFound():
                 self._saved_contexts.found(event.contexts)
             case Stop():
@@ -309,14 +260,14 @@ class CloudMachine:
 
     # --- what an event may have changed: only that is looked at after it, for there may be thousands of stations
 
-    def _touch(self, edge: _Edge, *stations: CloudStation) -> None:
+    def _touch(self, edge: CloudEdge, *stations: CloudStation) -> None:
         self._touched_stations |= dict.fromkeys(stations, edge)
         if edge.link is not None:
-            self._touched_links[self._links[edge.link]] = None
+            self._touched_links[edge.link] = None
 
-    def _of_socket(self, socket: int) -> tuple[_Edge, CloudStation] | None:
+    def _of_socket(self, socket: int) -> tuple[CloudEdge, CloudStation] | None:
         """Whose CSMS socket this is."""
-        known = self._by_socket.get(socket)
+        known = self._csms.owner(socket)
         if known is not None:
             self._touch(*known)
         return known
@@ -336,13 +287,13 @@ class CloudMachine:
         for link in self._touched_links:
             if link.session.state is SessionState.GREETING and not link.session.closing and now >= link.greet_by:
                 self._refuse_link(link, "no hello", out)
-            self._look_at_certificate(link, now, out)
+            self._renewals.look(link, now, out)
             self._flush(link, now, out)
-            self._alarms.set(link, _link_deadline(link))
+            self._alarms.set(link, link.next_deadline())
         self._touched_stations = {}
         self._touched_links = {}
 
-    def _station_deadline(self, edge: _Edge, station: CloudStation) -> float | None:
+    def _station_deadline(self, edge: CloudEdge, station: CloudStation) -> float | None:
         times = [station.next_deadline()]
         if station.lost_at is not None:
             times.append(station.lost_at + self.settings.link_grace_s)
@@ -355,33 +306,18 @@ class CloudMachine:
     def view(self, now: float) -> CloudView:
         """For status."""
         return CloudView(
-            edges=tuple(
-                CloudEdgeView(
-                    name=edge.name,
-                    up_s=None if edge.link is None else now - edge.up_at,
-                    down_s=None if edge.lost_at is None else now - edge.lost_at,
-                    codec=edge.codec.value,
-                    report=edge.report,
-                    certificate=self._certificate_view(edge),
-                    stations=sum(station.state is not CsmsState.CLOSED for station in edge.stations.values()),
-                )
-                for edge in self._edges.values()
-            ),
+            edges=tuple(edge.view(now, self.wall_s()) for edge in self._edges.values()),
             never_seen=tuple(name for name in self.settings.edges if name not in self._edges),
             stations=tuple(station.view(edge.name, now) for edge in self._edges.values() for station in edge.stations.values()),
             counters=self.counters.view(),
         )
-
-    def _certificate_view(self, edge: _Edge) -> CertificateView | None:
-        certificate = None if edge.link is None else self._links[edge.link].certificate
-        return None if certificate is None else CertificateView.of(edge.name, certificate, self.wall_s())
 
     # --- links
 
     def _opened(self, event: LinkOpened, now: float, out: list[Effect]) -> None:
         session = LinkSession(event.link, self.settings.linger_s, takes_clock=False)
         session.moved(SessionEvent.OPENED)
-        link = self._links[event.link] = _Link(session, event.peer, now + GREETING_TIMEOUT_S, event.certificate)
+        link = self._links[event.link] = CloudLink(session, event.peer, now + GREETING_TIMEOUT_S, event.certificate)
         self._touched_links[link] = None
         if self._stopping:
             self._refuse_link(link, "the cloud is stopping", out, self._return_s())
@@ -399,7 +335,7 @@ class CloudMachine:
         if edge is None and link.certificate is not None:
             level = Level.DEBUG  # it never got in, and why has been said
         out.append(self._note(level, words, edge=edge.name if edge else "", reason=event.reason))
-        if edge is not None and edge.link == event.link:
+        if edge is not None and edge.link is link:
             edge.link = None
             edge.lost_at = now
             if link.session.rider is not None:
@@ -411,9 +347,9 @@ class CloudMachine:
             for station in edge.slots.values():
                 # The edge has refused these with 503 by now.
                 if station.state is CsmsState.OPENING:
-                    self._shut(station, 1001, "the link is down", out)
+                    self._csms.shut(station, 1001, "the link is down", out)
 
-    def _refuse_link(self, link: _Link, reason: str, out: list[Effect], retry_after_s: int = 0) -> None:
+    def _refuse_link(self, link: CloudLink, reason: str, out: list[Effect], retry_after_s: int = 0) -> None:
         """Say why, and close. What the owner of a certificate is refused for again and again is a warning once."""
         name = link.edge.name if link.edge else link.peer
         if link.certificate is None:
@@ -425,12 +361,12 @@ class CloudMachine:
             out.append(SendLink(link.session.link, link.session.greeting(Goodbye(for_people(reason), retry_after_s))))
         self._close_link(link, reason, out)
 
-    def _close_link(self, link: _Link, reason: str, out: list[Effect]) -> None:
+    def _close_link(self, link: CloudLink, reason: str, out: list[Effect]) -> None:
         """Close the connection; all else follows when it is reported closed."""
         link.session.closing = True
         out.append(CloseLink(link.session.link, reason))
 
-    def _link_message(self, link: _Link, data: bytes, now: float, out: list[Effect]) -> None:
+    def _link_message(self, link: CloudLink, data: bytes, now: float, out: list[Effect]) -> None:
         link.session.heard()
         self._touched_links[link] = None
         try:
@@ -441,7 +377,7 @@ class CloudMachine:
         except (PartError, ValueError, LimitExceeded) as error:
             self._refuse_link(link, f"protocol error: {error}", out)
 
-    def _part(self, link: _Link, part: Part, now: float, out: list[Effect]) -> None:
+    def _part(self, link: CloudLink, part: Part, now: float, out: list[Effect]) -> None:
         if isinstance(part, Goodbye):
             link.session.goodbye_said = True
             out.append(self._note(Level.INFO, "the edge says goodbye", edge=link.edge.name if link.edge else link.peer, reason=part.reason))
@@ -462,7 +398,7 @@ class CloudMachine:
             case Detach():
                 station = link.edge.slots.get(part.slot)
                 if station is not None and station.attachment == part.attachment and station.state is not CsmsState.CLOSED:
-                    self._shut(station, 1000, "the station has gone", out)
+                    self._csms.shut(station, 1000, "the station has gone", out)
             case TellDelivered():
                 station = link.edge.slots.get(part.slot)
                 if station is not None and station.delivery is not None:
@@ -476,7 +412,7 @@ class CloudMachine:
             case _:
                 raise PartError(f"{type(part).__name__} from an edge")
 
-    def _reported(self, edge: _Edge, part: DayReport, out: list[Effect]) -> None:
+    def _reported(self, edge: CloudEdge, part: DayReport, out: list[Effect]) -> None:
         try:
             report = read_report(part.report)
         except ValueError as error:
@@ -486,7 +422,7 @@ class CloudMachine:
             out.append(self._note(Level.INFO, "an edge reports", edge=edge.name, **report_fields(report)))
         edge.report = report
 
-    def _frame_part(self, link: _Link, edge: _Edge, part: FramePart | Piece | Ack, now: float, out: list[Effect]) -> None:
+    def _frame_part(self, link: CloudLink, edge: CloudEdge, part: FramePart | Piece | Ack, now: float, out: list[Effect]) -> None:
         station = edge.slots.get(part.slot)
         channel = station.channel if station is not None else None
         if station is None or channel is None or link.session.clock is None:
@@ -508,7 +444,7 @@ class CloudMachine:
                 return
             station.take_batch(batch, now, out)
 
-    def _flush(self, link: _Link, now: float, out: list[Effect]) -> None:
+    def _flush(self, link: CloudLink, now: float, out: list[Effect]) -> None:
         if link.edge is None or link.session.closing:
             self._undrained.discard(link.session.link)
             return
@@ -526,7 +462,7 @@ class CloudMachine:
 
     # --- the hello
 
-    def _hello(self, link: _Link, hello: Hello, now: float, out: list[Effect]) -> None:
+    def _hello(self, link: CloudLink, hello: Hello, now: float, out: list[Effect]) -> None:
         name = link.peer or hello.edge
         codec = self._agreed(link, name, hello, out)
         if codec is None:
@@ -536,15 +472,15 @@ class CloudMachine:
         identities = {known.identity for known in hello.stations}
         if min(len(set(slots)), len(identities)) < len(slots):
             raise PartError("slots or identities in the hello repeat")
-        edge = self._edges.setdefault(name, _Edge(name))
+        edge = self._edges.setdefault(name, CloudEdge(name))
         if edge.link is not None:
-            if _rivals(self._links[edge.link], link):
+            if rivals(edge.link, link):
                 self._refuse_link(link, "this edge is connected with another key", out, RIVAL_RETRY_S)
                 return
-            self._close_link(self._links[edge.link], "the same edge has connected again", out)
+            self._close_link(edge.link, "the same edge has connected again", out)
         link.edge = edge
         link.look_at = None if link.certificate is None else now
-        edge.link = link.session.link
+        edge.link = link
         edge.up_at = now
         edge.lost_at = None
         self._alarms.set(edge, None)
@@ -559,7 +495,7 @@ class CloudMachine:
         for station in list(edge.stations.values()):
             if station.identity not in identities:
                 if station.state is not CsmsState.CLOSED:
-                    self._shut(station, 1000, "the station has gone", out)
+                    self._csms.shut(station, 1000, "the station has gone", out)
                 station.context_lost()
         link.session.moved(SessionEvent.GREETED)
         link.session.clock = LinkClock(zero=now, peer_floor=now)
@@ -577,7 +513,7 @@ class CloudMachine:
             )
         )
 
-    def _agreed(self, link: _Link, name: str, hello: Hello | Check, out: list[Effect]) -> str | None:
+    def _agreed(self, link: CloudLink, name: str, hello: Hello | Check, out: list[Effect]) -> str | None:
         """The codec for an edge; None if its link was refused."""
         if hello.protocol != PROTOCOL_VERSION:
             self._refuse_link(link, f"link protocol {hello.protocol}, this cloud speaks {PROTOCOL_VERSION}", out)
@@ -591,7 +527,7 @@ class CloudMachine:
             self._refuse_link(link, "no common codec", out)
         return codec
 
-    def _check(self, link: _Link, check: Check, now: float, out: list[Effect]) -> None:
+    def _check(self, link: CloudLink, check: Check, now: float, out: list[Effect]) -> None:
         """Say what a hello would be answered, and let the connection wait for the next such question."""
         if link.session.is_writing:
             raise PartError("checks faster than they can be answered")
@@ -609,7 +545,7 @@ class CloudMachine:
         answer = Checked(name, codec, round(self.wall_s() * 1000), edge is not None and edge.link is not None)
         out.append(SendLink(link.session.link, link.session.greeting(answer)))
 
-    def _known(self, edge: _Edge, known: KnownStation, out: list[Effect]) -> StationWelcome:
+    def _known(self, edge: CloudEdge, known: KnownStation, out: list[Effect]) -> StationWelcome:
         """Find out what both ends still know of a station, and set this end accordingly."""
         station = edge.stations.get(known.identity)
         if station is None:
@@ -620,11 +556,11 @@ class CloudMachine:
         if station.delivery is not None:
             station.delivery.forget_told()
         if station.state is CsmsState.OPENING or (station.state is not CsmsState.CLOSED and station.attachment != known.attachment):
-            self._shut(station, 1000, "the station has gone", out)
+            self._csms.shut(station, 1000, "the station has gone", out)
         channel = station.channel
         if channel is None or channel.epoch != known.epoch or other_outbox or not channel.can_resume(known.sent, known.received):
             if station.state is not CsmsState.CLOSED:
-                self._shut(station, 1001, "what the station sent is not known any more", out)
+                self._csms.shut(station, 1001, "what the station sent is not known any more", out)
             station.context_lost()
             return StationWelcome(0, False, False, 0)
         attached = station.state is not CsmsState.CLOSED
@@ -637,7 +573,7 @@ class CloudMachine:
 
     # --- contexts over a restart
 
-    def _restore_context(self, edge: _Edge, known: KnownStation, context: SavedContext | None, out: list[Effect]) -> None:
+    def _restore_context(self, edge: CloudEdge, known: KnownStation, context: SavedContext | None, out: list[Effect]) -> None:
         """Have a station's context again, if the edge stands where the cloud did that saved it."""
         if context is None or known.identity in edge.stations or not is_known(context, known, edge.codec):
             return
@@ -648,44 +584,26 @@ class CloudMachine:
             return
         self._station(edge, known.identity, known.slot).channel = channel
 
-    def _save_contexts(self, edge: _Edge, out: list[Effect]) -> None:
+    def _save_contexts(self, edge: CloudEdge, out: list[Effect]) -> None:
         """Nothing more is sent to this edge or taken from it: let go of its channels."""
         for station in edge.stations.values():
             if station.channel is not None:
                 out.append(SaveContext(leaving(edge.name, station.identity, edge.codec, station.channel)))
                 station.channel = None
 
-    # --- certificates
+    # --- what the sockets ask
 
-    def _look_at_certificate(self, link: _Link, now: float, out: list[Effect]) -> None:
-        if link.look_at is None or link.certificate is None or link.edge is None or link.session.closing or now < link.look_at:
-            return
-        link.look_at = now + RENEWAL_LOOK_S
-        if self.wall_s() < link.certificate.renew_from_unix_s:
-            return
-        sent_at = link.edge.renewal_sent_at
-        if sent_at is None or now >= sent_at + RENEWAL_LOOK_S:
-            out.append(FindRenewal(link.session.link, link.certificate))
-
-    def _renewal_found(self, event: RenewalFound, now: float, out: list[Effect]) -> None:
-        link = self._links.get(event.link)
-        if link is None or link.edge is None or link.certificate is None:
-            return
-        if event.certificate is not None:
-            link.session.rider = Renewal(event.certificate)
-            link.edge.renewal_sent_at = now
-            out.append(self._note(Level.INFO, "an edge's renewed certificate goes to it", edge=link.edge.name))
-        elif self._told.first("no renewal", link.edge.name, weeks_left(link.certificate, self.wall_s())):
-            days = round((link.certificate.ends_unix_s - self.wall_s()) / 86_400)
-            words = "an edge's certificate ends and there is none to follow it"
-            out.append(self._note(Level.WARNING, words, edge=link.edge.name, days=days, reason=event.reason))
+    def _back_off_s(self, retries: int) -> float:
+        """As OCPP has stations do it: RetryBackOffWaitMinimum doubled RepeatTimes times, plus a random part (2.x Part 4 5.3)."""
+        doubled = min(retries, self.settings.retry_repeat_times)
+        return self.settings.retry_wait_min_s * 2.0**doubled + self.settings.retry_random_s * self.random()
 
     def _new_epoch(self) -> int:
         return int.from_bytes(self.random_bytes(4), "big") or 1
 
     # --- stations come and go
 
-    def _attach(self, link: _Link, edge: _Edge, attach: Attach, now: float, out: list[Effect]) -> None:
+    def _attach(self, link: CloudLink, edge: CloudEdge, attach: Attach, now: float, out: list[Effect]) -> None:
         versions = {version.subprotocol for version in OcppVersion}
         offered = tuple(name for name in attach.subprotocols if name in versions)
         allowed = self.settings.edges[edge.name]
@@ -704,7 +622,7 @@ class CloudMachine:
         previous = edge.slots.get(attach.slot)
         for old in (station, previous):
             if old is not None and old.state is not CsmsState.CLOSED:
-                self._shut(old, 1000, "the station has gone", out)
+                self._csms.shut(old, 1000, "the station has gone", out)
         edge.slots = {slot: other for slot, other in edge.slots.items() if other is not station}
         edge.slots[attach.slot] = station
         self._touch(edge, station)
@@ -714,9 +632,9 @@ class CloudMachine:
         if edge.incarnation and station.delivery is None:
             out.append(LoadPositions(station.identity))
         else:
-            self._open_csms(edge, station, out)
+            self._csms.open(edge, station, out)
 
-    def _station(self, edge: _Edge, identity: str, slot: int) -> CloudStation:
+    def _station(self, edge: CloudEdge, identity: str, slot: int) -> CloudStation:
         station = edge.stations.get(identity)
         if station is None:
             while len(edge.stations) >= IDENTITIES_MAX:
@@ -744,31 +662,11 @@ class CloudMachine:
         edge.stations.move_to_end(identity)
         return station
 
-    def _open_csms(self, edge: _Edge, station: CloudStation, out: list[Effect]) -> None:
-        self._sockets += 1
-        self._by_socket[self._sockets] = (edge, station)
-        station.socket = self._sockets
-        station.opened_with = station.credentials.first
-        out.append(OpenCsms(station.socket, station.identity, station.offered, station.opened_with))
-
     def _make_id(self) -> str:
         if not self._id_prefix:
             self._id_prefix = self.random_bytes(6).hex()
         self._ids += 1
         return f"{self._id_prefix}-{self._ids}"
-
-    def _shut(self, station: CloudStation, code: int, reason: str, out: list[Effect]) -> None:
-        """Close the station's CSMS socket, whatever its state, and forget what it had under way."""
-        if self._by_socket.pop(station.socket, None) is not None:
-            out.append(CloseCsms(station.socket, code, reason))
-        station.shut()
-
-    def _eject(self, edge: _Edge, station: CloudStation, code: EjectCode, reason: str, now: float, out: list[Effect]) -> None:
-        """The CSMS is not to be had for this station: it shall know."""
-        out.append(self._note(Level.WARNING, "station sent away", station=station.identity, reason=reason))
-        if edge.link is not None:
-            self._links[edge.link].session.control(Eject(station.slot, station.attachment, code, for_people(reason)), now)
-        self._shut(station, 1001, reason, out)
 
     # --- how far the CSMS has come with an edge's outbox
 
@@ -777,7 +675,7 @@ class CloudMachine:
             edge = self._by_identity[event.identity][station]
             if station.state is CsmsState.OPENING and station.delivery is None and edge.incarnation:
                 station.delivery = Delivery(edge.incarnation, event.positions.get(edge.incarnation, (0, 0)), station.delivered_to_edge)
-                self._open_csms(edge, station, out)
+                self._csms.open(edge, station, out)
 
     def _trouble(self, event: PositionsTrouble, out: list[Effect]) -> None:
         if event.reason is None:
@@ -793,108 +691,22 @@ class CloudMachine:
             station.replay(event.letter, now, out)
             self._replaying.append(station)
 
-    # --- CSMS sockets
-
-    def _verdict(self, edge: _Edge, station: CloudStation, status: int, version: str, reason: str, now: float) -> None:
-        if edge.link is not None:
-            epoch = station.channel.epoch if station.channel is not None else 0
-            delivered = station.delivery.tell() if station.delivery is not None else (0, 0)
-            verdict = Verdict(station.slot, station.attachment, status, version, epoch, for_people(reason), delivered)
-            self._links[edge.link].session.control(verdict, now)
-
-    def _csms_opened(self, event: CsmsOpened, now: float, out: list[Effect]) -> None:
-        known = self._of_socket(event.socket)
-        if known is None:
-            return
-        edge, station = known
-        version = next((version for version in OcppVersion if version.subprotocol == event.subprotocol), None)
-        first = station.state is CsmsState.OPENING
-        if version is None or event.subprotocol not in station.offered:
-            out.append(
-                self._note(Level.WARNING, "the CSMS chose no common sub-protocol", station=station.identity, chosen=event.subprotocol)
-            )
-            if first:
-                self._verdict(edge, station, 101, "", "no common sub-protocol", now)
-                self._shut(station, 1002, "no common sub-protocol", out)
-            else:
-                self._eject(edge, station, 1002, "no common sub-protocol", now, out)
-            return
-        new_epoch = False
-        if first:
-            if not station.continues or (station.channel is not None and station.channel.version is not version):
-                new_epoch = True
-                station.context_lost()
-                endpoint = open_endpoint(edge.codec, version, Side.CLOUD)
-                station.channel = Channel(version, self._new_epoch(), endpoint, is_secret=carries_secret)
-            self._verdict(edge, station, 101, version.value, "", now)
-        elif version is not station.version:
-            self._eject(edge, station, 1002, "the CSMS changed the sub-protocol", now, out)
-            return
-        station.csms_opened(version, now)
-        station.offered = (version.subprotocol,)
-        fields = {"station": station.identity, "ocpp": version.value, "again": not first, "new_epoch": new_epoch}
-        out.append(self._note(Level.INFO, "CSMS socket open", **fields))
-        station.put_calls(now, out)
-
-    def _csms_refused(self, event: CsmsRefused, now: float, out: list[Effect]) -> None:
-        known = self._of_socket(event.socket)
-        if known is None:
-            return
-        del self._by_socket[event.socket]
-        edge, station = known
-        out.append(self._note(Level.WARNING, "the CSMS refused", station=station.identity, status=event.status, reason=event.reason))
-        if station.state is CsmsState.OPENING:
-            status = 503 if event.status is None else event.status if 400 <= event.status <= 599 else 502
-            self._verdict(edge, station, status, "", event.reason, now)
-            station.shut()
-        elif event.status in WRONG_PASSWORD and station.credentials.refused(station.opened_with):
-            self._open_csms(edge, station, out)
-        elif event.status in REFUSED_FOR_GOOD:
-            self._eject(edge, station, 1008, f"the CSMS refused: {event.reason}", now, out)
-        else:
-            self._wait(station, now)
-
-    def _csms_closed(self, event: CsmsClosed, now: float, out: list[Effect]) -> None:
-        known = self._of_socket(event.socket)
-        if known is not None:
-            del self._by_socket[event.socket]
-            _, station = known
-            self._wait(station, now)
-            out.append(
-                self._note(
-                    Level.WARNING,
-                    "CSMS socket lost",
-                    station=station.identity,
-                    reason=event.reason,
-                    retry_s=round(station.retry_at - now, 1),
-                )
-            )
-
-    def _wait(self, station: CloudStation, now: float) -> None:
-        """Back off as OCPP has stations do it: RetryBackOffWaitMinimum doubled RepeatTimes times, plus a random part (2.x Part 4 5.3)."""
-        doubled = min(station.retries, self.settings.retry_repeat_times)
-        station.retries += 1
-        station.csms_lost(now, now + self.settings.retry_wait_min_s * 2.0**doubled + self.settings.retry_random_s * self.random())
-
     # --- time
 
-    def _expire(self, edge: _Edge, station: CloudStation, now: float, out: list[Effect]) -> None:
+    def _expire(self, edge: CloudEdge, station: CloudStation, now: float, out: list[Effect]) -> None:
         if station.state is CsmsState.CLOSED:
             return
         if edge.lost_at is not None and now >= edge.lost_at + self.settings.link_grace_s:
-            self._shut(station, 1001, "the link to the station is down", out)
+            self._csms.shut(station, 1001, "the link to the station is down", out)
             return
         if station.lost_at is not None and now >= station.lost_at + self.settings.link_grace_s:
-            self._eject(edge, station, 1001, "the CSMS cannot be reached", now, out)
+            self._csms.eject(edge, station, 1001, "the CSMS cannot be reached", now, out)
             return
         if station.state is CsmsState.WAITING and now >= station.retry_at and not self._stopping:
             station.moved(CsmsStep.OPEN)
-            self._open_csms(edge, station, out)
+            self._csms.open(edge, station, out)
         if station.socket_open and station.silent_csms(now, self.settings.call_timeout_s, out):
-            self._by_socket.pop(station.socket, None)
-            out.append(CloseCsms(station.socket, 1001, "no answer"))
-            out.append(self._note(Level.WARNING, "silent CSMS, its socket closed", station=station.identity))
-            self._wait(station, now)
+            self._csms.give_up(station, now, out)
         station.expire(now, out)
         if edge.link is not None:
             station.beat(now, out)
@@ -914,7 +726,7 @@ class CloudMachine:
             self._touch(edge, *edge.slots.values())
             for station in edge.slots.values():
                 if station.state is not CsmsState.CLOSED:
-                    self._shut(station, 1001, "the gateway is stopping", out)
+                    self._csms.shut(station, 1001, "the gateway is stopping", out)
             if edge.link is None:
                 self._save_contexts(edge, out)
         out += [SaveContext(context) for context in self._saved_contexts.take_all()]
@@ -935,19 +747,3 @@ class CloudMachine:
 
     def _note(self, level: Level, words: str, **fields: Any) -> Note:
         return Note(level, words, fields)
-
-
-def _rivals(connected: _Link, newcomer: _Link) -> bool:
-    """Whether two connections of one edge's name have certificates of different keys: then one of them isn't that edge, and it isn't for
-    the newcomer to say which. A renewed certificate has the same key."""
-    ours, theirs = connected.certificate, newcomer.certificate
-    return ours is not None and theirs is not None and ours.public_key != theirs.public_key
-
-
-def _link_deadline(link: _Link) -> float | None:
-    if link.session.closing:
-        return None
-    if link.session.state is SessionState.GREETING:
-        return link.greet_by
-    times = (link.session.next_deadline(), link.look_at)
-    return min((at for at in times if at is not None), default=None)
