@@ -58,6 +58,13 @@ class TlsFailure(StrEnum):
     NO_ANSWER = "no answer"
 
 
+_ABOUT_CERTIFICATE: Final = frozenset(
+    {TlsFailure.NOT_YET_VALID, TlsFailure.EXPIRED, TlsFailure.OTHER_AUTHORITY, TlsFailure.OTHER_NAME, TlsFailure.NOT_ACCEPTED}
+)
+
+_HUNG_UP: Final = "it hung up right after the handshake"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookUp:
     """The addresses of a name; `failure` is for people, "" if there are any."""
@@ -137,11 +144,13 @@ async def handshake(address: str, port: int, context: ssl.SSLContext, host: str,
             took_s = time.monotonic() - began
             tls = writer.get_extra_info("ssl_object")
             try:
-                await _refused(reader, max(ALERT_S, ALERT_ROUND_TRIPS * took_s))
+                refused = await _refused(reader, max(ALERT_S, ALERT_ROUND_TRIPS * took_s))
             finally:
                 writer.transport.abort()
+        if refused:
+            return Tls(host=host, took_s=took_s, failure=TlsFailure.REFUSES_US, detail=refused)
         return Tls(host=host, took_s=took_s, version=tls.version() or "", shown=tls.getpeercert(binary_form=True))
-    except (OSError, TimeoutError, EOFError) as error:
+    except (OSError, TimeoutError) as error:
         failure, detail = _why(error)
     shown = None
     if failure in _ABOUT_CERTIFICATE:
@@ -149,17 +158,17 @@ async def handshake(address: str, port: int, context: ssl.SSLContext, host: str,
     return Tls(host=host, took_s=time.monotonic() - began, failure=failure, detail=detail, shown=shown)
 
 
-_ABOUT_CERTIFICATE: Final = frozenset(
-    {TlsFailure.NOT_YET_VALID, TlsFailure.EXPIRED, TlsFailure.OTHER_AUTHORITY, TlsFailure.OTHER_NAME, TlsFailure.NOT_ACCEPTED}
-)
-
-
-async def _refused(reader: asyncio.StreamReader, within_s: float) -> None:
-    """Raises `ssl.SSLError` if the far end says no within this time, `EOFError` if it leaves without a word."""
-    with contextlib.suppress(TimeoutError):
+async def _refused(reader: asyncio.StreamReader, within_s: float) -> str:
+    """What the far end says, or does, against this one within this time; "" if nothing. Some programs (asyncio's) leave without the alert that says why."""
+    try:
         async with asyncio.timeout(within_s):
-            if not await reader.read(1):
-                raise EOFError
+            return "" if await reader.read(1) else _HUNG_UP
+    except TimeoutError:
+        return ""
+    except ssl.SSLError as error:
+        return _why(error)[1]
+    except OSError:
+        return _HUNG_UP
 
 
 async def _look(address: str, port: int, host: str, within_s: float) -> bytes | None:
@@ -185,7 +194,7 @@ def _why(error: Exception) -> tuple[TlsFailure, str]:
         case ssl.SSLError(reason=reason):
             words = (reason or str(error)).replace("_", " ").lower()
             return _alert_failure(words), words
-        case EOFError() | ConnectionError():
+        case ConnectionError():
             return TlsFailure.CUT, ""
         case TimeoutError():
             return TlsFailure.NO_ANSWER, ""

@@ -91,7 +91,7 @@ class CloudDoctor:
         return passed("configuration", found)
 
     async def _state_folder(self) -> Finding:
-        return judging.folder(await asyncio.to_thread(folder_facts, self._config.state_folder), needs_bytes=_STORES_BYTES)
+        return judging.folder(await asyncio.to_thread(folder_facts, self._config.state_folder, CLOUD_SOCKET), needs_bytes=_STORES_BYTES)
 
     async def _clock(self) -> Finding:
         tls = self._config.link.tls

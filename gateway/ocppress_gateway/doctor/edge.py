@@ -79,7 +79,7 @@ class EdgeDoctor:
 
     async def _state_folder(self) -> Finding:
         needs_bytes = self._config.outbox.size_bytes + _STORE_BESIDES_BYTES
-        return judging.folder(await asyncio.to_thread(folder_facts, self._config.state_folder), needs_bytes=needs_bytes)
+        return judging.folder(await asyncio.to_thread(folder_facts, self._config.state_folder, EDGE_SOCKET), needs_bytes=needs_bytes)
 
     async def _clock(self) -> Finding:
         tls = self._config.link.tls

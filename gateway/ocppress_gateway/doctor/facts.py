@@ -31,6 +31,8 @@ class FolderFacts:
     """A state folder, or the nearest folder above one that isn't there yet (`exists` is then false)."""
 
     path: str
+    socket_path_bytes: int
+    """How long the name of the control socket in it is."""
     exists: bool
     is_folder: bool
     writable: bool

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from ocppress_gateway.control.place import SOCKET_PATH_BYTES_MAX
 from ocppress_gateway.doctor.facts import CertificateFacts, ClockFacts, FolderFacts, PortFacts
 from ocppress_gateway.doctor.findings import Finding, failed, passed, skipped, warned
 from ocppress_gateway.status.words import count, moment, size
@@ -46,6 +47,9 @@ def folder(facts: FolderFacts, *, needs_bytes: int) -> Finding:
     where = facts.path if facts.exists else f"{facts.path} (which isn't there yet)"
     if facts.exists and not facts.is_folder:
         return failed(step, f"{where} is a file", "set `state_folder` to a folder, or to a name that isn't there yet", **fields)
+    if facts.socket_path_bytes > SOCKET_PATH_BYTES_MAX:
+        found = f"{where} has so long a name that the operator's socket in it would have {facts.socket_path_bytes} bytes"
+        return failed(step, found, f"set `state_folder` to a shorter one: a socket's path has at most {SOCKET_PATH_BYTES_MAX}", **fields)
     if facts.on_read_only:
         remedy = "mount it writable, or set `state_folder` to a place that is; a card that was made read-only by errors (`dmesg`) has to be replaced"
         return failed(step, f"{where} is on a read-only file system", remedy, **fields)
@@ -177,11 +181,11 @@ def files(limit: int | None, *, edges: int, stations: int, any_station: bool, of
     fields = {"limit": limit, "needed": needed}
     whose = "the running cloud" if of_running else "this user"
     what = f"{count(edges, 'edge')} with {count(stations, 'station')}" + (" or more" if any_station else "")
+    remedy = f"raise it above {2 * needed}: `LimitNOFILE=` in the systemd unit, `ulimit -n` in a shell, `ulimits` in compose"
     if limit < needed:
-        remedy = f"raise it above {2 * needed}: `LimitNOFILE=` in the systemd unit, `ulimit -n` in a shell, `ulimits` in compose"
         return failed(step, f"{whose} may open {limit:,}, and {what} may need {needed:,}", remedy, **fields)
     if limit < 2 * needed and edges:
-        remedy = f"raise it above {2 * needed}: at a restart, new connections come while the old ones are still open"
+        remedy += "; at a restart, new connections come while the old ones are still open"
         return warned(step, f"{whose} may open {limit:,}, and {what} may need {needed:,}", remedy, **fields)
     return passed(step, f"{whose} may open {limit:,}; {what} may need {needed:,}", **fields)
 

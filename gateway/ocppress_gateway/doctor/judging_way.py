@@ -59,7 +59,7 @@ _TLS: Final[dict[tuple[TlsFailure, Peer | None], str]] = {
     (
         TlsFailure.CUT,
         None,
-    ): "a proxy or firewall on the way, or a load balancer without a server behind it, hangs up: pass TCP through as it is",
+    ): "what listens there has no TLS, or not 1.3: check port and scheme in {setting}; or a proxy, firewall or load balancer on the way hangs up",
     (
         TlsFailure.NO_ANSWER,
         None,

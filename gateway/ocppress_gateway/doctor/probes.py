@@ -35,7 +35,7 @@ _LISTENING: Final = "0A"
 """A state in /proc/net/tcp."""
 
 
-def folder_facts(folder: Path) -> FolderFacts:
+def folder_facts(folder: Path, socket_name: str) -> FolderFacts:
     """What a state folder is like, or the place where it would be made. Raises `OSError` where it can't be looked at."""
     place = folder
     while not place.exists() and place != place.parent:
@@ -50,6 +50,7 @@ def folder_facts(folder: Path) -> FolderFacts:
         writable = status.st_mode & _OWNER_WRITES == _OWNER_WRITES  # root can always; it's the owner who has to
     return FolderFacts(
         path=str(folder),
+        socket_path_bytes=len(os.fsencode(folder / socket_name)),
         exists=exists,
         is_folder=is_folder,
         writable=writable,
@@ -86,7 +87,7 @@ def file_system_of(place: Path, *, mounts: Path = Path("/proc/self/mountinfo")) 
     """The type of the file system that a place is on (proc(5), mountinfo): of the longest mount point above it, the last where there are several."""
     best, kind = -1, ""
     resolved = place.resolve()
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, IndexError):  # a kernel that writes it otherwise
         for line in mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
             before, _, after = line.partition(" - ")
             point = Path(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), before.split()[4]))
