@@ -17,6 +17,7 @@ from ocppress_gateway import __version__
 from ocppress_gateway.config import CloudConfig, EdgeConfig, effective_json, load_cloud, load_edge
 from ocppress_gateway.control import commands as control_commands
 from ocppress_gateway.demo import command as demo_command
+from ocppress_gateway.doctor import command as doctor_command
 from ocppress_gateway.errors import ConfigError, GatewayError, RequestRefused, UsageError
 from ocppress_gateway.estimate import command as estimate_command
 from ocppress_gateway.linkcheck import command as check_command
@@ -71,6 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
     control_commands.add_drain_parser(edge)
     _add_program(commands, "cloud", "the end at the CSMS", _cloud)
     control_commands.add_parsers(commands)
+    doctor_command.add_parser(commands)
     check_command.add_parser(commands)
     tools_commands.add_parsers(commands)
     estimate_command.add_parser(commands)
