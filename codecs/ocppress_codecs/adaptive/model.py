@@ -1,6 +1,6 @@
 """All that one direction has learned, the same at both ends after each frame.
 
-    table        probabilities by context                 `contexts`, `coder`
+    table        probabilities by context                 `table`, `contexts`, `coder`
     shapes       skeletons seen, and what followed them   `slots`, `successors`
     words        their parts, and what followed those
     fields       values by what they are                  `fields`
@@ -12,17 +12,20 @@ Everything has a bound. All changes since `keep` can be undone, at the cost of w
 
 from __future__ import annotations
 
-from array import array
 from typing import Final, final
 
+from librt.vecs import vec
+from mypy_extensions import i64
+
 from ocppress_codecs.adaptive.characters import CharacterModel
-from ocppress_codecs.adaptive.contexts import mixed, taken_back, text_hash
+from ocppress_codecs.adaptive.contexts import mixed, text_hash
 from ocppress_codecs.adaptive.fields import Field
 from ocppress_codecs.adaptive.history import Source
 from ocppress_codecs.adaptive.plans import Plan, plan_of
 from ocppress_codecs.adaptive.skeletons import HOLE, keys_before
 from ocppress_codecs.adaptive.slots import Slots
 from ocppress_codecs.adaptive.successors import Successors
+from ocppress_codecs.adaptive.table import Table
 from ocppress_codecs.rpc import MessageType, action_of
 
 __all__ = [
@@ -73,18 +76,18 @@ class Knowledge:
 
     def __init__(
         self,
-        states: array[int],
-        static: list[int],
-        weights: list[list[int]],
+        states: vec[i64],
+        static: vec[i64],
+        weights: vec[i64],
         words: list[str],
         following: dict[int, int],
         text: bytes,
         index_size: int,
         fingerprint: bytes,
     ) -> None:
-        self.states: Final[array[int]] = states
-        self.static: Final[list[int]] = static
-        self.weights: Final[list[list[int]]] = weights
+        self.states: Final[vec[i64]] = states
+        self.static: Final[vec[i64]] = static
+        self.weights: Final[vec[i64]] = weights
         self.words: Final[list[str]] = words
         self.word_numbers: Final[dict[str, int]] = {word: number for number, word in enumerate(words)}
         self.following: Final[dict[int, int]] = following
@@ -121,7 +124,6 @@ class Model:
         "clock",
         "fields",
         "following",
-        "journal",
         "kinds",
         "knowledge",
         "lengths",
@@ -129,16 +131,15 @@ class Model:
         "run",
         "shape_following",
         "shapes",
-        "states",
         "strings",
         "subject",
+        "table",
         "words",
     )
 
     def __init__(self, knowledge: Knowledge) -> None:
         self.knowledge: Knowledge = knowledge
-        self.states: array[int] = knowledge.states[:]
-        self.journal: list[int] = []
+        self.table: Table = Table(knowledge.states)
         self.shapes: Slots[str, Shape] = Slots(SHAPES_MAX, SHAPES_BYTES_MAX)
         self.shape_following: Successors = Successors(_SHAPE_SETS, {})
         self.words: Slots[str, str] = Slots(WORDS_MAX, WORDS_BYTES_MAX)
@@ -172,7 +173,7 @@ class Model:
 
     def keep(self) -> None:
         """What was learned stays."""
-        self.journal.clear()
+        self.table.keep()
         self.shapes.keep()
         self.shape_following.keep()
         self.words.keep()
@@ -184,7 +185,7 @@ class Model:
 
     def undo(self) -> None:
         """Forget what was learned since `keep`."""
-        taken_back(self.states, self.journal)
+        self.table.undo()
         self.shapes.undo()
         self.shape_following.undo()
         self.words.undo()

@@ -10,8 +10,11 @@ import struct
 from collections.abc import Sequence
 from typing import Final, TypeVar, final
 
+from librt.vecs import vec
+from mypy_extensions import i64
+
 from ocppress_codecs.adaptive.characters import INPUTS, SETS
-from ocppress_codecs.adaptive.contexts import COUNT_BITS, COUNT_MAX, TABLE_SIZE, table_of
+from ocppress_codecs.adaptive.contexts import COUNT_BITS, COUNT_MAX, TABLE_SIZE
 from ocppress_codecs.adaptive.fields import CANDIDATES, COST_MAX, TIME_CANDIDATES, Field, NumberField, TextField, TimeField
 from ocppress_codecs.adaptive.first_sight import checked_skeleton
 from ocppress_codecs.adaptive.history import HISTORY_BYTES_MAX
@@ -153,9 +156,9 @@ def _read_model(model: Model, reader: _Reader) -> None:
     for place in range(0, len(packed), 3):
         four = int.from_bytes(packed[place : place + 3], "big")
         counts += [four >> shift & COUNT_MAX for shift in (18, 12, 6, 0)]
-    model.states = table_of([probability << COUNT_BITS | count for probability, count in zip(probabilities, counts, strict=True)])
+    model.table.restore([probability << COUNT_BITS | count for probability, count in zip(probabilities, counts, strict=True)])
     weights = reader.unpack(struct.Struct(f">{INPUTS * SETS}i"))
-    model.characters.weights = [list(weights[place : place + INPUTS]) for place in range(0, len(weights), INPUTS)]
+    model.characters.weights = vec[i64](weights)
     for successors in (model.shape_following, model.following):
         sets = reader.unpack(struct.Struct(f">{len(successors.sets)}Q"))
         if max(sets) >> 62:
