@@ -109,7 +109,7 @@ class Shape:
         self.segments: Final[list[str]] = skeleton[1:].split(HOLE)
         self.keys: Final[list[str]] = keys_before(self.segments)
         self.plan: Final[Plan] = plan_of(skeleton)
-        self.context: Final[int] = text_hash(skeleton)
+        self.context: Final[i64] = text_hash(skeleton)
         self.text_bytes: Final[int] = len(skeleton.encode())
 
 
@@ -147,29 +147,35 @@ class Model:
         self.fields: Slots[int, Field] = Slots(FIELDS_MAX, FIELDS_MAX)
         self.strings: Slots[str, str] = Slots(STRINGS_MAX, STRINGS_BYTES_MAX)
         self.characters: CharacterModel = CharacterModel(knowledge.known, knowledge.static, knowledge.weights)
-        self.clock: int = 0
+        self.clock: i64 = 0
         """The last timestamp of this direction, in 10**-CLOCK_DIGITS seconds."""
-        self.register_wh: int = 0
+        self.register_wh: i64 = 0
         """The last energy register."""
-        self.subject: int = 0
+        self.subject: i64 = 0
         """The context of the last message's shape."""
-        self.before: int = 0
+        self.before: i64 = 0
         """The one before it."""
-        self.kinds: int = 0
+        self.kinds: i64 = 0
         """Which of the last messages were answers, a bit each."""
-        self.run: int = 0
+        self.run: i64 = 0
         """How many messages of one shape came in a row: now, before, and before that, 16 bits each, the last in the low ones."""
-        self.lengths: int = 0
+        self.lengths: i64 = 0
         """How many messages the last two frames had, the last one in the low 16 bits."""
-        self._kept: tuple[int, ...] = self.scalars()
+        self._kept: vec[i64] = self.scalars()
 
-    def scalars(self) -> tuple[int, ...]:
+    def scalars(self) -> vec[i64]:
         """What is a number by itself."""
-        return self.clock, self.register_wh, self.subject, self.before, self.kinds, self.run, self.lengths
+        return vec[i64]([self.clock, self.register_wh, self.subject, self.before, self.kinds, self.run, self.lengths])
 
-    def set_scalars(self, scalars: tuple[int, ...]) -> None:
+    def set_scalars(self, scalars: vec[i64]) -> None:
         """The reverse of `scalars`."""
-        self.clock, self.register_wh, self.subject, self.before, self.kinds, self.run, self.lengths = scalars
+        self.clock = scalars[0]
+        self.register_wh = scalars[1]
+        self.subject = scalars[2]
+        self.before = scalars[3]
+        self.kinds = scalars[4]
+        self.run = scalars[5]
+        self.lengths = scalars[6]
 
     def keep(self) -> None:
         """What was learned stays."""
@@ -235,7 +241,7 @@ class Model:
         items = self.strings.items
         return items[number] if 0 <= number < len(items) else None
 
-    def set_field(self, key: int, field: Field) -> None:
+    def set_field(self, key: i64, field: Field) -> None:
         """The field of `key` is now `field`."""
         number = self.fields.find(key)
         if number >= 0:
@@ -243,24 +249,19 @@ class Model:
         else:
             self.fields.insert(key, field, 1)
 
-    def field(self, key: int) -> Field | None:
-        """The field of `key`."""
-        number = self.fields.find(key)
-        return self.fields.items[number] if number >= 0 else None
 
-
-def run_context(run: int) -> int:
+def run_context(run: i64) -> i64:
     """How far a row of messages of one shape has come, compared with the row before the last one, which often was of the same."""
     return _compared(run & 0xFFFF, run >> 32)
 
 
-def frame_context(lengths: int, sent: int) -> int:
+def frame_context(lengths: i64, sent: i64) -> i64:
     """How far a frame with `sent` messages has come, compared with the two before it."""
     last = lengths & 0xFFFF
     other = lengths >> 16
     return mixed(mixed(_compared(sent, last), _compared(sent, other)), min(sent, 3))
 
 
-def _compared(sent: int, before: int) -> int:
+def _compared(sent: i64, before: i64) -> i64:
     difference = sent - before
-    return max(-3, min(2, difference)) + 3
+    return 0 if difference < -3 else 5 if difference > 2 else difference + 3

@@ -166,7 +166,7 @@ def _read_model(model: Model, reader: _Reader) -> None:
         successors.sets = list(sets)
     scalars = reader.unpack(SCALARS)
     _check(scalars, _SCALAR_RANGES)
-    model.set_scalars(scalars)
+    model.set_scalars(vec[i64](scalars))
     while not reader.at_end:
         number, key, kind = reader.unpack(HEAD)
         _put(model.fields, number, key, _read_field(reader, kind), 1)
@@ -178,7 +178,7 @@ def _read_field(reader: _Reader, kind: int) -> Field:
         _check(values, _NUMBER_RANGES)
         field = NumberField(bool(values[0]), values[1], values[2])
         (field.delta, field.fast, field.slow, field.trend, field.slope, field.part, field.run, field.steps, field.best) = values[3:12]
-        field.costs = list(values[12 : 12 + CANDIDATES])
+        field.costs = vec[i64](values[12 : 12 + CANDIDATES])
         (field.size, field.load, field.power, field.when, field.mark) = values[12 + CANDIDATES :]
         return field
     if kind == TIME:
@@ -187,7 +187,7 @@ def _read_field(reader: _Reader, kind: int) -> Field:
         time = TimeField(values[0], reader.text(values[-1]), values[1], values[3])
         time.delta = values[2]
         (time.anchor, time.period, time.runner, time.pace, time.steps, time.best) = values[4:10]
-        time.costs = list(values[10 : 10 + TIME_CANDIDATES])
+        time.costs = vec[i64](values[10 : 10 + TIME_CANDIDATES])
         time.size = values[10 + TIME_CANDIDATES]
         if not valid_time(Time(time.digits, time.ending, time.last)):
             raise Malformed("a timestamp that no text stands for")

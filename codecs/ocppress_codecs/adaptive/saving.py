@@ -101,7 +101,7 @@ def model_bytes(model: Model) -> bytes:
         struct.pack(f">{INPUTS * SETS}i", *list(model.characters.weights)),
         struct.pack(f">{len(model.shape_following.sets)}Q", *model.shape_following.sets),
         struct.pack(f">{len(model.following.sets)}Q", *model.following.sets),
-        SCALARS.pack(*model.scalars()),
+        SCALARS.pack(*list(model.scalars())),
     ]
     fields = model.fields
     for number in reversed(fields.ranked()):
@@ -155,7 +155,7 @@ def _field_bytes(number: int, key: int, field: Field) -> bytes:
             field.run,
             field.steps,
             field.best,
-            *field.costs,
+            *list(field.costs),
             field.size,
             field.load,
             field.power,
@@ -177,7 +177,7 @@ def _field_bytes(number: int, key: int, field: Field) -> bytes:
                 field.pace,
                 field.steps,
                 field.best,
-                *field.costs,
+                *list(field.costs),
                 field.size,
                 len(ending),
             )
