@@ -36,6 +36,7 @@ __all__ = [
     "STRINGS_BYTES_MAX",
     "STRINGS_MAX",
     "STRING_BYTES_MAX",
+    "VALUES_MAX",
     "WORDS_BYTES_MAX",
     "WORDS_MAX",
     "WORD_BYTES_MAX",
@@ -60,6 +61,9 @@ STRINGS_MAX: Final = 128
 STRINGS_BYTES_MAX: Final = 6 * 1024
 STRING_BYTES_MAX: Final = 512
 """Strings that are referred to by number: transactions, tokens, names. Longer ones are found in the remembered text."""
+
+VALUES_MAX: Final = 512
+"""Values of one shape; what has more goes as text."""
 
 FIELDS_MAX: Final = 84
 """Values that are followed. A station with twenty measured values has about 60 in all."""
@@ -98,12 +102,13 @@ class Knowledge:
 
 @final
 class Shape:
-    """A skeleton with what is derived from it."""
+    """A skeleton with what is derived from it. `first_sight.shape_of` gives the same one to all stations that have it."""
 
-    __slots__ = ("action", "context", "keys", "message_type", "plan", "segments", "text_bytes")
+    __slots__ = ("action", "context", "keys", "message_type", "plan", "segments", "skeleton", "text_bytes")
 
     def __init__(self, skeleton: str) -> None:
         """`skeleton` must have passed `first_sight.checked_skeleton`."""
+        self.skeleton: Final[str] = skeleton
         self.message_type: Final[int] = int(skeleton[0])
         self.action: Final[str] = action_of(MessageType(self.message_type), skeleton[1:].replace(HOLE, "0"))
         self.segments: Final[list[str]] = skeleton[1:].split(HOLE)

@@ -16,10 +16,9 @@ from mypy_extensions import i64
 from ocppress_codecs.adaptive.characters import INPUTS, SETS
 from ocppress_codecs.adaptive.contexts import COUNT_BITS, COUNT_MAX, TABLE_SIZE
 from ocppress_codecs.adaptive.fields import CANDIDATES, COST_MAX, TIME_CANDIDATES, Field, NumberField, TextField, TimeField
-from ocppress_codecs.adaptive.first_sight import checked_skeleton
+from ocppress_codecs.adaptive.first_sight import shape_of
 from ocppress_codecs.adaptive.history import HISTORY_BYTES_MAX
-from ocppress_codecs.adaptive.message import VALUES_MAX
-from ocppress_codecs.adaptive.model import SHAPE_BYTES_MAX, STRING_BYTES_MAX, WORD_BYTES_MAX, Knowledge, Model, Shape
+from ocppress_codecs.adaptive.model import SHAPE_BYTES_MAX, STRING_BYTES_MAX, WORD_BYTES_MAX, Knowledge, Model
 from ocppress_codecs.adaptive.saving import (
     CHAIN_BYTES,
     FINGERPRINT_BYTES,
@@ -163,7 +162,7 @@ def _read_model(model: Model, reader: _Reader) -> None:
         sets = reader.unpack(struct.Struct(f">{len(successors.sets)}Q"))
         if max(sets) >> 62:
             raise Malformed("a set of successors of more than 62 bits")
-        successors.sets = list(sets)
+        successors.sets = vec[i64](sets)
     scalars = reader.unpack(SCALARS)
     _check(scalars, _SCALAR_RANGES)
     model.set_scalars(vec[i64](scalars))
@@ -199,11 +198,8 @@ def _read_field(reader: _Reader, kind: int) -> Field:
 
 def _read_text(model: Model, reader: _Reader) -> None:
     for number, text in reader.texts(SHAPE_BYTES_MAX):
-        checked_skeleton(text)
-        shape = Shape(text)
-        if len(shape.plan.holes) > VALUES_MAX:
-            raise LimitExceeded("values", VALUES_MAX, len(shape.plan.holes))
-        _put(model.shapes, number, text, shape, shape.text_bytes)
+        shape = shape_of(text)
+        _put(model.shapes, number, shape.skeleton, shape, shape.text_bytes)
     for number, text in reader.texts(WORD_BYTES_MAX):
         _put(model.words, number, text, text, len(text.encode()))
     for number, text in reader.texts(STRING_BYTES_MAX):

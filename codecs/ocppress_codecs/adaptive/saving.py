@@ -99,8 +99,8 @@ def model_bytes(model: Model) -> bytes:
         struct.pack(f">{TABLE_SIZE}H", *(state >> COUNT_BITS for state in states)),
         _packed_counts(states),
         struct.pack(f">{INPUTS * SETS}i", *list(model.characters.weights)),
-        struct.pack(f">{len(model.shape_following.sets)}Q", *model.shape_following.sets),
-        struct.pack(f">{len(model.following.sets)}Q", *model.following.sets),
+        struct.pack(f">{len(model.shape_following.sets)}Q", *list(model.shape_following.sets)),
+        struct.pack(f">{len(model.following.sets)}Q", *list(model.following.sets)),
         SCALARS.pack(*list(model.scalars())),
     ]
     fields = model.fields
