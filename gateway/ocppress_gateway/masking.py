@@ -15,7 +15,7 @@ from typing import Final
 
 from ocppress_codecs.jsontext import JsonError, tokens
 
-__all__ = ["MASK", "carries_secret", "elided", "masked", "masked_token", "printable", "secrets_of"]
+__all__ = ["MASK", "carries_secret", "elided", "masked", "masked_token", "masked_url", "printable", "secrets_of"]
 
 MASK: Final = "***"
 
@@ -34,7 +34,13 @@ _VPN: Final = "vpn"
 _HINTS: Final = ("pass", "secret", "authorizationkey", "simpin", _VPN, "://", "\\u")
 """One of these is in every text, with small letters, that `carries_secret` is true of and that is ASCII."""
 
-_USER_INFORMATION: Final = re.compile(r"(?<=://)[^/@\"]+(?=@)")
+_USER_INFORMATION: Final = re.compile(r"(?<=://)[^/\"]+(?=@)")
+"""Up to the last @ before the path: a password may have one that isn't escaped."""
+
+URL_CHARACTERS_MAX: Final = 200
+"""Of a URL that is shown."""
+
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*\Z")
 _NEVER: Final = frozenset({'""', "true", "false", "null"})
 
 
@@ -72,6 +78,19 @@ def carries_secret(body: str) -> bool:
 def masked_token(token: str) -> str:
     """A JSON token that is no secret as such, without user information if it is a URL."""
     return _USER_INFORMATION.sub(MASK, token)
+
+
+def masked_url(url: str) -> str:
+    """A URL as it may be shown: without user information, and without query and fragment, where the signature stands that opens a file to whoever has it.
+
+    What could be read as both is left out: a password may hold any character that should have been escaped.
+    """
+    scheme, mark, rest = url.partition("://")
+    place, *more = re.split(r"[?#]", rest, maxsplit=1)
+    if not mark or not _SCHEME.match(scheme) or any("@" in part for part in more):
+        return MASK if url else ""
+    _, at, place = place.rpartition("@")
+    return elided(printable(f"{scheme}://{MASK + at if at else ''}{place}{'?' + MASK if more else ''}"), URL_CHARACTERS_MAX)
 
 
 def printable(text: str) -> str:

@@ -36,6 +36,7 @@ from ocppress_gateway.core.answers import (
     is_accepted,
     with_messages_in_queue,
 )
+from ocppress_gateway.core.bypass import STATUSES, TRANSFERS, Phase, phase_of, transfer_accepted, transfer_of
 from ocppress_gateway.core.calls import OutgoingCall
 from ocppress_gateway.core.conversation import Conversation, Counters
 from ocppress_gateway.core.credentials import Authorization, Credentials, password_accepted, password_headers
@@ -53,6 +54,7 @@ from ocppress_gateway.core.events import (
     StoreMessage,
 )
 from ocppress_gateway.core.lanes import TURN_OF, Outgoing, Relay, Storing
+from ocppress_gateway.core.ledger_events import TransferBegan, TransferEnded
 from ocppress_gateway.core.limits import CALLS_OPEN_MAX, STORED_IN_MEMORY_TEXT_MAX
 from ocppress_gateway.core.policy import MessageClass, Overrides, class_of, is_transaction, is_urgent
 from ocppress_gateway.core.repeats import RefusedMemory, RepeatMemory, fingerprint
@@ -380,6 +382,26 @@ class EdgeStation(Conversation):
         """What the CSMS's clock says."""
         self._csms_time = unix_s, now
 
+    def _unix_s(self, now: float) -> float:
+        """By the CSMS's clock, or by ours until it has told its time."""
+        return self._early.wall_s() if self._csms_time is None else self._csms_time[0] + now - self._csms_time[1]
+
+    # --- files that go around the gateway, for the ledger
+
+    def _transfer_answered(self, asked: Message, answer: Message, now: float, out: list[Effect]) -> None:
+        transfer = transfer_of(asked)
+        if transfer is None or not transfer_accepted(answer):
+            return
+        in_s = 0.0 if transfer.begins_at_s is None else max(0.0, transfer.begins_at_s - self._unix_s(now))
+        out.append(TransferBegan(self.identity, transfer.way, transfer.action, in_s))
+
+    def _transfer_told(self, message: Message, out: list[Effect]) -> None:
+        phase, way = phase_of(message), STATUSES[message.action]
+        if phase is Phase.UNDER_WAY:
+            out.append(TransferBegan(self.identity, way, message.action))
+        elif phase is Phase.OVER:
+            out.append(TransferEnded(self.identity, way))
+
     def view(self, now: float) -> EdgeStationView:
         """For status."""
         channel, told = self.channel, self._csms_time
@@ -417,6 +439,8 @@ class EdgeStation(Conversation):
         return SendStation(self.socket, text)
 
     def _take_call(self, relay: Relay, message: Message, now: float, out: list[Effect]) -> bool:
+        if message.action in STATUSES:
+            self._transfer_told(message, out)
         if is_transaction(message):
             self._transactions.take(message, now)
             self._transactions_changed(now)
@@ -546,6 +570,8 @@ class EdgeStation(Conversation):
 
     def _answer_taken(self, call: OutgoingCall, answer: Message, now: float, out: list[Effect]) -> None:
         self._password_answered(call, answer, out)
+        if call.message.action in TRANSFERS:
+            self._transfer_answered(call.message, answer, now, out)
         if not is_accepted(answer):
             return
         if steers(call.message):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ocppress_gateway.core.certificate import Certificate
-from ocppress_gateway.core.ledger_events import FrameShare
+from ocppress_gateway.core.ledger_events import FrameShare, TransferBegan, TransferEnded
 from ocppress_gateway.core.saved_contexts import LeavingContext, SavedContext
 from ocppress_gateway.core.stored import DeadLetter, Lane, OutboxEvent, PositionsEvent, StoredMessage
 
@@ -65,6 +65,7 @@ __all__ = [
     "SendCsms",
     "SendLink",
     "SendStation",
+    "SizeTransfer",
     "StationArrived",
     "StationGone",
     "StationText",
@@ -73,6 +74,7 @@ __all__ = [
     "TakeRenewal",
     "TellReport",
     "Tick",
+    "TransferSized",
 ]
 
 
@@ -250,6 +252,16 @@ class ContextsFound:
     contexts: tuple[SavedContext, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class TransferSized:
+    """What came of `SizeTransfer`: the file's bytes, or None and why they aren't known."""
+
+    identity: str
+    ticket: int
+    size_bytes: int | None
+    reason: str = ""
+
+
 CsmsEvent = CsmsOpened | CsmsRefused | CsmsText | CsmsClosed
 Event = (
     OutboxEvent
@@ -270,6 +282,7 @@ Event = (
     | Replay
     | RenewalFound
     | ContextsFound
+    | TransferSized
     | CsmsEvent
 )
 
@@ -412,6 +425,15 @@ class FindRenewal:
 
     link: int
     certificate: Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class SizeTransfer:
+    """Ask the server of this URL how large the file is, without fetching it; report `TransferSized` within seconds."""
+
+    identity: str
+    ticket: int
+    url: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -565,4 +587,7 @@ Effect = (
     | ReplayEnded
     | TakeRenewal
     | FindRenewal
+    | SizeTransfer
+    | TransferBegan
+    | TransferEnded
 )
