@@ -9,7 +9,7 @@ import os
 import random
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from ocppress_gateway.cloud.contexts import ContextsFile
 from ocppress_gateway.cloud.csms import CsmsClient
 from ocppress_gateway.cloud.operating import CloudOperator
 from ocppress_gateway.cloud.renewals import Renewals
+from ocppress_gateway.cloud.sizing import TransferSizing
 from ocppress_gateway.config import CloudConfig, EdgeEntry, LinkTls
 from ocppress_gateway.control.place import CLOUD_SOCKET
 from ocppress_gateway.control.protocol import Answer, Request
@@ -40,6 +41,7 @@ from ocppress_gateway.core.events import (
     SavePosition,
     SendCsms,
     SendLink,
+    SizeTransfer,
 )
 from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.core.saved_contexts import LeavingContext, SavedContext
@@ -80,12 +82,14 @@ class CloudProgram(Program):
         contexts: ContextsFile | None = None,
         renewals: Renewals | None = None,
         certificate: Certificate | None = None,
+        private_hosts: Iterable[str] = (),
         view: Callable[[float], CloudView] | None = None,
         control: Path | None = None,
         shutdown_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`listener` is the edges' side; `positions` is needed if an edge has an outbox. `contexts`: where those are that outlive the process.
+        `private_hosts` may be asked for a file's size, besides public ones.
 
         `csms_url` has one `{identity}`, `csms_ssl_context` None means the system's certificates. `renewals` is for a listener that sees
         certificates, `certificate` the cloud's own. `positions` and the machine's `view` are needed with `control`, the operator's socket.
@@ -111,6 +115,7 @@ class CloudProgram(Program):
                 say=self._say,
                 clock=clock,
             )
+        self._sizing = TransferSizing(self._driver.post_now, self._spawn, private_hosts=private_hosts)
         self._csms = CsmsClient(self._driver, self._spawn, url=csms_url, connect_timeout_s=connect_timeout_s, ssl_context=csms_ssl_context)
 
     def _execute(self, effect: Effect) -> None:
@@ -131,6 +136,8 @@ class CloudProgram(Program):
                 self._ask_positions(effect)
             case SaveContext():
                 self._leaving.append(effect.context)
+            case SizeTransfer():
+                self._sizing.size(effect)
             case FindRenewal():
                 self._spawn(self._find_renewal(effect), "renewal")
             case ReplayEnded():
@@ -236,6 +243,7 @@ def cloud_settings(config: CloudConfig) -> CloudSettings:
         attempt_interval_s=config.csms.message_attempt_interval_s,
         stops_late_rejected=config.stop_late_rejected,
         relayed_bytes=relayed_ip_bytes(Conditions()),
+        transfers=config.transfers.rules,
     )
 
 
@@ -258,6 +266,7 @@ def run(config: CloudConfig) -> int:
         contexts=ContextsFile(config.state_folder),
         renewals=None if tls is None else Renewals(tls),
         certificate=None if tls is None else certificate_in(tls.certificate_file),
+        private_hosts=config.transfers.hosts,
         view=machine.view,
         control=config.state_folder / CLOUD_SOCKET,
         shutdown_s=config.timeouts.shutdown_s,

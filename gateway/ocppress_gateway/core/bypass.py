@@ -28,7 +28,19 @@ import msgspec
 from ocppress_codecs.rpc import Message, MessageType, payload_text
 from ocppress_gateway.core.ledger_events import Way
 
-__all__ = ["CONCERNED", "STATUSES", "TRANSFERS", "Phase", "Route", "Transfer", "phase_of", "routes_of", "routes_taken", "transfer_accepted", "transfer_of"]
+__all__ = [
+    "CONCERNED",
+    "STATUSES",
+    "TRANSFERS",
+    "Phase",
+    "Route",
+    "Transfer",
+    "phase_of",
+    "routes_of",
+    "routes_taken",
+    "transfer_accepted",
+    "transfer_of",
+]
 
 TRANSFERS: Final = {
     "UpdateFirmware": Way.DOWN,

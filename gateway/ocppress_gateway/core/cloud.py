@@ -89,7 +89,7 @@ from ocppress_gateway.core.stored import (
 )
 from ocppress_gateway.core.told import Told
 from ocppress_gateway.core.transfer_guard import TransferGuards
-from ocppress_gateway.core.transfer_rules import TransferRules
+from ocppress_gateway.core.transfer_rules import NO_RULES, TransferRules
 from ocppress_gateway.core.views import CloudView
 
 __all__ = ["ANY_STATION", "CloudMachine", "CloudSettings"]
@@ -145,7 +145,7 @@ class CloudSettings:
     """Whether a transaction is stopped whose idToken the CSMS rejects in its answer to a message that was answered early."""
     relayed_bytes: int = 0
     """What the packets of one relayed message and its answer cost the SIM, for what is reported of such answers."""
-    transfers: TransferRules = TransferRules()
+    transfers: TransferRules = NO_RULES
     """Which files stations may transfer around the gateway."""
 
 

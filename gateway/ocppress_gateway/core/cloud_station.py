@@ -120,9 +120,7 @@ class CloudStation(Conversation):
         self._burying: dict[str, OutgoingCall] = {}
         self._contents = Contents(relayed_bytes)
         self._late_rejections = LateRejections() if stops_late_rejected else None
-        self._guard = TransferGuard(
-            identity, guards, month_percent=month_percent, let_through=self._let_through, answer=self._answer_csms
-        )
+        self._guard = TransferGuard(identity, guards, month_percent=month_percent, let_through=self._let_through, answer=self._answer_csms)
         self._replays: dict[int, OutgoingCall] = {}
         """Dead letters that wait for their turn or their answer, by key."""
 

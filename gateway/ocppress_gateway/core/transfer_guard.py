@@ -103,7 +103,9 @@ class TransferGuard:
             return self._take_transfer(version, relay, message, transfer, now, out)
         if routes := routes_of(message):
             self._routes.append((relay, routes))
-            self._tell_routes(Level.WARNING, "the CSMS gives a station an address that may lead around the gateway", message.action, routes, out)
+            self._tell_routes(
+                Level.WARNING, "the CSMS gives a station an address that may lead around the gateway", message.action, routes, out
+            )
         return True
 
     def sized(self, event: TransferSized, now: float, out: list[Effect]) -> None:
@@ -114,7 +116,9 @@ class TransferGuard:
         transfer = self._to_be_told.pop(event.ticket, None)
         if transfer is not None:
             level = Level.INFO if event.size_bytes is None else Level.WARNING
-            out.append(self._note(level, "size of a transfer around the gateway", **_shown(transfer), **_size(event.size_bytes, event.reason)))
+            out.append(
+                self._note(level, "size of a transfer around the gateway", **_shown(transfer), **_size(event.size_bytes, event.reason))
+            )
 
     def answered(self, relay: Relay, answer: Message, out: list[Effect]) -> None:
         """The station's answer to a CALL."""
@@ -179,9 +183,7 @@ class TransferGuard:
             out.append(self._note(Level.WARNING, "the CSMS asks for a transfer that goes around the gateway", **_shown(transfer), **size))
             return True
         self._shared.counters.transfers_refused += 1
-        out.append(
-            self._note(Level.WARNING, "a transfer around the gateway is refused", **_shown(transfer), **size, why=refusal.text)
-        )
+        out.append(self._note(Level.WARNING, "a transfer around the gateway is refused", **_shown(transfer), **size, why=refusal.text))
         self._answer(relay, refusal_answer(version, transfer.action, refusal), out)
         return False
 

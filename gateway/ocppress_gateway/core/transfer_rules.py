@@ -19,7 +19,7 @@ from ocppress_codecs.rpc import Message, MessageType, OcppVersion
 from ocppress_gateway.core.bypass import Transfer
 from ocppress_gateway.core.ledger_events import Way
 
-__all__ = ["Refusal", "TransferRules", "Window", "can_be_sized", "refusal_answer"]
+__all__ = ["NO_RULES", "Refusal", "TransferRules", "Window", "can_be_sized", "refusal_answer"]
 
 UNIX_S_MAX: Final = 253_402_128_000.0
 """30 December 9999: whatever the time zone, what is later can still be written down."""
@@ -88,13 +88,19 @@ class TransferRules:
         begins_at_s = max(now_unix_s, transfer.begins_at_s or now_unix_s)
         if self.window is not None and not self.window.has(begins_at_s):
             next_begin = self.window.next_begin(begins_at_s).isoformat(timespec="seconds")
-            return Refusal("OutsideWindow", f"the gateway lets transfers over the SIM card through from {self.window}, next at {next_begin}")
+            return Refusal(
+                "OutsideWindow", f"the gateway lets transfers over the SIM card through from {self.window}, next at {next_begin}"
+            )
         if self.percent_max is not None and month_percent is not None and month_percent >= self.percent_max:
             used = f"{month_percent} % of the SIM card's month are used"
             return Refusal("OverBudget", f"{used}, from {self.percent_max} % on the gateway lets no transfers through")
         if self.bytes_max is not None and size_bytes is not None and size_bytes > self.bytes_max:
             return Refusal("TooLarge", f"{size_bytes} bytes; the gateway lets {self.bytes_max} through over the SIM card")
         return None
+
+
+NO_RULES: Final = TransferRules()
+"""Everything is let through, and reported."""
 
 
 def can_be_sized(transfer: Transfer) -> bool:

@@ -13,7 +13,15 @@ from typing import Final, Protocol
 
 from ocppress_gateway.core.events import Level, Note
 from ocppress_gateway.core.ledger import Ledger
-from ocppress_gateway.core.ledger_events import InterfaceCounted, LedgerEvent, LinkCounted, LinkDialled, LinkEnded, TransferBegan, TransferEnded
+from ocppress_gateway.core.ledger_events import (
+    InterfaceCounted,
+    LedgerEvent,
+    LinkCounted,
+    LinkDialled,
+    LinkEnded,
+    TransferBegan,
+    TransferEnded,
+)
 from ocppress_gateway.core.plan import Plan
 from ocppress_gateway.core.wire_count import WireCount
 
