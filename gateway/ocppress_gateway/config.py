@@ -522,8 +522,8 @@ class TransfersConfig(_Table, frozen=True, kw_only=True):
     budget_percent_max: Annotated[
         Annotated[int, Meta(ge=0, le=10_000)] | None,
         Meta(
-            description="From how much of its month's budget on an edge's SIM is let no more transfers, in percent, by the edge's last daily report;"
-            " before the first they pass."
+            description="Stations of an edge whose SIM has used so much of its month's budget transfer nothing more: in percent, by the edge's last daily"
+            " report; before the first one they may."
         ),
     ] = None
     hosts: Annotated[

@@ -20,6 +20,7 @@ A CALL that may be answered here goes to the outbox first:
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -54,7 +55,7 @@ from ocppress_gateway.core.events import (
     StoreMessage,
 )
 from ocppress_gateway.core.lanes import TURN_OF, Outgoing, Relay, Storing
-from ocppress_gateway.core.ledger_events import TransferBegan, TransferEnded
+from ocppress_gateway.core.ledger_events import TransferBegan, TransferEnded, Way
 from ocppress_gateway.core.limits import CALLS_OPEN_MAX, STORED_IN_MEMORY_TEXT_MAX
 from ocppress_gateway.core.policy import MessageClass, Overrides, class_of, is_transaction, is_urgent
 from ocppress_gateway.core.repeats import RefusedMemory, RepeatMemory, fingerprint
@@ -187,6 +188,8 @@ class EdgeStation(Conversation):
         self.answered_early = 0
         """Those of this station among `counters.answered_early`."""
         self._early = early
+        self._transfers: dict[Way, float] = {}
+        """When its transfers around the gateway begin, those that the ledger watches."""
         self._transactions = Transactions()
         self._suppression = None if early.suppression is None else Suppression(early.suppression)
         self.suppressed = 0
@@ -393,13 +396,17 @@ class EdgeStation(Conversation):
         if transfer is None or not transfer_accepted(answer):
             return
         in_s = 0.0 if transfer.begins_at_s is None else max(0.0, transfer.begins_at_s - self._unix_s(now))
+        self._transfers[transfer.way] = now + in_s
         out.append(TransferBegan(self.identity, transfer.way, transfer.action, in_s))
 
-    def _transfer_told(self, message: Message, out: list[Effect]) -> None:
+    def _transfer_told(self, message: Message, now: float, out: list[Effect]) -> None:
         phase, way = phase_of(message), STATUSES[message.action]
-        if phase is Phase.UNDER_WAY:
+        under_way = self._transfers.get(way, math.inf) <= now
+        if phase is Phase.UNDER_WAY and not under_way:
+            self._transfers[way] = now
             out.append(TransferBegan(self.identity, way, message.action))
-        elif phase is Phase.OVER:
+        elif phase is Phase.OVER and under_way:
+            del self._transfers[way]
             out.append(TransferEnded(self.identity, way))
 
     def view(self, now: float) -> EdgeStationView:
@@ -440,7 +447,7 @@ class EdgeStation(Conversation):
 
     def _take_call(self, relay: Relay, message: Message, now: float, out: list[Effect]) -> bool:
         if message.action in STATUSES:
-            self._transfer_told(message, out)
+            self._transfer_told(message, now, out)
         if is_transaction(message):
             self._transactions.take(message, now)
             self._transactions_changed(now)

@@ -133,10 +133,6 @@ class Ledger:
         if isinstance(event, LinkEnded):
             self._end_session()
 
-    def is_news(self, event: TransferBegan | TransferEnded) -> bool:
-        """Whether an event is worth the reading that has to come before it."""
-        return self._transfers.is_news(event)
-
     def message(self, event: LinkMessageCounted) -> None:
         """Take a link message, whose bytes are booked when the kernel has counted them."""
         self._links.message(event)

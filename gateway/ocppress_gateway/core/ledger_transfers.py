@@ -55,15 +55,11 @@ class TransferWatch:
         """The interface is known."""
         self._notes: list[Note] = []
 
-    def is_news(self, event: TransferBegan | TransferEnded) -> bool:
-        """Whether an event changes anything, and so deserves a reading before it."""
-        known = self._watched.get((event.identity, event.way))
-        begun = known is not None and known.from_bytes is not None
-        return begun if isinstance(event, TransferEnded) else event.in_s > 0 or not begun
-
     def began(self, event: TransferBegan, now: float) -> None:
-        """Directly after a reading. One that has begun already goes on, unless another takes its place later."""
+        """Directly after a reading. One that has begun already goes on, unless another is to take its place later."""
         key = (event.identity, event.way)
+        if event.in_s > 0:
+            self._end(key)
         known = self._watched.get(key)
         if event.in_s > 0 or known is None:
             self._watched[key] = _Watched(event.action, now + event.in_s)

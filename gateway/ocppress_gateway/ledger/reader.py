@@ -83,8 +83,6 @@ class LedgerReader:
 
     def transfer(self, event: TransferBegan | TransferEnded) -> None:
         """A station has begun to transfer a file around the gateway, or ended: its bytes are those between two readings."""
-        if not self.ledger.is_news(event):
-            return
         self.read()
         self._tell(event)
         for note in self.ledger.tick(self._clock(), self._wall()):
