@@ -53,6 +53,7 @@ class Edge(Play):
 
     def asks(self, body: str, answer: str) -> None:
         """The CSMS asks, and the station answers."""
+        self.effects()
         self.play([("far", Carried(0, f"2:{body}"))])
         (sent,) = self.effects()
         assert isinstance(sent, SendStation)
