@@ -21,7 +21,7 @@ SIZE: Final = 31_415_926
 FILE: Final = b"x" * 1000
 PASSWORD: Final = "Pw-0z7-planted"
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 @contextlib.asynccontextmanager
@@ -99,7 +99,7 @@ def _of_bytes(*pieces: bytes, pause_s: float = 0.0) -> TransferSized:
 def test_head_says_it() -> None:
     asked = []
 
-    async def handler(request: web.Request) -> web.StreamResponse:
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
         asked.append((request.method, request.headers["Accept-Encoding"]))
         return web.Response(headers={"Content-Length": str(SIZE)})
 
@@ -111,7 +111,7 @@ def test_head_says_it() -> None:
 def test_get_of_one_byte_says_it_where_head_is_not_allowed(status: int) -> None:
     asked = []
 
-    async def handler(request: web.Request) -> web.StreamResponse:
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
         asked.append((request.method, request.headers.get("Range")))
         if request.method == "HEAD":
             return web.Response(status=status)
@@ -122,7 +122,7 @@ def test_get_of_one_byte_says_it_where_head_is_not_allowed(status: int) -> None:
 
 
 def test_a_server_that_knows_no_ranges_is_not_listened_to_the_end() -> None:
-    async def handler(request: web.Request) -> web.StreamResponse:
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
         if request.method == "HEAD":
             return web.Response(status=405)
         response = web.StreamResponse(headers={"Content-Length": str(10**9)})
@@ -138,7 +138,7 @@ def test_a_server_that_knows_no_ranges_is_not_listened_to_the_end() -> None:
 
 
 def test_redirects_are_followed_a_few_times_and_no_further() -> None:
-    async def handler(request: web.Request) -> web.StreamResponse:
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
         left = int(request.path[1:])
         if left == 0:
             return web.Response(headers={"Content-Length": str(SIZE)})
@@ -152,7 +152,7 @@ def test_redirects_are_followed_a_few_times_and_no_further() -> None:
 def test_the_password_in_a_url_is_for_its_server_and_no_other() -> None:
     heard = []
 
-    async def handler(request: web.Request) -> web.StreamResponse:
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
         heard.append((request.path, request.headers.get("Authorization")))
         if request.path == "/a":
             return web.Response(status=307, headers={"Location": f"http://localhost:{request.url.port}/b"})
@@ -170,7 +170,7 @@ def test_the_password_in_a_url_is_for_its_server_and_no_other() -> None:
 def test_one_url_is_asked_once_for_all_stations_and_again_if_it_failed() -> None:
     asked = 0
 
-    async def handler(request: web.Request) -> web.StreamResponse:
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
         nonlocal asked
         asked += 1
         if request.path == "/gone":
@@ -210,7 +210,7 @@ def test_a_length_that_is_none(length: str) -> None:
     "ranged", ["bytes 0-0/*", "bytes 0-0/", "bytes 0-5/7", "bytes */7", "items 0-0/7", "bytes 0-0/7x", "bytes 0-0/" + "9" * 16]
 )
 def test_a_range_that_is_none(ranged: str) -> None:
-    async def handler(request: web.Request) -> web.StreamResponse:
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
         if request.method == "HEAD":
             return web.Response(status=405)
         return web.Response(status=206, body=b"x", headers={"Content-Range": ranged})
@@ -288,7 +288,7 @@ def test_nobody_is_there() -> None:
 def test_a_private_address_is_not_connected_to_however_it_is_spelled(host: str) -> None:
     asked = 0
 
-    async def handler(request: web.Request) -> web.StreamResponse:
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
         nonlocal asked
         asked += 1
         return web.Response(headers={"Content-Length": str(SIZE)})
@@ -306,7 +306,7 @@ def test_a_private_address_is_not_connected_to_however_it_is_spelled(host: str) 
 
 @pytest.mark.parametrize("host", ["2130706433", "127.1", "localhost."])
 def test_spellings_that_not_every_library_knows_lead_nowhere_either(host: str) -> None:
-    async def handler(request: web.Request) -> web.StreamResponse:
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
         return web.Response(headers={"Content-Length": str(SIZE)})
 
     async def main() -> TransferSized:
@@ -319,7 +319,7 @@ def test_spellings_that_not_every_library_knows_lead_nowhere_either(host: str) -
 def test_nor_after_a_redirect() -> None:
     asked = []
 
-    async def handler(request: web.Request) -> web.StreamResponse:
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
         asked.append(request.path)
         return web.Response(status=302, headers={"Location": f"http://localhost:{request.url.port}/private"})
 
@@ -331,7 +331,7 @@ def test_nor_after_a_redirect() -> None:
 
 @pytest.mark.parametrize("host", ["localhost", "LocalHost", "localhost."])
 def test_what_the_operator_has_named_may_be_private(host: str) -> None:
-    async def handler(request: web.Request) -> web.StreamResponse:
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
         return web.Response(headers={"Content-Length": str(SIZE)})
 
     async def main() -> TransferSized:

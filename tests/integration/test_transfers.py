@@ -28,7 +28,7 @@ class _Files:
     def __init__(self) -> None:
         self.fetched_bytes = 0
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         size = LARGE if "large" in request.path else SMALL
         response = web.StreamResponse(headers={"Content-Length": str(size)})
         await response.prepare(request)
