@@ -142,20 +142,22 @@ def test_answers_ask_for_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "answer", "expected"),
+    ("version", "action", "answer", "expected"),
     [
-        (V16, {}, True),
-        (V16, {"fileName": "log.zip"}, True),
-        (V201, {"status": "Accepted"}, True),
-        (V21, {"status": "AcceptedCanceled"}, True),
-        (V201, {"status": "Rejected"}, False),
-        (V16, {"status": "InvalidCertificate"}, False),
-        (V16, {"status": 7}, False),
+        (V16, "UpdateFirmware", {}, True),
+        (V16, "GetDiagnostics", {"fileName": "log.zip"}, True),
+        (V16, "GetDiagnostics", {}, False),
+        (V201, "UpdateFirmware", {"status": "Accepted"}, True),
+        (V21, "GetLog", {"status": "AcceptedCanceled"}, True),
+        (V201, "PublishFirmware", {"status": "Rejected"}, False),
+        (V16, "SignedUpdateFirmware", {"status": "InvalidCertificate"}, False),
     ],
 )
-def test_what_a_station_accepts(version: OcppVersion, answer: dict[str, Any], expected: bool) -> None:
-    assert transfer_accepted(_result(answer)) is expected
-    assert not transfer_accepted(Message(MessageType.CALLERROR, "", '"InternalError","",{}'))
+def test_what_a_station_accepts(version: OcppVersion, action: str, answer: dict[str, Any], expected: bool) -> None:
+    _validate(version, action, Kind.RESPONSE, answer)
+    assert transfer_accepted(action, _result(answer)) is expected
+    assert not transfer_accepted(action, Message(MessageType.CALLERROR, "", '"InternalError","",{}'))
+    assert not transfer_accepted(action, _result({"status": 7, "fileName": 7}))
 
 
 def _statuses(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -24,10 +24,11 @@ from ocppress_gateway.core.events import (
     SizeTransfer,
     TransferSized,
 )
+from ocppress_gateway.core.limits import MESSAGE_TEXT_BYTES_MAX, WAITING_TEXT_MAX
 from ocppress_gateway.core.parts import PROTOCOL_VERSION, Attach, DayReport, Hello, Verdict, Welcome
 from ocppress_gateway.core.plan import PlanName
 from ocppress_gateway.core.report import DiskHealth, Report, write_report
-from ocppress_gateway.core.transfer_guard import SIZE_WAIT_S, SIZES_AWAITED_MAX
+from ocppress_gateway.core.transfer_guard import ROUTE_TAKEN, SIZE_WAIT_S, SIZES_AWAITED_MAX
 from ocppress_gateway.core.transfer_rules import NO_RULES, TransferRules, Window
 from tests.support.playbook import Carried, Link, Play
 
@@ -223,6 +224,15 @@ def test_what_the_csms_says_meanwhile_keeps_its_order() -> None:
     cloud.asks("d", reset, _carried(reset))
 
 
+def test_a_csms_that_says_much_meanwhile_ends_the_wait() -> None:
+    cloud = _waiting()
+    large = '"DataTransfer",{"data":"' + "x" * (MESSAGE_TEXT_BYTES_MAX - 100) + '"}'
+    for number in range(1 + WAITING_TEXT_MAX // MESSAGE_TEXT_BYTES_MAX):
+        assert cloud.said(ASKED) == []
+        cloud.play([("in", CsmsText(1, f'[2,"{number}",{large}]'))])
+    assert cloud.said(ASKED)[0]["reason"] == "too much waits behind it"
+
+
 def test_a_repeat_of_what_waits_is_still_one() -> None:
     cloud = _waiting()
     cloud.asks("u", UPDATE)
@@ -255,7 +265,7 @@ def test_what_has_no_shape_is_the_stations_to_refuse(payload: str) -> None:
 
 GIVES, TAKEN = (
     "the CSMS gives a station an address that may lead around the gateway",
-    "a station has taken an address that may lead around the gateway",
+    ROUTE_TAKEN,
 )
 PRIORITY = '"component":{"name":"OCPPCommCtrlr"},"variable":{"name":"NetworkConfigurationPriority"}'
 

@@ -42,6 +42,7 @@ from ocppress_gateway.core.events import (
     SendCsms,
     SendLink,
     SizeTransfer,
+    TransferSized,
 )
 from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.core.saved_contexts import LeavingContext, SavedContext
@@ -82,14 +83,14 @@ class CloudProgram(Program):
         contexts: ContextsFile | None = None,
         renewals: Renewals | None = None,
         certificate: Certificate | None = None,
-        private_hosts: Iterable[str] = (),
+        private_hosts: Iterable[str] | None = None,
         view: Callable[[float], CloudView] | None = None,
         control: Path | None = None,
         shutdown_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`listener` is the edges' side; `positions` is needed if an edge has an outbox. `contexts`: where those are that outlive the process.
-        `private_hosts` may be asked for a file's size, besides public ones.
+        Servers are asked for files' sizes, `private_hosts` besides public ones, unless that is None.
 
         `csms_url` has one `{identity}`, `csms_ssl_context` None means the system's certificates. `renewals` is for a listener that sees
         certificates, `certificate` the cloud's own. `positions` and the machine's `view` are needed with `control`, the operator's socket.
@@ -115,7 +116,9 @@ class CloudProgram(Program):
                 say=self._say,
                 clock=clock,
             )
-        self._sizing = TransferSizing(self._driver.post_now, self._spawn, private_hosts=private_hosts)
+        self._sizing: TransferSizing | None = None
+        if private_hosts is not None:
+            self._sizing = TransferSizing(self._driver.post_now, self._spawn, private_hosts=private_hosts)
         self._csms = CsmsClient(self._driver, self._spawn, url=csms_url, connect_timeout_s=connect_timeout_s, ssl_context=csms_ssl_context)
 
     def _execute(self, effect: Effect) -> None:
@@ -137,7 +140,7 @@ class CloudProgram(Program):
             case SaveContext():
                 self._leaving.append(effect.context)
             case SizeTransfer():
-                self._sizing.size(effect)
+                self._size(effect)
             case FindRenewal():
                 self._spawn(self._find_renewal(effect), "renewal")
             case ReplayEnded():
@@ -145,6 +148,12 @@ class CloudProgram(Program):
                 self._operator.replay_ended(effect)
             case _:
                 raise TypeError(f"the cloud cannot do {type(effect).__name__}")
+
+    def _size(self, effect: SizeTransfer) -> None:
+        if self._sizing is not None:
+            self._sizing.size(effect)
+        else:
+            self._driver.post_now(TransferSized(effect.identity, effect.ticket, None, "nobody is asked"))
 
     async def _find_renewal(self, effect: FindRenewal) -> None:
         assert self._renewals is not None, "who sees certificates can renew them"

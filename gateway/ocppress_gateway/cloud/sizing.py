@@ -73,7 +73,7 @@ class TransferSizing:
         *,
         private_hosts: Iterable[str] = (),
     ) -> None:
-        """`private_hosts`: names or addresses that may be connected to whatever their addresses are."""
+        """`private_hosts` may be connected to whatever their addresses are."""
         self._post = post
         self._spawn = spawn
         self._private_hosts = frozenset(_host_name(host) for host in private_hosts)

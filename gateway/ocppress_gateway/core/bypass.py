@@ -151,8 +151,10 @@ class _Status(msgspec.Struct):
     status: str
 
 
-class _TransferAnswer(msgspec.Struct):
+class _TransferAnswer(msgspec.Struct, rename="camel"):
     status: str = ""
+    file_name: str = ""
+    """Of 1.6, GetDiagnostics."""
 
 
 def transfer_of(message: Message) -> Transfer | None:
@@ -172,14 +174,16 @@ def transfer_of(message: Message) -> Transfer | None:
     return Transfer(message.action, way, url, _unix_s(begins)) if url else None
 
 
-def transfer_accepted(answer: Message) -> bool:
-    """Whether a station's answer says that it will transfer the file; those without a status say it by being a result."""
+def transfer_accepted(action: str, answer: Message) -> bool:
+    """Whether a station's answer to such a CALL says that it will transfer the file; where there is no status, it says so by being a result,
+    and to GetDiagnostics by naming a file."""
     if answer.type is not MessageType.CALLRESULT:
         return False
     try:
-        return msgspec.json.decode(answer.body, type=_TransferAnswer).status in ("", "Accepted", "AcceptedCanceled")
+        said = msgspec.json.decode(answer.body, type=_TransferAnswer)
     except (ValueError, RecursionError):
         return False
+    return bool(said.file_name) if action == "GetDiagnostics" else said.status in ("", "Accepted", "AcceptedCanceled")
 
 
 def routes_of(message: Message) -> tuple[Route, ...]:

@@ -393,7 +393,7 @@ class EdgeStation(Conversation):
 
     def _transfer_answered(self, asked: Message, answer: Message, now: float, out: list[Effect]) -> None:
         transfer = transfer_of(asked)
-        if transfer is None or not transfer_accepted(answer):
+        if transfer is None or not transfer_accepted(asked.action, answer):
             return
         in_s = 0.0 if transfer.begins_at_s is None else max(0.0, transfer.begins_at_s - self._unix_s(now))
         self._transfers[transfer.way] = now + in_s

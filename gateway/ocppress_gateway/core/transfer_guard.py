@@ -20,10 +20,14 @@ from ocppress_gateway.core.bypass import CONCERNED, Route, Transfer, routes_of, 
 from ocppress_gateway.core.conversation import Counters
 from ocppress_gateway.core.events import Effect, Level, Note, SizeTransfer, TransferSized
 from ocppress_gateway.core.lanes import Relay
+from ocppress_gateway.core.limits import WAITING_TEXT_MAX
 from ocppress_gateway.core.transfer_rules import Refusal, TransferRules, can_be_sized, refusal_answer
 from ocppress_gateway.masking import elided, masked_url
 
-__all__ = ["TransferGuard", "TransferGuards"]
+__all__ = ["ROUTE_TAKEN", "TransferGuard", "TransferGuards"]
+
+ROUTE_TAKEN: Final = "a station has taken an address that may lead around the gateway"
+"""What is said of an answer that accepts a route: the one error that is no fault, but somebody has to look."""
 
 SIZE_WAIT_S: Final = 6.0
 """How long a CALL waits for a size: whoever finds it gives up after 5 s."""
@@ -95,6 +99,8 @@ class TransferGuard:
         """A CALL of the CSMS; false if it doesn't go on now: then `let_through` or `answer` is called for it."""
         if self._waiting is not None:
             self._behind.append((relay, message))
+            if sum(len(other.body) for _, other in self._behind) > WAITING_TEXT_MAX:
+                self._decide(self._waiting, None, "too much waits behind it", now, out)
             return False
         if message.action not in CONCERNED:
             return True
@@ -125,7 +131,7 @@ class TransferGuard:
         for asking, routes in self._routes:
             if asking is relay and (taken := routes_taken(routes, answer)):
                 self._shared.counters.routes_taken += 1
-                self._tell_routes(Level.ERROR, "a station has taken an address that may lead around the gateway", relay.action, taken, out)
+                self._tell_routes(Level.ERROR, ROUTE_TAKEN, relay.action, taken, out)
 
     def forget(self) -> None:
         """The CSMS has given its CALLs up."""
