@@ -20,7 +20,10 @@ def test_a_commented_file_says_what_was_given() -> None:
         **EDGE,
         **{table: {} for table in ("timeouts", "outbox", "suppression", "sim", "log")},
     }
-    assert tomllib.loads(commented_toml(CloudConfig, CLOUD, "cloud")) == {**CLOUD, "link": {}, "timeouts": {}, "log": {}}
+    assert tomllib.loads(commented_toml(CloudConfig, CLOUD, "cloud")) == {
+        **CLOUD,
+        **{table: {} for table in ("link", "transfers", "timeouts", "log")},
+    }
 
 
 def test_a_commented_default_is_the_default() -> None:

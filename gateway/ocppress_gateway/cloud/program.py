@@ -9,7 +9,7 @@ import os
 import random
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from ocppress_gateway.cloud.contexts import ContextsFile
 from ocppress_gateway.cloud.csms import CsmsClient
 from ocppress_gateway.cloud.operating import CloudOperator
 from ocppress_gateway.cloud.renewals import Renewals
+from ocppress_gateway.cloud.sizing import TransferSizing
 from ocppress_gateway.config import CloudConfig, EdgeEntry, LinkTls
 from ocppress_gateway.control.place import CLOUD_SOCKET
 from ocppress_gateway.control.protocol import Answer, Request
@@ -40,6 +41,8 @@ from ocppress_gateway.core.events import (
     SavePosition,
     SendCsms,
     SendLink,
+    SizeTransfer,
+    TransferSized,
 )
 from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.core.saved_contexts import LeavingContext, SavedContext
@@ -80,12 +83,14 @@ class CloudProgram(Program):
         contexts: ContextsFile | None = None,
         renewals: Renewals | None = None,
         certificate: Certificate | None = None,
+        private_hosts: Iterable[str] | None = None,
         view: Callable[[float], CloudView] | None = None,
         control: Path | None = None,
         shutdown_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`listener` is the edges' side; `positions` is needed if an edge has an outbox. `contexts`: where those are that outlive the process.
+        Servers are asked for files' sizes, `private_hosts` besides public ones, unless that is None.
 
         `csms_url` has one `{identity}`, `csms_ssl_context` None means the system's certificates. `renewals` is for a listener that sees
         certificates, `certificate` the cloud's own. `positions` and the machine's `view` are needed with `control`, the operator's socket.
@@ -111,6 +116,9 @@ class CloudProgram(Program):
                 say=self._say,
                 clock=clock,
             )
+        self._sizing: TransferSizing | None = None
+        if private_hosts is not None:
+            self._sizing = TransferSizing(self._driver.post_now, self._spawn, private_hosts=private_hosts)
         self._csms = CsmsClient(self._driver, self._spawn, url=csms_url, connect_timeout_s=connect_timeout_s, ssl_context=csms_ssl_context)
 
     def _execute(self, effect: Effect) -> None:
@@ -131,6 +139,8 @@ class CloudProgram(Program):
                 self._ask_positions(effect)
             case SaveContext():
                 self._leaving.append(effect.context)
+            case SizeTransfer():
+                self._size(effect)
             case FindRenewal():
                 self._spawn(self._find_renewal(effect), "renewal")
             case ReplayEnded():
@@ -138,6 +148,12 @@ class CloudProgram(Program):
                 self._operator.replay_ended(effect)
             case _:
                 raise TypeError(f"the cloud cannot do {type(effect).__name__}")
+
+    def _size(self, effect: SizeTransfer) -> None:
+        if self._sizing is not None:
+            self._sizing.size(effect)
+        else:
+            self._driver.post_now(TransferSized(effect.identity, effect.ticket, None, "nobody is asked"))
 
     async def _find_renewal(self, effect: FindRenewal) -> None:
         assert self._renewals is not None, "who sees certificates can renew them"
@@ -236,6 +252,7 @@ def cloud_settings(config: CloudConfig) -> CloudSettings:
         attempt_interval_s=config.csms.message_attempt_interval_s,
         stops_late_rejected=config.stop_late_rejected,
         relayed_bytes=relayed_ip_bytes(Conditions()),
+        transfers=config.transfers.rules,
     )
 
 
@@ -258,6 +275,7 @@ def run(config: CloudConfig) -> int:
         contexts=ContextsFile(config.state_folder),
         renewals=None if tls is None else Renewals(tls),
         certificate=None if tls is None else certificate_in(tls.certificate_file),
+        private_hosts=config.transfers.hosts,
         view=machine.view,
         control=config.state_folder / CLOUD_SOCKET,
         shutdown_s=config.timeouts.shutdown_s,

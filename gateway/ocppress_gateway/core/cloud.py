@@ -46,6 +46,7 @@ from ocppress_gateway.core.events import (
     SendLink,
     Stop,
     Tick,
+    TransferSized,
 )
 from ocppress_gateway.core.limits import IDENTITIES_MAX
 from ocppress_gateway.core.parts import (
@@ -87,6 +88,8 @@ from ocppress_gateway.core.stored import (
     PositionsTrouble,
 )
 from ocppress_gateway.core.told import Told
+from ocppress_gateway.core.transfer_guard import TransferGuards
+from ocppress_gateway.core.transfer_rules import NO_RULES, TransferRules
 from ocppress_gateway.core.views import CloudView
 
 __all__ = ["ANY_STATION", "CloudMachine", "CloudSettings"]
@@ -142,6 +145,8 @@ class CloudSettings:
     """Whether a transaction is stopped whose idToken the CSMS rejects in its answer to a message that was answered early."""
     relayed_bytes: int = 0
     """What the packets of one relayed message and its answer cost the SIM, for what is reported of such answers."""
+    transfers: TransferRules = NO_RULES
+    """Which files stations may transfer around the gateway."""
 
 
 @dataclass
@@ -157,6 +162,7 @@ class CloudMachine:
 
     def __post_init__(self) -> None:
         self._told = Told()
+        self._guards = TransferGuards(self.settings.transfers, self.wall_s, self.counters)
         self._checking: dict[CloudLink, None] = {}
         self._saved_contexts = WaitingContexts()
         self._links: dict[int, CloudLink] = {}
@@ -251,6 +257,9 @@ class CloudMachine:
                     self._renewals.found(event, self._links[event.link], now, out)
             case ContextsFound():
                 self._saved_contexts.found(event.contexts)
+            case TransferSized():
+                for station in self._of_identity(event.identity):
+                    station.sized(event, now, out)
             case Stop():
                 self._stop(now, out)
             case Tick():
@@ -656,6 +665,8 @@ class CloudMachine:
                 stops_late_rejected=self.settings.stops_late_rejected,
                 relayed_bytes=self.settings.relayed_bytes,
                 counters=self.counters,
+                guards=self._guards,
+                month_percent=edge.month_percent,
             )
             edge.stations[identity] = station
             self._by_identity.setdefault(identity, {})[station] = edge

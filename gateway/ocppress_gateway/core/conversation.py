@@ -52,6 +52,9 @@ class Counters:
     dead_letters: int = 0
     stops_asked: int = 0
     stops_accepted: int = 0
+    transfers: int = 0
+    transfers_refused: int = 0
+    routes_taken: int = 0
     not_ocppj: int = 0
     sends: int = 0
 

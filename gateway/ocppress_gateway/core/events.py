@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ocppress_gateway.core.certificate import Certificate
-from ocppress_gateway.core.ledger_events import FrameShare
+from ocppress_gateway.core.ledger_events import FrameShare, TransferBegan, TransferEnded
 from ocppress_gateway.core.saved_contexts import LeavingContext, SavedContext
 from ocppress_gateway.core.stored import DeadLetter, Lane, OutboxEvent, PositionsEvent, StoredMessage
 
@@ -66,6 +66,7 @@ __all__ = [
     "SendCsms",
     "SendLink",
     "SendStation",
+    "SizeTransfer",
     "StationArrived",
     "StationGone",
     "StationText",
@@ -74,6 +75,7 @@ __all__ = [
     "TakeRenewal",
     "TellReport",
     "Tick",
+    "TransferSized",
 ]
 
 
@@ -251,6 +253,16 @@ class ContextsFound:
     contexts: tuple[SavedContext, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class TransferSized:
+    """What came of `SizeTransfer`: the file's bytes, or None and why they aren't known."""
+
+    identity: str
+    ticket: int
+    size_bytes: int | None
+    reason: str = ""
+
+
 CsmsEvent = CsmsOpened | CsmsRefused | CsmsText | CsmsClosed
 Event = (
     OutboxEvent
@@ -271,6 +283,7 @@ Event = (
     | Replay
     | RenewalFound
     | ContextsFound
+    | TransferSized
     | CsmsEvent
 )
 
@@ -413,6 +426,15 @@ class FindRenewal:
 
     link: int
     certificate: Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class SizeTransfer:
+    """Ask the server of this URL how large the file is, without fetching it; report `TransferSized` within seconds."""
+
+    identity: str
+    ticket: int
+    url: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -579,4 +601,7 @@ Effect = (
     | ReplayEnded
     | TakeRenewal
     | FindRenewal
+    | SizeTransfer
+    | TransferBegan
+    | TransferEnded
 )

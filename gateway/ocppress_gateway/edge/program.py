@@ -43,7 +43,7 @@ from ocppress_gateway.core.events import (
 )
 from ocppress_gateway.core.keepalive import SILENCES, START_S, KeepaliveSearch
 from ocppress_gateway.core.ledger import Ledger, LedgerSettings
-from ocppress_gateway.core.ledger_events import LinkMessageCounted, Way
+from ocppress_gateway.core.ledger_events import LinkMessageCounted, TransferBegan, TransferEnded, Way
 from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.core.plan import Plan, PlanName, PlanSettings
 from ocppress_gateway.core.policy import Overrides
@@ -178,6 +178,9 @@ class EdgeProgram(Program):
                 self.links.close(effect.link, effect.reason)
             case TakeRenewal():
                 self._take_renewal(effect)
+            case TransferBegan() | TransferEnded():
+                if self._keeper is not None:
+                    self._keeper.transfer(effect)
             case StoreMessage() | LoadStored() | ForgetStored() | RememberStation() | DistrustOutbox():
                 self._ask_outbox(effect)
             case _:

@@ -43,6 +43,7 @@ from ocppress_gateway.core.events import (
     StoreMessage,
     TakeRenewal,
 )
+from ocppress_gateway.core.ledger_events import TransferBegan, TransferEnded
 from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.ledger.keeper import SAVE_S
 from ocppress_gateway.simulation.centre import Centre, CsmsActor
@@ -233,6 +234,9 @@ class World:
                 self._tell(effect.socket, lambda station: station.closed(effect.code))
             case PauseStation() | ResumeStation():
                 self._tell(effect.socket, lambda station: station.paused(isinstance(effect, PauseStation)))
+            case TransferBegan() | TransferEnded():
+                if self.sim is not None:
+                    self.sim.reader.transfer(effect)
             case TakeRenewal():
                 pass  # no certificate is needed here
             case _:
