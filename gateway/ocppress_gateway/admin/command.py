@@ -25,9 +25,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Read a password from the terminal, without echo, or from standard input, its first line, and print its hash, for `password_hash` in"
         f" `[[admin.users]]`. It has {PASSWORD_CHARACTERS_MIN} characters or more.",
     )
-    parser.add_argument(
-        "--token", action="store_true", help="instead make a new token, and print it with its hash for `[[admin.tokens]]`"
-    )
+    parser.add_argument("--token", action="store_true", help="instead make a new token, and print it with its hash for `[[admin.tokens]]`")
     parser.add_argument("--json", action="store_true", help="print one line of JSON instead")
     parser.set_defaults(func=_password)
 

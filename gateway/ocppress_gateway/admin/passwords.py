@@ -1,7 +1,7 @@
 """Hashes of passwords and tokens, as they stand in a configuration.
 
-    $scrypt$ln=15,r=8,p=1$c2FsdHNhbHRzYWx0c2FsdA$…      a password: RFC 7914, in the PHC string format
-    sha256:9f86d081884c7d659a2f…                         a token: 256 random bits need nothing slow
+$scrypt$ln=15,r=8,p=1$c2FsdHNhbHRzYWx0c2FsdA$…      a password: RFC 7914, in the PHC string format
+sha256:9f86d081884c7d659a2f…                         a token: 256 random bits need nothing slow
 """
 
 from __future__ import annotations

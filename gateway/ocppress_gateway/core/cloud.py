@@ -46,6 +46,8 @@ from ocppress_gateway.core.events import (
     SendLink,
     Stop,
     Tick,
+    WantFlush,
+    WantPlan,
 )
 from ocppress_gateway.core.limits import IDENTITIES_MAX
 from ocppress_gateway.core.parts import (
@@ -54,8 +56,11 @@ from ocppress_gateway.core.parts import (
     Attach,
     Check,
     Checked,
+    ChoosePlan,
+    Control,
     DayReport,
     Detach,
+    FlushStation,
     FramePart,
     Goodbye,
     Hello,
@@ -72,6 +77,7 @@ from ocppress_gateway.core.parts import (
     for_people,
     read_parts,
 )
+from ocppress_gateway.core.plan import CHOICE_CHARACTERS_MAX
 from ocppress_gateway.core.renewing import RenewalWatch
 from ocppress_gateway.core.report import read_report, report_fields
 from ocppress_gateway.core.resumption import WaitingContexts, is_known, leaving, resumed
@@ -246,6 +252,12 @@ class CloudMachine:
                 self._trouble(event, out)
             case Replay():
                 self._replay(event, now, out)
+            case WantPlan():
+                self._tell(self._edges.get(event.edge), ChoosePlan(event.plan, for_people(event.reason, CHOICE_CHARACTERS_MAX)), now)
+            case WantFlush():
+                for edge in self._edges.values():
+                    if event.identity in edge.stations:
+                        self._tell(edge, FlushStation(event.identity), now)
             case RenewalFound():
                 if event.link in self._links:
                     self._renewals.found(event, self._links[event.link], now, out)
@@ -682,6 +694,11 @@ class CloudMachine:
             out.append(self._note(Level.INFO, "the store of positions works again"))
         else:
             out.append(self._note(Level.ERROR, "the store of positions is in trouble, stored messages wait", reason=event.reason))
+
+    def _tell(self, edge: CloudEdge | None, part: Control, now: float) -> None:
+        if edge is not None and edge.link is not None:
+            edge.tell(part, now)
+            self._touched_links[edge.link] = None
 
     def _replay(self, event: Replay, now: float, out: list[Effect]) -> None:
         station = next((station for station in self._of_identity(event.letter.identity) if station.socket_open), None)

@@ -54,6 +54,7 @@ __all__ = [
     "OpenCsms",
     "OpenLink",
     "PauseStation",
+    "PlanWanted",
     "RefuseStation",
     "RememberStation",
     "RenewalFound",
@@ -73,6 +74,8 @@ __all__ = [
     "TakeRenewal",
     "TellReport",
     "Tick",
+    "WantFlush",
+    "WantPlan",
 ]
 
 
@@ -186,12 +189,29 @@ class CredentialsChecked:
 
 @dataclass(frozen=True, slots=True)
 class TellReport:
-    """The cloud is to have this, as `report` writes it, with the next frames that go."""
+    """The cloud is to have this, as `report` writes it, with the next frames that go; `now`, for somebody waits for it."""
 
     report: bytes
+    now: bool = False
 
 
 # --- events of the cloud
+
+
+@dataclass(frozen=True, slots=True)
+class WantPlan:
+    """An operator wants this edge to follow this plan, a value of `PlanName`. An edge that isn't linked never hears of it."""
+
+    edge: str
+    plan: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WantFlush:
+    """An operator wants what this station's edge has stored of it. An edge that isn't linked never hears of it."""
+
+    identity: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +287,8 @@ Event = (
     | CredentialsOpened
     | CredentialsChecked
     | TellReport
+    | WantPlan
+    | WantFlush
     | Replay
     | RenewalFound
     | ContextsFound
@@ -394,6 +416,14 @@ class ResumeStation:
     """Read from this station again."""
 
     socket: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanWanted:
+    """An operator at the cloud wants this plan; follow it, and report (`TellReport`) what came of that."""
+
+    plan: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -563,6 +593,7 @@ Effect = (
     | Bury
     | SaveContext
     | ReplayEnded
+    | PlanWanted
     | TakeRenewal
     | FindRenewal
 )
