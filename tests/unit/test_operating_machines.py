@@ -53,7 +53,7 @@ LETTER = DeadLetter("CP001", "00ff00ff00ff00ffo7", "1.6", '"StopTransaction",{"t
 TEXT = '[2,"00ff00ff00ff00ffo7","StopTransaction",{"transactionId":7}]'
 CODECS = [("verbatim", fingerprint(CodecName.VERBATIM))]
 CALL_TIMEOUT_S = 30.0
-REPORT = Report(date(2026, 3, 1), 1, None, 2, PlanName.AUTO, PlanName.LIVE, 3, None, DiskHealth.GOOD, "1.0")
+REPORT = Report(date(2026, 3, 1), 1, None, 2, 25_000, None, PlanName.AUTO, PlanName.LIVE, 3, None, DiskHealth.GOOD, "1.0")
 
 
 class Cloud:

@@ -1,7 +1,7 @@
 """What an edge tells of itself once a day, and after an operator at the cloud has changed its plan: one CBOR array (RFC 8949, shortest form), at most
 60 bytes.
 
-    8c                  array of 12
+    8d                  array of 13
        02               version of this format
        19 0922          day of the ledger, from 1 January 2020: here 27 May 2026
        1a 0001c138      ours that day, IP bytes
@@ -34,7 +34,7 @@ from ocppress_gateway.core.plan import PlanName
 __all__ = ["REPORT_BYTES_MAX", "DiskHealth", "Report", "read_report", "report_fields", "write_report"]
 
 REPORT_BYTES_MAX: Final = 60
-"""All fields at their longest, which is what a daily report may cost at most; a usual one has 34."""
+"""All fields at their longest, which is what a daily report may cost at most; a usual one has 33."""
 
 REPORT_VERSION: Final = 2
 
