@@ -23,7 +23,11 @@ _EDGE_OURS: Final = Declared(
     "IP bytes that the gateway caused on the edge's SIM on the last day that it has told of.",
     ("edge",),
 )
-_EDGE_MONTH: Final = Declared("ocppress_cloud_edge_month_percent", "gauge", "The edge's billing month so far, of its budget.", ("edge",))
+_EDGE_MONTH: Final = Declared("ocppress_cloud_edge_month_bytes", "gauge", "The edge's billing month so far, as it has told.", ("edge",))
+_EDGE_BUDGET: Final = Declared("ocppress_cloud_edge_month_budget_bytes", "gauge", "What its SIM may use in it.", ("edge",))
+_EDGE_PROJECTION: Final = Declared(
+    "ocppress_cloud_edge_month_projection_bytes", "gauge", "At this pace at the month's end; absent at first.", ("edge",)
+)
 _EDGE_OUTBOX: Final = Declared("ocppress_cloud_edge_outbox_messages", "gauge", "Messages in the edge's outbox, as it has told.", ("edge",))
 _EDGE_CLOCK: Final = Declared(
     "ocppress_cloud_edge_clock_offset_seconds", "gauge", "The edge's clock less the CSMS's, as it has told; absent if unknown.", ("edge",)
@@ -84,7 +88,10 @@ def _edges(status: CloudStatus) -> Iterator[Sample]:
         yield Sample(_EDGE_UP, edge.up_s is not None, name)
         if edge.report is not None:
             yield Sample(_EDGE_OURS, edge.report.ours_bytes, name)
-            yield Sample(_EDGE_MONTH, edge.report.month_percent, name)
+            yield Sample(_EDGE_MONTH, edge.report.month_bytes, name)
+            yield Sample(_EDGE_BUDGET, 1000 * edge.report.budget_kb, name)
+            if edge.report.projection_kb is not None:
+                yield Sample(_EDGE_PROJECTION, 1000 * edge.report.projection_kb, name)
             yield Sample(_EDGE_OUTBOX, edge.report.outbox_messages, name)
             if edge.report.clock_offset_s is not None:
                 yield Sample(_EDGE_CLOCK, edge.report.clock_offset_s, name)
