@@ -51,7 +51,7 @@ def test_an_edge() -> None:
         ("ocppress_edge_ip_bytes_total", "down", "payload"): 20,
         ("ocppress_edge_estimated_ip_bytes_total", "up"): 60,
         ("ocppress_edge_sim_bytes_total", "down"): 1000,
-        ("ocppress_edge_station_payload_bytes_total", "CP001", "up"): 300,
+        ("ocppress_edge_station_payload_bytes_total", "up", "CP001"): 300,
         ("ocppress_edge_action_payload_bytes_total", "unknown", "down"): 20,
         ("ocppress_edge_month_budget_bytes",): 25_000_000,
         ("ocppress_edge_plan_info", "auto", "live"): 1,

@@ -255,9 +255,8 @@ class CloudMachine:
             case WantPlan():
                 self._tell(self._edges.get(event.edge), ChoosePlan(event.plan, for_people(event.reason, CHOICE_CHARACTERS_MAX)), now)
             case WantFlush():
-                for edge in self._edges.values():
-                    if event.identity in edge.stations:
-                        self._tell(edge, FlushStation(event.identity), now)
+                for edge in self._by_identity.get(event.identity, {}).values():
+                    self._tell(edge, FlushStation(event.identity), now)
             case RenewalFound():
                 if event.link in self._links:
                     self._renewals.found(event, self._links[event.link], now, out)
@@ -696,9 +695,9 @@ class CloudMachine:
             out.append(self._note(Level.ERROR, "the store of positions is in trouble, stored messages wait", reason=event.reason))
 
     def _tell(self, edge: CloudEdge | None, part: Control, now: float) -> None:
-        if edge is not None and edge.link is not None:
+        if edge is not None:
             edge.tell(part, now)
-            self._touched_links[edge.link] = None
+            self._touch(edge)
 
     def _replay(self, event: Replay, now: float, out: list[Effect]) -> None:
         station = next((station for station in self._of_identity(event.letter.identity) if station.socket_open), None)
