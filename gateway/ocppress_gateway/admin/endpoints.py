@@ -133,5 +133,5 @@ async def _body(endpoint: Endpoint, request: web.Request) -> msgspec.Struct | No
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the body must be application/json")
     try:
         return msgspec.json.decode(await request.read(), type=endpoint.body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(HTTPStatus.BAD_REQUEST, str(error)[:200]) from error

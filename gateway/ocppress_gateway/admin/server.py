@@ -61,6 +61,7 @@ _HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
+    "Server": "ocppress",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }

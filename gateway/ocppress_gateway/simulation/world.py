@@ -35,6 +35,7 @@ from ocppress_gateway.core.events import (
     Note,
     OpenLink,
     PauseStation,
+    PlanWanted,
     RefuseStation,
     RememberStation,
     ResumeStation,
@@ -233,8 +234,8 @@ class World:
                 self._tell(effect.socket, lambda station: station.closed(effect.code))
             case PauseStation() | ResumeStation():
                 self._tell(effect.socket, lambda station: station.paused(isinstance(effect, PauseStation)))
-            case TakeRenewal():
-                pass  # no certificate is needed here
+            case TakeRenewal() | PlanWanted():
+                pass  # no certificate is needed here, and nobody operates it
             case _:
                 raise TypeError(f"an edge cannot do {type(effect).__name__}")
 
