@@ -12,6 +12,7 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -19,7 +20,7 @@ import schemathesis
 
 from ocppress_gateway.admin.api import endpoints
 from ocppress_gateway.admin.openapi import description
-from tests.support.admin import OPERATOR, PEOPLE
+from tests.support.admin import OPERATOR, admin_change
 from tests.support.processes import WAIT_S
 
 CONFIG = schemathesis.Config.from_dict({"generation": {"mode": "all", "max-examples": 30, "deterministic": True}})
@@ -58,19 +59,11 @@ def _free_port() -> int:
     return port
 
 
-def _people() -> str:
-    return "".join(
-        f"[[admin.{kind}]]\n" + "".join(f'{name} = "{value}"\n' for name, value in one.items())
-        for kind, all_ in PEOPLE.items()
-        for one in all_
-    )
-
-
 @contextlib.contextmanager
 def _running(program: str, folder: Path) -> Iterator[str]:
     """The program by its own command line; its operators' URL."""
     file = folder / f"{program}.toml"
-    file.write_text(PROGRAMS[program].format(port=_free_port()) + '[admin]\nlisten = "127.0.0.1:0"\n' + _people())
+    file.write_text(PROGRAMS[program].format(port=_free_port()) + admin_change()[1])
     process = subprocess.Popen(
         [sys.executable, "-m", "ocppress_gateway", program, "--config", str(file)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
@@ -82,14 +75,15 @@ def _running(program: str, folder: Path) -> Iterator[str]:
         assert process.stderr is not None
         for line in process.stderr:
             lines.append(line)
-            if "listening for operators url=" in line:
+            url = line.rpartition("listening for operators url=")[2].strip()
+            if url != line.strip():
                 break
         else:
             pytest.fail("".join(lines))
         reading = threading.Thread(target=lambda: lines.extend(process.stderr or ()))
         reading.start()
         try:
-            yield lines[-1].rpartition("url=")[2].strip()
+            yield url
         finally:
             process.terminate()
             reading.join(WAIT_S)
@@ -114,12 +108,12 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @CLOUD.parametrize()
-def test_a_cloud(case: schemathesis.Case, cloud: str) -> None:
+def test_a_cloud(case: schemathesis.Case[Any], cloud: str) -> None:
     case.call_and_validate(base_url=cloud, headers=HEADERS, excluded_checks=EXCLUDED)
 
 
 @EDGE.parametrize()
-def test_an_edge(case: schemathesis.Case, edge: str) -> None:
+def test_an_edge(case: schemathesis.Case[Any], edge: str) -> None:
     case.call_and_validate(base_url=edge, headers=HEADERS, excluded_checks=EXCLUDED)
 
 

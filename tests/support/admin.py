@@ -31,6 +31,7 @@ __all__ = [
     "VIEWER",
     "CloudOperator",
     "EdgeOperator",
+    "admin_change",
     "admin_config",
     "cloud_source",
     "edge_source",
@@ -127,3 +128,15 @@ async def serving(config: AdminConfig, source: Source) -> AsyncIterator[str]:
             yield server.url
     finally:
         await server.close()
+
+
+def admin_change(**values: Any) -> tuple[str, str]:
+    """For `processes.change`: the table in a configuration that `ocppress ca` made, at a free port, with `PEOPLE` or others."""
+    people = {"users": PEOPLE["users"], "tokens": PEOPLE["tokens"], **values}
+    listen = people.pop("listen", "127.0.0.1:0")
+    entries = "".join(
+        f"\n[[admin.{kind}]]\n" + "".join(f'{name} = "{value}"\n' for name, value in one.items())
+        for kind in ("users", "tokens")
+        for one in people[kind]
+    )
+    return "#[admin]\n", f'[admin]\nlisten = "{listen}"\n{entries}'

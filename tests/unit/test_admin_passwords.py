@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import io
 import json
 import re
@@ -10,7 +11,6 @@ import sys
 import pytest
 
 from ocppress_gateway import cli
-from ocppress_gateway.admin import command
 from ocppress_gateway.admin.passwords import PASSWORD_CHARACTERS_MAX, hashed_password, hashed_token, is_password
 from ocppress_gateway.config_admin import PASSWORD_HASH, TOKEN_HASH
 
@@ -64,7 +64,7 @@ def test_the_command_asks_twice_without_echo(monkeypatch: pytest.MonkeyPatch, ca
     terminal = io.StringIO()
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stdin", terminal)
-    monkeypatch.setattr(command.getpass, "getpass", lambda prompt: answers.pop(0))
+    monkeypatch.setattr(getpass, "getpass", lambda prompt: answers.pop(0))
     assert cli.main(["password", "--json"]) == cli.OK
     assert is_password(PASSWORD, json.loads(capsys.readouterr().out)["password_hash"])
     assert cli.main(["password"]) == cli.USAGE

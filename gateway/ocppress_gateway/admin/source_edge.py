@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Protocol
 
 from ocppress_gateway.admin.metrics import Sample
@@ -82,8 +82,8 @@ class EdgeSource(Source):
         ]
 
     def usage(self, station: Station, days: int) -> Usage:
-        ledger = self._operator.ledger
-        first = ledger.month().now.date() - timedelta(days=days - 1)
+        accounts = self._accounts()
+        first = self._operator.ledger.month().now.date() - timedelta(days=days - 1)
         return Usage(
             identity=station.identity,
             days=[
@@ -95,15 +95,24 @@ class EdgeSource(Source):
                     actions={name or "unknown": _both_ways(both_ways) for name, both_ways in account.actions.items()},
                     station=_both_ways(account.stations.get(station.identity, [0, 0])),
                 )
-                for day, account in sorted(ledger.days.items())
+                for day, account in accounts
                 if day >= first
             ],
         )
 
     def ledger(self) -> Iterator[LedgerRow]:
-        for day, account in sorted(self._operator.ledger.days.items()):
+        for day, account in self._accounts():
             for line, name, direction, count in _lines(account):
                 yield LedgerRow(day=day, edge="", line=line, name=name, direction=direction, bytes=count)
+
+    def _accounts(self) -> list[tuple[date, DayAccount]]:
+        """By day; what has no date until the clock is believed is today's, for where else should it be."""
+        month = self._operator.status().month
+        days = dict(self._operator.ledger.days)
+        if month.undated.total_bytes:
+            today = month.now.date()
+            days[today] = DayAccount.sum([days.get(today, DayAccount()), month.undated])
+        return sorted(days.items(), key=lambda item: item[0])
 
     async def choose_plan(self, station: Station, change: PlanChange, who: str) -> None:
         await self._operator.choose_plan(change.plan, f"{who}: {change.reason}")
