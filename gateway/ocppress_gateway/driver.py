@@ -62,11 +62,6 @@ class Driver:
         """Wait until the loop has worked off events again; what depends on them may have changed."""
         await self._turn_done.wait()
 
-    async def step(self) -> None:
-        """Return once the loop and the machine have shown that they live."""
-        self.post_now(Tick())
-        await self.turn()
-
     async def run(self) -> NoReturn:
         """Run until cancelled."""
         while True:

@@ -131,7 +131,7 @@ class CloudProgram(Program):
             raise GatewayError(NO_EXTRA) from error
         source = CloudSource(
             self._operator,
-            turn=self._driver.step,
+            turn=self.stepped,
             is_stopping=lambda: self.is_stopping,
             edges=edges,
             obstacle=lambda: self._listener.obstacle,

@@ -165,7 +165,7 @@ class EdgeProgram(Program):
             from ocppress_gateway.admin.source_edge import EdgeSource
         except ImportError as error:
             raise GatewayError(NO_EXTRA) from error
-        source = EdgeSource(self._operator, turn=self._driver.step, is_stopping=lambda: self.is_stopping, serves_offline=serves_offline)
+        source = EdgeSource(self._operator, turn=self.stepped, is_stopping=lambda: self.is_stopping, serves_offline=serves_offline)
         return AdminServer(config, source)
 
     def flush(self, identity: str) -> None:
