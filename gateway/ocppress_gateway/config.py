@@ -1,7 +1,7 @@
 """The configuration files of edge and cloud: TOML into frozen structs.
 
 Defaults stand here and nowhere else; the README's tables and the files in `deploy/` are made from these declarations (see `config_text`).
-Unknown keys are refused. Secrets are never in the file, only the name of a file that holds one, so a configuration may be shown whole.
+Unknown keys are refused. Secrets are never in the file, only the name of a file that holds one, or a hash: so a configuration may be shown, hashes masked.
 Relative paths are relative to the file that names them.
 
 Constraints are checked when a file is read, not by the constructors: code that makes a configuration uses `edge_from` and `cloud_from`.
@@ -24,6 +24,7 @@ import msgspec
 from msgspec import Meta
 
 from ocppress_codecs.interface import CodecName
+from ocppress_gateway.config_admin import AdminConfig
 from ocppress_gateway.core.broker_topics import PREFIX_PATTERN
 from ocppress_gateway.core.identity import CLOUD_NAME, EDGE_NAME_PATTERN, IDENTITY_PATTERN
 from ocppress_gateway.core.keepalive import SILENCES, START_S
@@ -33,6 +34,7 @@ from ocppress_gateway.core.plan import PROBE_BYTES, PlanName
 from ocppress_gateway.core.suppression import SuppressionSettings
 from ocppress_gateway.core.transfer_rules import TransferRules, Window
 from ocppress_gateway.errors import ConfigError
+from ocppress_gateway.masking import MASK
 
 __all__ = [
     "PING_BYTES",
@@ -383,6 +385,7 @@ class EdgeConfig(_Table, frozen=True, kw_only=True):
     suppression: SuppressionConfig = SuppressionConfig()
     sim: SimConfig = SimConfig()
     log: LogConfig = LogConfig()
+    admin: AdminConfig | None = None
 
 
 # --- cloud
@@ -570,6 +573,7 @@ class CloudConfig(_Table, frozen=True, kw_only=True):
     transfers: TransfersConfig = TransfersConfig()
     timeouts: CloudTimeouts = CloudTimeouts()
     log: LogConfig = LogConfig()
+    admin: AdminConfig | None = None
     edges: Annotated[tuple[EdgeEntry, ...], Meta(description="One `[[edges]]` for each edge that may connect.")] = ()
 
     def __post_init__(self) -> None:
@@ -614,8 +618,9 @@ def cloud_from(values: Mapping[str, Any], path: Path) -> CloudConfig:
 
 
 def effective_json(config: EdgeConfig | CloudConfig) -> str:
-    """The whole configuration, defaults included and paths absolute, as indented JSON."""
-    return msgspec.json.format(msgspec.json.encode(config, enc_hook=str), indent=2).decode()
+    """The whole configuration, defaults included, paths absolute and hashes masked, as indented JSON."""
+    text = msgspec.json.format(msgspec.json.encode(config, enc_hook=str), indent=2).decode()
+    return re.sub(r'("(?:password|token)_hash": )"[^"]*"', rf'\1"{MASK}"', text)
 
 
 Config = TypeVar("Config", EdgeConfig, CloudConfig)

@@ -9,10 +9,10 @@ import os
 import random
 import ssl
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ocppress_gateway.cloud.contexts import ContextsFile
 from ocppress_gateway.cloud.csms import CsmsClient
@@ -20,6 +20,7 @@ from ocppress_gateway.cloud.operating import CloudOperator
 from ocppress_gateway.cloud.renewals import Renewals
 from ocppress_gateway.cloud.sizing import TransferSizing
 from ocppress_gateway.config import CloudConfig, EdgeEntry, LinkTls
+from ocppress_gateway.config_admin import AdminConfig
 from ocppress_gateway.control.place import CLOUD_SOCKET
 from ocppress_gateway.control.protocol import Answer, Request
 from ocppress_gateway.core.certificate import Certificate
@@ -54,13 +55,16 @@ from ocppress_gateway.errors import GatewayError, StoreFailed
 from ocppress_gateway.positions.sqlite import SqlitePositionsStore
 from ocppress_gateway.positions.store import PositionsStore
 from ocppress_gateway.positions.worker import PositionsWorker
-from ocppress_gateway.program import Program, run_until_signal
+from ocppress_gateway.program import NO_EXTRA, Program, run_until_signal
 from ocppress_gateway.storage.opening import Opening
 from ocppress_gateway.transports.base import Connection, Listener
 from ocppress_gateway.transports.psk import read_key, use_server_keys
 from ocppress_gateway.transports.revoked import RevokedKeys
 from ocppress_gateway.transports.tls import ServerContext, certificate_in, csms_client_context, link_client_context, link_server_context
 from ocppress_gateway.transports.websocket import WebSocketListener
+
+if TYPE_CHECKING:
+    from ocppress_gateway.admin.server import AdminServer
 
 __all__ = ["CloudProgram", "cloud_settings", "run"]
 
@@ -86,6 +90,8 @@ class CloudProgram(Program):
         private_hosts: Iterable[str] | None = None,
         view: Callable[[float], CloudView] | None = None,
         control: Path | None = None,
+        admin: AdminConfig | None = None,
+        edges: Mapping[str, frozenset[str]] | None = None,
         shutdown_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -93,7 +99,8 @@ class CloudProgram(Program):
         Servers are asked for files' sizes, `private_hosts` besides public ones, unless that is None.
 
         `csms_url` has one `{identity}`, `csms_ssl_context` None means the system's certificates. `renewals` is for a listener that sees
-        certificates, `certificate` the cloud's own. `positions` and the machine's `view` are needed with `control`, the operator's socket.
+        certificates, `certificate` the cloud's own. `positions` and the machine's `view` are needed with `control`, the operator's socket,
+        and that with `admin`, where operators look on; `edges` are those that may connect, for them.
         """
         super().__init__(machine, logger=logging.getLogger("ocppress.cloud"), shutdown_s=shutdown_s, control=control, clock=clock)
         self._listener = listener
@@ -119,7 +126,25 @@ class CloudProgram(Program):
         self._sizing: TransferSizing | None = None
         if private_hosts is not None:
             self._sizing = TransferSizing(self._driver.post_now, self._spawn, private_hosts=private_hosts)
+        if admin is not None:
+            self._admin = self._admin_server(admin, edges or {})
         self._csms = CsmsClient(self._driver, self._spawn, url=csms_url, connect_timeout_s=connect_timeout_s, ssl_context=csms_ssl_context)
+
+    def _admin_server(self, config: AdminConfig, edges: Mapping[str, frozenset[str]]) -> AdminServer:
+        assert self._operator is not None, "what operators see is the operator's"
+        try:
+            from ocppress_gateway.admin.server import AdminServer  # whoever has no such table needs none of it
+            from ocppress_gateway.admin.source_cloud import CloudSource
+        except ImportError as error:
+            raise GatewayError(NO_EXTRA) from error
+        source = CloudSource(
+            self._operator,
+            turn=self.stepped,
+            is_stopping=lambda: self.is_stopping,
+            edges=edges,
+            obstacle=lambda: self._listener.obstacle,
+        )
+        return AdminServer(config, source)
 
     def _execute(self, effect: Effect) -> None:
         match effect:
@@ -278,6 +303,8 @@ def run(config: CloudConfig) -> int:
         private_hosts=config.transfers.hosts,
         view=machine.view,
         control=config.state_folder / CLOUD_SOCKET,
+        admin=config.admin,
+        edges=machine.settings.edges,
         shutdown_s=config.timeouts.shutdown_s,
     )
     return run_until_signal(program)

@@ -47,6 +47,8 @@ from ocppress_gateway.core.events import (
     Stop,
     Tick,
     TransferSized,
+    WantFlush,
+    WantPlan,
 )
 from ocppress_gateway.core.limits import IDENTITIES_MAX
 from ocppress_gateway.core.parts import (
@@ -55,8 +57,11 @@ from ocppress_gateway.core.parts import (
     Attach,
     Check,
     Checked,
+    ChoosePlan,
+    Control,
     DayReport,
     Detach,
+    FlushStation,
     FramePart,
     Goodbye,
     Hello,
@@ -73,6 +78,7 @@ from ocppress_gateway.core.parts import (
     for_people,
     read_parts,
 )
+from ocppress_gateway.core.plan import CHOICE_CHARACTERS_MAX
 from ocppress_gateway.core.renewing import RenewalWatch
 from ocppress_gateway.core.report import read_report, report_fields
 from ocppress_gateway.core.resumption import WaitingContexts, is_known, leaving, resumed
@@ -252,6 +258,11 @@ class CloudMachine:
                 self._trouble(event, out)
             case Replay():
                 self._replay(event, now, out)
+            case WantPlan():
+                self._tell(self._edges.get(event.edge), ChoosePlan(event.plan, for_people(event.reason, CHOICE_CHARACTERS_MAX)), now)
+            case WantFlush():
+                for edge in self._by_identity.get(event.identity, {}).values():
+                    self._tell(edge, FlushStation(event.identity), now)
             case RenewalFound():
                 if event.link in self._links:
                     self._renewals.found(event, self._links[event.link], now, out)
@@ -693,6 +704,11 @@ class CloudMachine:
             out.append(self._note(Level.INFO, "the store of positions works again"))
         else:
             out.append(self._note(Level.ERROR, "the store of positions is in trouble, stored messages wait", reason=event.reason))
+
+    def _tell(self, edge: CloudEdge | None, part: Control, now: float) -> None:
+        if edge is not None:
+            edge.tell(part, now)
+            self._touch(edge)
 
     def _replay(self, event: Replay, now: float, out: list[Effect]) -> None:
         station = next((station for station in self._of_identity(event.letter.identity) if station.socket_open), None)

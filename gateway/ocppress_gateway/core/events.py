@@ -55,6 +55,7 @@ __all__ = [
     "OpenCsms",
     "OpenLink",
     "PauseStation",
+    "PlanWanted",
     "RefuseStation",
     "RememberStation",
     "RenewalFound",
@@ -76,6 +77,8 @@ __all__ = [
     "TellReport",
     "Tick",
     "TransferSized",
+    "WantFlush",
+    "WantPlan",
 ]
 
 
@@ -189,12 +192,29 @@ class CredentialsChecked:
 
 @dataclass(frozen=True, slots=True)
 class TellReport:
-    """The cloud is to have this, as `report` writes it, with the next frames that go."""
+    """The cloud is to have this, as `report` writes it, with the next frames that go; `now`, for somebody waits for it."""
 
     report: bytes
+    now: bool = False
 
 
 # --- events of the cloud
+
+
+@dataclass(frozen=True, slots=True)
+class WantPlan:
+    """An operator wants this edge to follow this plan, a value of `PlanName`. An edge that isn't linked never hears of it."""
+
+    edge: str
+    plan: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WantFlush:
+    """An operator wants what this station's edge has stored of it. An edge that isn't linked never hears of it."""
+
+    identity: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +300,8 @@ Event = (
     | CredentialsOpened
     | CredentialsChecked
     | TellReport
+    | WantPlan
+    | WantFlush
     | Replay
     | RenewalFound
     | ContextsFound
@@ -408,6 +430,14 @@ class ResumeStation:
     """Read from this station again."""
 
     socket: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanWanted:
+    """An operator at the cloud wants this plan; follow it, and report (`TellReport`) what came of that."""
+
+    plan: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -599,6 +629,7 @@ Effect = (
     | SaveContext
     | Observe
     | ReplayEnded
+    | PlanWanted
     | TakeRenewal
     | FindRenewal
     | SizeTransfer

@@ -180,6 +180,16 @@ class Ledger:
         """A day's account, to be read only; nothing if none is kept."""
         return self._days.get(day, DayAccount())
 
+    @property
+    def days(self) -> Mapping[date, DayAccount]:
+        """All days that are kept, to be read only."""
+        return self._days
+
+    @property
+    def booked(self) -> DayAccount:
+        """All that this process has booked, to be read only: lines that only grow."""
+        return self._run
+
     def take_spent(self) -> int:
         """Bytes that the SIM is billed since the last call, for the plan: the interface's where it is known, else ours."""
         spent = self._run.total_bytes - self._taken_bytes

@@ -35,6 +35,7 @@ from ocppress_gateway.core.events import (
     Note,
     OpenLink,
     PauseStation,
+    PlanWanted,
     RefuseStation,
     RememberStation,
     ResumeStation,
@@ -237,8 +238,8 @@ class World:
             case TransferBegan() | TransferEnded():
                 if self.sim is not None:
                     self.sim.reader.transfer(effect)
-            case TakeRenewal():
-                pass  # no certificate is needed here
+            case TakeRenewal() | PlanWanted():
+                pass  # no certificate is needed here, and nobody operates it
             case _:
                 raise TypeError(f"an edge cannot do {type(effect).__name__}")
 
