@@ -42,6 +42,7 @@ __all__ = [
     "ForgetCredentials",
     "ForgetStored",
     "KeepCredentials",
+    "KeepReport",
     "Level",
     "LinkClosed",
     "LinkHeard",
@@ -592,6 +593,14 @@ class SaveContext:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepReport:
+    """An edge has told this of a day (`report.read_report` has read it); keep it for operators."""
+
+    edge: str
+    report: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ReplayEnded:
     """The dead letter `key` was answered with CALLRESULT and may be dropped (`reason` None), or is still one, and why."""
 
@@ -628,6 +637,7 @@ Effect = (
     | Bury
     | SaveContext
     | Observe
+    | KeepReport
     | ReplayEnded
     | PlanWanted
     | TakeRenewal
