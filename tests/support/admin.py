@@ -128,12 +128,12 @@ def admin_config(**values: Any) -> AdminConfig:
 
 
 @contextlib.asynccontextmanager
-async def serving(config: AdminConfig, source: Source) -> AsyncIterator[str]:
+async def serving(config: AdminConfig, source: Source, within_s: float = 30.0) -> AsyncIterator[str]:
     """Its URL."""
     server = AdminServer(config, source)
     await server.start()
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(within_s):
             yield server.url
     finally:
         await server.close()

@@ -15,7 +15,9 @@ from ocppress_gateway.core.plan import PlanName
 __all__ = [
     "DAYS_MAX",
     "LETTERS_MAX",
+    "OFFSET_MAX",
     "PAGE_MAX",
+    "SEARCH_CHARACTERS_MAX",
     "BothWays",
     "DayUsage",
     "DeadLetterQuery",

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Final, Protocol
 
+import msgspec
+
 from ocppress_codecs.rpc import MessageType, action_of
+from ocppress_gateway.admin.facts import Fact, cloud_facts
 from ocppress_gateway.admin.metrics import Sample
 from ocppress_gateway.admin.metrics_cloud import cloud_samples
 from ocppress_gateway.admin.model import (
     DAYS_MAX,
+    LETTERS_MAX,
     DayUsage,
     DeadLetters,
     DeadLetterView,
@@ -75,6 +80,8 @@ class CloudSource(Source):
         self._edges = edges
         self._obstacle = obstacle
         self._history = history
+        self._dead: Counter[str] = Counter()
+        self._dead_count = 0
 
     def obstacles(self) -> Sequence[str]:
         reason = self._obstacle()
@@ -82,6 +89,16 @@ class CloudSource(Source):
 
     def samples(self) -> Iterator[Sample]:
         return cloud_samples(self._operator.status())
+
+    def facts(self) -> Iterator[Fact]:
+        return cloud_facts(self._operator.status())
+
+    async def prepare(self) -> None:
+        """How many dead letters each station has, of the oldest; read anew when there are more or fewer."""
+        count = self._operator.status().positions.dead_letters
+        if count != self._dead_count:
+            self._dead = Counter(letter.identity for letter in await self._operator.dead_letters(None, LETTERS_MAX))
+            self._dead_count = count
 
     def stations(self) -> Sequence[Station]:
         view = self._operator.status().view
@@ -91,7 +108,7 @@ class CloudSource(Source):
         for name, identities in self._edges.items():
             for identity in identities - found.keys() - {ANY}:
                 found[identity] = _unseen(identity, name, edges.get(name), reports[name])
-        return [found[identity] for identity in sorted(found)]
+        return [msgspec.structs.replace(found[identity], dead_letters=self._dead[identity]) for identity in sorted(found)]
 
     def usage(self, station: Station, days: int) -> Usage:
         reports = self._history(station.edge or "", days)

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from itertools import accumulate
 from typing import Protocol
 
+from ocppress_gateway.admin.facts import Fact, edge_facts
 from ocppress_gateway.admin.metrics import Sample
 from ocppress_gateway.admin.metrics_edge import edge_samples
 from ocppress_gateway.admin.model import BothWays, DayUsage, DeadLetters, Flushed, LedgerRow, Month, PlanChange, PlanState, Station, Usage
@@ -59,6 +60,12 @@ class EdgeSource(Source):
 
     def samples(self) -> Iterator[Sample]:
         return edge_samples(self._operator.status(), self._operator.ledger.booked)
+
+    def facts(self) -> Iterator[Fact]:
+        return edge_facts(self._operator.status())
+
+    async def prepare(self) -> None:
+        """Everything is at hand."""
 
     def stations(self) -> Sequence[Station]:
         status = self._operator.status()

@@ -159,7 +159,7 @@ class Centre:
                 if self._csms_open.pop(socket, None) is not None and self.csms is not None:
                     self.csms.closed(socket)
             case ExpectSigns() | KeepReport():
-                pass  # whoever cuts a link here tells both ends
+                pass  # whoever cuts a link here tells both ends, and nobody looks on
             case SizeTransfer():
                 self.at(0.1, lambda: tell(TransferSized(effect.identity, effect.ticket, None, "there is no such server")))
             case _:
