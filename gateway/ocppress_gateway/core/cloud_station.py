@@ -18,7 +18,6 @@ import enum
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, action_of, render
@@ -247,7 +246,7 @@ class CloudStation(Conversation):
         self._count_repeat()
         out.append(self._note(Level.INFO, "repeat not sent twice", action=call.message.action, answered=answer is not None))
         if answer is not None:
-            self.lanes.add(Outgoing(replace(answer, call=call.number)), Turn.PROMPT)
+            self.lanes.add(Outgoing(answer.with_call(call.number)), Turn.PROMPT)
         elif under_way is not None:
             under_way.number = call.number
             under_way.expires_at = call.expires_at
