@@ -227,9 +227,14 @@ class CloudMachine:
                 if link is not None:
                     self._link_message(link, event.data, now, out)
             case LinkSent():
-                if event.link in self._links:
-                    self._links[event.link].session.kernel_has_it()
-                    self._touched_links[self._links[event.link]] = None
+                link = self._links.get(event.link)
+                if link is not None:
+                    link.session.kernel_has_it()
+                    if link.session.next_deadline() is not None or self._stopping:  # mostly nothing has waited for it
+                        self._touched_links[link] = None
+            case PositionSaved():
+                for station in self._of_identity(event.identity):
+                    station.saved(event, now, out)
             case CsmsOpened() | CsmsRefused() | CsmsClosed():
                 known = self._of_socket(event.socket)
                 if known is not None:
@@ -240,9 +245,6 @@ class CloudMachine:
                 self._closed(event, now, out)
             case PositionsLoaded():
                 self._positions_loaded(event, out)
-            case PositionSaved():
-                for station in self._of_identity(event.identity):
-                    station.saved(event, now, out)
             case PositionNotSaved():
                 out.append(self._note(Level.ERROR, "a position can't be saved yet", station=event.identity, reason=event.reason))
             case Buried():
@@ -471,14 +473,17 @@ class CloudMachine:
         conversations: list[Conversation] = list(link.edge.slots.values())
         link.session.wake(conversations, now)
         message = link.session.next_message(conversations, now)
-        settled = all(station.is_settled for station in link.edge.slots.values())
-        if link.session.link in self._undrained and settled and link.session.drained(conversations):
+        if link.session.link in self._undrained and self._drained(link.session, link.edge):
             self._undrained.remove(link.session.link)
         if message:
             out.append(SendLink(link.session.link, message))
         elif self._shut_down and link.session.idle:
             self._save_contexts(link.edge, out)
             self._close_link(link, "the cloud is stopping", out)
+
+    def _drained(self, session: LinkSession, edge: CloudEdge) -> bool:
+        """Whether nothing more is to be sent to an edge, or to come of what it has sent."""
+        return all(station.is_settled for station in edge.slots.values()) and session.drained(edge.slots.values())
 
     # --- the hello
 
