@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import pytest
+
 from ocppress_gateway.core.stored import DeadLetter, Lane, PositionsEvent, StoredMessage
 from ocppress_gateway.errors import StoreFailed
 from ocppress_gateway.outbox.base import Outbox, OutboxLimits
@@ -23,6 +25,7 @@ from ocppress_gateway.outbox.store import OutboxStore
 from ocppress_gateway.positions.base import Positions, PositionsLimits
 from ocppress_gateway.positions.calls import PositionsCalls
 from ocppress_gateway.positions.memory import MemoryPositions
+from ocppress_gateway.positions.shared import SharedPositionsStore
 from ocppress_gateway.positions.sqlite import SqlitePositionsStore
 from ocppress_gateway.positions.store import PositionsStore
 from ocppress_gateway.storage.calls import Call
@@ -30,13 +33,16 @@ from ocppress_gateway.storage.database import Database
 from ocppress_gateway.storage.desk import Desk
 from ocppress_gateway.storage.memory import DiskFaults, MemoryDisk
 from ocppress_gateway.storage.store import Store
+from tests.support.redis_server import RedisServer, needs_redis
 
 __all__ = [
     "KINDS",
+    "POSITIONS_KINDS",
     "MemoryOutboxRig",
     "OutboxRig",
     "PositionsRig",
     "Rig",
+    "SharedPositionsRig",
     "SqliteOutboxRig",
     "letter",
     "message",
@@ -45,6 +51,8 @@ __all__ = [
 ]
 
 KINDS = ("sqlite", "memory")
+
+POSITIONS_KINDS = (*KINDS, pytest.param("server", marks=needs_redis))
 
 E = TypeVar("E")
 
@@ -369,6 +377,56 @@ def outbox_rig(kind: str, folder: Path, limits: OutboxLimits | None = None) -> S
     return SqliteOutboxRig(folder, limits) if kind == "sqlite" else MemoryOutboxRig(limits)
 
 
-def positions_rig(kind: str, folder: Path, limits: PositionsLimits | None = None) -> SqlitePositionsRig | MemoryPositionsRig:
-    """A rig of one of `KINDS`."""
+class SharedPositionsRig(PositionsRig):
+    """Positions on a server, which outlives their processes; each is another cloud's life."""
+
+    def __init__(self, folder: Path, limits: PositionsLimits | None = None) -> None:
+        super().__init__()
+        self.limits = limits
+        self.server = RedisServer(folder / "server")
+        self.server.start()
+        self.is_broken = False
+        self.lives = itertools.count(1)
+        self.start()
+
+    @property
+    def process(self) -> SteppedPositions:
+        return self._positions
+
+    def start(self) -> None:
+        rig = self
+
+        class Breakable(SharedPositionsStore):
+            @contextlib.contextmanager
+            def transaction(self) -> Iterator[None]:
+                with super().transaction():
+                    yield
+                    if rig.is_broken and self._collecting.is_asked:
+                        raise StoreFailed(self._place, "no space left on the disk")
+
+        self.run_name = f"run{next(self.lives)}"
+        self.store = Breakable(self.server.place, self.run_name, **({} if self.limits is None else {"limits": self.limits}))
+        self.positions = self._positions = SteppedPositions(self.store, self.events.append, lambda: self.now)
+
+    def kill(self, *, unheard: bool = False) -> None:
+        if unheard:
+            self.process.run_unheard()
+        self.store.close()
+        self.start()
+
+    def break_disk(self) -> None:
+        self.is_broken = True
+
+    def repair_disk(self) -> None:
+        self.is_broken = False
+
+    def close(self) -> None:
+        super().close()
+        self.server.kill()
+
+
+def positions_rig(kind: str, folder: Path, limits: PositionsLimits | None = None) -> PositionsRig:
+    """A rig of one of `POSITIONS_KINDS`."""
+    if kind == "server":
+        return SharedPositionsRig(folder, limits)
     return SqlitePositionsRig(folder, limits) if kind == "sqlite" else MemoryPositionsRig(limits)
