@@ -77,8 +77,6 @@ class SharedPositionsStore(PositionsStore):
 
     def __init__(self, place: ServerPlace, run: str, *, limits: PositionsLimits = FLEET_LIMITS) -> None:
         super().__init__(place.name, limits)
-        self.remark: str | None = None
-        """What the operator should know of the server's settings, once it is open."""
         self._run = run
         self._client = redis.Redis(**place.options())
         self._batch: _Batch | None = None

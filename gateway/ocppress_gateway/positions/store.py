@@ -73,6 +73,8 @@ class PositionsStore(Store):
         """What was set aside when it was opened."""
         self.figures = Figures()
         """As of the last commit; replaced, never changed, so that any thread may look."""
+        self.remark: str | None = None
+        """What of its surroundings the operator should know, once it is open."""
         self.limits = limits
         self._place = str(place)
 
