@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from ocppress_gateway.core.told import Told
-from ocppress_gateway.transports.proxy_header import ProxyHeaderError, missing, source
+from ocppress_gateway.proxy_header import ProxyHeaderError, missing, source
 
 __all__ = ["Network", "ProxiedServer", "networks"]
 

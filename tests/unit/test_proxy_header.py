@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocppress_gateway.transports.proxy_header import HEADER_BYTES_MAX, ProxyHeaderError, missing, source
+from ocppress_gateway.proxy_header import HEADER_BYTES_MAX, ProxyHeaderError, missing, source
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 TLS = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
