@@ -1,0 +1,191 @@
+"""Three clouds behind HAProxy that share a Redis or Valkey, four edges with two busy stations each, and everything stopped and killed in turn.
+
+Nothing is lost or overtaken, and what the CSMS hears twice has the same id and payload (`kept_promises`), whichever cloud it heard it from. After an
+orderly stop the edges' contexts go on at another cloud.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.support.background import background
+from tests.support.busy_peers import BusyCsms, BusyStation
+from tests.support.fleet import Fleet, open_fleet
+from tests.support.haproxy import needs_haproxy
+from tests.support.kept_promises import check_kept, is_missing
+from tests.support.processes import Lives, until
+from tests.support.redis_server import needs_redis
+
+CLOUDS = 3
+EDGES = 4
+STATIONS_EACH = 2
+
+STATION_TIMEOUT_S = 5.0
+COMMAND_TIMEOUT_S = 5.0
+PATIENCE_S = 1.0
+SLOW_S = 0.5
+GAP_S = 0.15
+SLACK_S = 1.5
+"""What a busy machine may take from the gateway's decision to the peer that sees it."""
+
+EARLY_EACH = 5
+"""What each station has got from the edge before anything breaks, and again between two breaks, on average."""
+
+OVERLAP_S_MAX = 1.0
+"""How long a station may have CSMS sockets at two clouds that both live and reach the store."""
+
+EDGE_CHANGES = (
+    ('#plan = "auto"', 'plan = "live"'),
+    ("#keepalive_s =", "keepalive_s = 30"),
+    ("#station_timeout_s = 60.0", f"station_timeout_s = {STATION_TIMEOUT_S}"),
+    ("#reconnect_min_s = 1.0", "reconnect_min_s = 0.1"),
+    ("#reconnect_max_s = 60.0", "reconnect_max_s = 0.5"),
+)
+CLOUD_CHANGES = (
+    ("#command_timeout_s = 30.0", f"command_timeout_s = {COMMAND_TIMEOUT_S}"),
+    ("#retry_wait_min_s = 10.0", "retry_wait_min_s = 0.2"),
+    ("#retry_random_s = 10.0", "retry_random_s = 0.1"),
+    ("#retry_repeat_times = 5", "retry_repeat_times = 1"),
+)
+STORE_IS_AWAY = ("the store of positions is in trouble", "a position can't be saved yet")
+
+
+class _World:
+    """A fleet and who talks through it."""
+
+    def __init__(self, fleet: Fleet, csms: BusyCsms, stations: list[BusyStation], random: Random) -> None:
+        self.fleet = fleet
+        self.csms = csms
+        self.stations = stations
+        self.random = random
+
+    @property
+    def answered_early(self) -> int:
+        return sum(answer.endswith(",{}]") for station in self.stations for sent in station.made for answer in sent.answers)
+
+    async def talk(self) -> None:
+        """Let all talk for a while."""
+        wanted = self.answered_early + EARLY_EACH * len(self.stations)
+        await until(lambda: self.answered_early >= wanted)
+
+    async def linked(self, count: int) -> None:
+        """Wait until so many links have come up since the beginning."""
+        await until(lambda: len(self.links) >= count)
+
+    @property
+    def links(self) -> list[str]:
+        return [line for line in self.fleet.lines if "ocppress.cloud link up" in line]
+
+    def resumed(self) -> int:
+        """Links that have come up with contexts of a cloud that has stopped."""
+        return sum("contexts_resumed=0" not in line for line in self.links)
+
+    async def kill(self, cloud: Lives) -> None:
+        await cloud.kill()
+        await asyncio.sleep(self.random.uniform(0.0, 1.0))
+        await cloud.start()
+        await self.talk()
+
+    async def stop(self, cloud: Lives) -> int:
+        """Stop a cloud in order; how many edges it had, of which each comes back to another."""
+        edges = sum(1 for line in cloud.process.lines if "ocppress.cloud link up" in line) - sum(
+            1 for line in cloud.process.lines if "ocppress.cloud link closed" in line or "ocppress.cloud link lost" in line
+        )
+        before = len(self.links)
+        await cloud.stop()
+        await self.linked(before + edges)
+        await cloud.start()
+        await self.talk()
+        return edges
+
+    async def settle(self) -> None:
+        for station in self.stations:
+            await station.finish()
+        with contextlib.suppress(TimeoutError):  # the check says what is missing
+            await until(lambda: not is_missing(self.stations, self.csms))
+
+    def check(self) -> None:
+        said = [line for line in self.fleet.lines if " ERROR " in line or "Traceback" in line]
+        assert not [line for line in said if not any(words in line for words in STORE_IS_AWAY)], said
+        heard = Counter((identity, item.message_id) for identity, items in self.csms.heard.items() for item in items)
+        print(f"{len(self.links)} links, {self.resumed()} of them with contexts; {sum(heard.values())} CALLs at the CSMS,")
+        print(f"{self.answered_early} answered early, {sum(heard.values()) - len(heard)} repeated under their id;")
+        overlaps = self.csms.overlaps_s
+        print(f"{len(overlaps)} CSMS sockets beside a newer one, for {max(overlaps, default=0.0):.3f} s at most")
+        check_kept(
+            self.stations,
+            self.csms,
+            station_timeout_s=STATION_TIMEOUT_S + SLACK_S,
+            command_timeout_s=COMMAND_TIMEOUT_S + SLACK_S,
+            outboxes=EDGES,
+        )
+
+
+@contextlib.asynccontextmanager
+async def _open_world(random: Random, folder: Path) -> AsyncIterator[_World]:
+    csms = BusyCsms(random, patience_s=PATIENCE_S, slow_s=SLOW_S)
+    async with (
+        csms.open(),
+        open_fleet(folder, csms.url, clouds=CLOUDS, edges=EDGES, edge_changes=EDGE_CHANGES, cloud_changes=CLOUD_CHANGES) as fleet,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        stations = [
+            BusyStation(url, f"CP{edge}{number}", random, patience_s=PATIENCE_S, boots=True, gap_s=GAP_S)
+            for edge, url in enumerate(fleet.urls)
+            for number in range(STATIONS_EACH)
+        ]
+        for station in stations:
+            await stack.enter_async_context(background(station.run(), station.identity))
+            await stack.enter_async_context(background(csms.command(station.identity), f"commands to {station.identity}"))
+        yield _World(fleet, csms, stations, random)
+
+
+def _run(seed: int, folder: Path, *, rounds: int, limit_s: float) -> None:
+    async def main() -> None:
+        random = Random(seed)
+        async with asyncio.timeout(limit_s), _open_world(random, folder) as world:
+            await world.talk()
+            for _ in range(rounds):
+                for cloud in world.fleet.clouds:
+                    await world.kill(cloud)
+                resumed, moved = world.resumed(), 0
+                for cloud in world.fleet.clouds:
+                    moved += await world.stop(cloud)
+                assert moved >= EDGES, "each edge was at one of them"
+                assert world.resumed() - resumed == moved, "contexts go on at another cloud"
+                links = len(world.links)
+                await world.fleet.balancer.kill()
+                await asyncio.sleep(random.uniform(0.0, 1.0))
+                await world.fleet.balancer.start()
+                await world.linked(links + EDGES)
+                await world.talk()
+                world.fleet.store.kill()
+                await asyncio.sleep(random.uniform(0.5, 3.0))
+                await asyncio.to_thread(world.fleet.store.start)
+                await world.talk()
+            await world.settle()
+            world.check()
+
+    print(f"seed {seed}")
+    asyncio.run(main())
+
+
+@needs_redis
+@needs_haproxy
+def test_three_clouds(tmp_path: Path) -> None:
+    _run(1, tmp_path, rounds=1, limit_s=180.0)
+
+
+@pytest.mark.soak
+@needs_redis
+@needs_haproxy
+@pytest.mark.parametrize("seed", range(3))
+def test_three_clouds_again_and_again(seed: int, tmp_path: Path) -> None:
+    _run(100 + seed, tmp_path, rounds=6, limit_s=1500.0)
