@@ -8,6 +8,7 @@ from __future__ import annotations
 import abc
 import contextlib
 import itertools
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,10 @@ from typing import Any, Protocol, TypeVar
 
 import pytest
 
+from ocppress_codecs.interface import CodecName
+from ocppress_codecs.registry import fingerprint
+from ocppress_codecs.rpc import OcppVersion
+from ocppress_gateway.core.saved_contexts import SavedContext
 from ocppress_gateway.core.stored import DeadLetter, Lane, PositionsEvent, StoredMessage
 from ocppress_gateway.errors import StoreFailed
 from ocppress_gateway.outbox.base import Outbox, OutboxLimits
@@ -44,6 +49,8 @@ __all__ = [
     "Rig",
     "SharedPositionsRig",
     "SqliteOutboxRig",
+    "SteppedPositions",
+    "context_of",
     "letter",
     "message",
     "outbox_rig",
@@ -76,6 +83,22 @@ def letter(number: int, *, identity: str = "CP1", fill: int = 0) -> DeadLetter:
     """A dead letter, told from others by its number."""
     body = f'"TransactionEvent",{{"n":{number},"fill":"{"x" * fill}"}}'
     return DeadLetter(identity, f"id-{number}", "2.0.1", body, "InternalError", "no\ud800t today", 3, 5000.0 + number)
+
+
+def context_of(identity: str, edge: str = "e", fill: int = 10) -> SavedContext:
+    """A context of nothing."""
+    return SavedContext(
+        edge=edge,
+        identity=identity,
+        codec=CodecName.ADAPTIVE,
+        fingerprint=fingerprint(CodecName.ADAPTIVE),
+        version=OcppVersion.V16,
+        epoch=7,
+        sent=1,
+        received=2,
+        encoder=os.urandom(fill),
+        decoder=os.urandom(fill),
+    )
 
 
 class Process(Protocol):
