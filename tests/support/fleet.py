@@ -40,7 +40,8 @@ class Fleet:
     @property
     def lines(self) -> list[str]:
         """What all programs have said."""
-        return [line for end in (*self.clouds, *self.edges) for line in (*end.lines, *end.process.lines)]
+        ends = (*self.clouds, *self.edges)
+        return [line for end in ends for line in (*end.lines, *(end.process.lines if end.process.is_running else ()))]
 
 
 @contextlib.asynccontextmanager
