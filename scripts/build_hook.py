@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-COMPILE_REQUIREMENTS: Final = ["mypy==2.4.1", "setuptools>=75"]
-"""Only asked for where something will be compiled."""
+COMPILE_REQUIREMENTS: Final = ["mypy==2.4.1", "setuptools>=75", "zstandard>=0.25"]
+"""Only asked for where something will be compiled. mypyc checks the types of all that the modules import, and so wants the last one's."""
 
 _SETUP: Final = """
 import sys

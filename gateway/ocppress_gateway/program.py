@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import asyncio
 import logging
+import os
 import signal
 import time
 from collections.abc import Callable, Coroutine
@@ -14,12 +15,13 @@ from typing import Any, Self
 
 from ocppress_gateway.control.protocol import Answer, Request
 from ocppress_gateway.control.server import ControlServer
-from ocppress_gateway.core.events import Effect, Level, Note, Stop
+from ocppress_gateway.core.events import Effect, Level, Note, Stop, Tick
 from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.driver import Driver
 from ocppress_gateway.errors import GatewayError
 from ocppress_gateway.links import Links
 from ocppress_gateway.log import log_note
+from ocppress_gateway.service_manager import ServiceManager
 
 __all__ = ["Program", "run_until_signal"]
 
@@ -71,6 +73,11 @@ class Program(abc.ABC):
         """Wait until it has stopped, or failed: leaving the context then raises why."""
         assert self._serving is not None, "only inside the context"
         await asyncio.wait((self._serving,))
+
+    async def stepped(self) -> None:
+        """Wait until the machine has taken a step from now on: it and the event loop are alive."""
+        self._driver.post_now(Tick())
+        await self._driver.turn()
 
     # --- what the two differ in
 
@@ -153,20 +160,28 @@ def _for_people(failures: ExceptionGroup) -> GatewayError | None:
 
 def run_until_signal(program: Program) -> int:
     """Run until SIGTERM, then return 0; raises `KeyboardInterrupt` after SIGINT, and what the program raises."""
+    manager = ServiceManager(os.environ)
 
     async def main() -> bool:
         interrupted = False
 
+        def stop() -> None:
+            manager.stopping()
+            program.stop()
+
         def interrupt() -> None:
             nonlocal interrupted
             interrupted = True
-            program.stop()
+            stop()
 
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, program.stop)
+        loop.add_signal_handler(signal.SIGTERM, stop)
         loop.add_signal_handler(signal.SIGINT, interrupt)
-        async with program:
+        async with program, asyncio.TaskGroup() as group:
+            manager.ready()
+            beat = group.create_task(manager.beat(program.stepped), name="watchdog")
             await program.ended()
+            beat.cancel()
         return interrupted
 
     if asyncio.run(main()):

@@ -52,6 +52,7 @@ __all__ = [
     "LoadPositions",
     "LoadStored",
     "Note",
+    "Observe",
     "OpenCsms",
     "OpenLink",
     "PauseStation",
@@ -443,6 +444,18 @@ class CloseCsms:
     reason: str
 
 
+# --- effects of who only observes
+
+
+@dataclass(frozen=True, slots=True)
+class Observe:
+    """A text has passed, from the station if `up`."""
+
+    identity: str
+    up: bool
+    text: str = field(repr=False)
+
+
 # --- the stores (`stored` has what they answer)
 
 
@@ -584,6 +597,7 @@ Effect = (
     | ReleaseEdge
     | Bury
     | SaveContext
+    | Observe
     | ReplayEnded
     | TakeRenewal
     | FindRenewal
