@@ -64,7 +64,7 @@ def _configuration(port: int, cloud_ports: Sequence[int]) -> str:
     head, servers = re.subn(r"^    server .*\n", "", text, flags=re.MULTILINE)
     assert servers == 3
     lines = [f"    server cloud-{number} 127.0.0.1:{cloud_port}\n" for number, cloud_port in enumerate(cloud_ports, 1)]
-    ours = head.replace("bind :8886 ", f"bind 127.0.0.1:{port} ").replace("maxconn 100000 ", "maxconn 1000 ")
+    ours = head.replace("bind :8886 ", f"bind 127.0.0.1:{port} ").replace("maxconn 20000 ", "maxconn 1000 ")
     return ours + "".join(lines)
 
 

@@ -54,7 +54,8 @@ def check_kept(
         assert not station.stray_answers, f"answers with unknown ids reached the station: {station.stray_answers}"
         for command in station.heard:
             (sent,) = (sent for sent in csms.commands[station.identity] if sent.payload == command.payload)
-            assert command.at - sent.tries[0] <= command_timeout_s, "a stale command reached the station"
+            late_s = command.at - sent.tries[0] - command_timeout_s
+            assert late_s <= 0, f"a stale command reached {station.identity} at {command.at:.3f}, {late_s:.3f} s too late"
         assert len({item.payload for item in station.heard}) == len(station.heard), "a command ran twice"
 
 
