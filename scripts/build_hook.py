@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-COMPILE_REQUIREMENTS: Final = ["mypy==2.4.1", "setuptools>=75", "cbor2>=6.1", "msgspec>=0.22"]
+COMPILE_REQUIREMENTS: Final = ["mypy==2.4.1", "setuptools>=75", "cbor2>=6.1", "msgspec>=0.22", "zstandard>=0.25"]
 """Only asked for where something will be compiled: the compiler, and the libraries whose types the compiled modules see."""
 
 _SETUP: Final = """

@@ -17,14 +17,16 @@ from typing import Any, Final
 
 from bench import cloud, cpu, edge, link, measure, month, outbox, wire
 from ocppress_codecs.interface import CodecName
+from ocppress_gateway.admin import metrics_cloud, metrics_edge
 from ocppress_gateway.config import CloudConfig, EdgeConfig
 from ocppress_gateway.config_text import commented_toml, reference
 from ocppress_gateway.provisioning.folder import cloud_toml, edge_toml
+from scripts.operators_tables import endpoints_table, metrics_table
 from scripts.policy_table import policy_table
 
 __all__ = ["DOCUMENTS", "EXAMPLES", "PARTS", "with_parts"]
 
-DOCUMENTS: Final = ("README.md", "codecs/README.md", "gateway/README.md")
+DOCUMENTS: Final = ("README.md", "codecs/README.md", "gateway/README.md", "gateway/OPERATORS.md")
 """Those with generated parts."""
 
 _MEASURE: Final = """\
@@ -41,6 +43,9 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
         f"`{codec.value}`:\n\n{measure.parts_table(_results(), codec)}" for codec in (CodecName.ADAPTIVE, CodecName.CBOR_ZSTD)
     ),
     "policy": policy_table,
+    "endpoints": endpoints_table,
+    "edge-metrics": lambda: metrics_table(metrics_edge.METRICS),
+    "cloud-metrics": lambda: metrics_table(metrics_cloud.METRICS),
     "cpu": lambda: cpu.table(json.loads(cpu.RESULTS.read_text(encoding="utf-8"))),
     "link": lambda: link.table(json.loads(link.RESULTS.read_text(encoding="utf-8"))),
     "reconnects": lambda: link.reconnects_table(json.loads(link.RESULTS.read_text(encoding="utf-8"))),

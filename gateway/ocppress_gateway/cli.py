@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from ocppress_gateway import __version__
+from ocppress_gateway.admin import command as admin_command
 from ocppress_gateway.config import CloudConfig, EdgeConfig, effective_json, load_cloud, load_edge
 from ocppress_gateway.control import commands as control_commands
 from ocppress_gateway.demo import command as demo_command
+from ocppress_gateway.doctor import command as doctor_command
 from ocppress_gateway.errors import ConfigError, GatewayError, RequestRefused, UsageError
 from ocppress_gateway.estimate import command as estimate_command
 from ocppress_gateway.linkcheck import command as check_command
@@ -61,13 +63,22 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ocppress {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     demo_command.add_parser(commands)
-    control_commands.add_drain_parser(_add_program(commands, "edge", "the end at the stations", _edge))
+    edge = _add_program(commands, "edge", "the end at the stations", _edge)
+    observing = edge.add_argument_group(
+        "before there is a cloud", "stations and CSMS talk as ever, and what ocppress would save is reckoned"
+    )
+    observing.add_argument("--observe", action="store_true", help="pass everything on unchanged and record it in `state_folder`")
+    observing.add_argument("--csms-url", metavar="URL", help="where stations go, with {identity} in it")
+    observing.add_argument("--csms-ca", type=Path, metavar="FILE", help="certificates to trust for wss:// instead of the system's")
+    control_commands.add_drain_parser(edge)
     _add_program(commands, "cloud", "the end at the CSMS", _cloud)
     control_commands.add_parsers(commands)
+    doctor_command.add_parser(commands)
     check_command.add_parser(commands)
     tools_commands.add_parsers(commands)
     estimate_command.add_parser(commands)
     ca_command.add_parser(commands)
+    admin_command.add_parser(commands)
     return parser
 
 
@@ -89,6 +100,12 @@ def _configured(parser: argparse.ArgumentParser, func: Callable[[argparse.Namesp
 
 
 def _edge(args: argparse.Namespace) -> int:
+    if args.observe is not (args.csms_url is not None):
+        raise UsageError("--observe and --csms-url go together")
+    if args.observe and not args.check:
+        config = load_edge(args.config)
+        set_up(config.log)
+        return _run_observe(config, args.csms_url, args.csms_ca)
     return _program(args, load_edge, _run_edge)
 
 
@@ -120,6 +137,12 @@ def _run_edge(config: EdgeConfig) -> int:
     from ocppress_gateway.edge.program import run
 
     return run(config)
+
+
+def _run_observe(config: EdgeConfig, csms_url: str, ca_file: Path | None) -> int:
+    from ocppress_gateway.observe.program import run
+
+    return run(config, csms_url, ca_file)
 
 
 def _run_cloud(config: CloudConfig) -> int:

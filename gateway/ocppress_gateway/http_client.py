@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -25,6 +25,11 @@ class ClientSocket(aiohttp.ClientWebSocketResponse):
     @property
     def transport(self) -> asyncio.Transport:
         return self._writer.transport
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Those of the answer to the upgrade."""
+        return self._response.headers
 
     def abort(self) -> None:
         """End the connection now, whatever state it is in; safe to call twice."""

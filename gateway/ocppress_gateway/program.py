@@ -5,23 +5,30 @@ from __future__ import annotations
 import abc
 import asyncio
 import logging
+import os
 import signal
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from ocppress_gateway.control.protocol import Answer, Request
 from ocppress_gateway.control.server import ControlServer
-from ocppress_gateway.core.events import Effect, Level, Note, Stop
+from ocppress_gateway.core.events import Effect, Level, Note, Stop, Tick
 from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.driver import Driver
 from ocppress_gateway.errors import GatewayError
 from ocppress_gateway.links import Links
 from ocppress_gateway.log import log_note
+from ocppress_gateway.service_manager import ServiceManager
 
-__all__ = ["Program", "run_until_signal"]
+if TYPE_CHECKING:
+    from ocppress_gateway.admin.server import AdminServer
+
+__all__ = ["NO_EXTRA", "Program", "run_until_signal"]
+
+NO_EXTRA: Final = "the table `admin` needs packages that are not there: pip install 'ocppress[admin]'"
 
 
 class Program(abc.ABC):
@@ -44,6 +51,7 @@ class Program(abc.ABC):
         self._group = asyncio.TaskGroup()
         self._stop_wanted = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
+        self._admin: AdminServer | None = None
         self._control = None if control is None else ControlServer(control, self._answer, logger=logger)
         self.links = Links(self._driver)
 
@@ -52,8 +60,10 @@ class Program(abc.ABC):
             await self._open()
             if self._control is not None:
                 await self._control.start()
+            if self._admin is not None:
+                await self._admin.start()
         except BaseException:
-            await self._close()
+            await self._end()
             raise
         self._serving = asyncio.get_running_loop().create_task(self._serve(), name=self._logger.name)
         return self
@@ -71,6 +81,11 @@ class Program(abc.ABC):
         """Wait until it has stopped, or failed: leaving the context then raises why."""
         assert self._serving is not None, "only inside the context"
         await asyncio.wait((self._serving,))
+
+    async def stepped(self) -> None:
+        """Wait until the machine has taken a step from now on: it and the event loop are alive."""
+        self._driver.post_now(Tick())
+        await self._driver.turn()
 
     # --- what the two differ in
 
@@ -137,9 +152,25 @@ class Program(abc.ABC):
                 raise
             raise known from failures
         finally:
-            if self._control is not None:
-                await self._control.close()
-            await self._close()
+            await self._end()
+
+    async def _end(self) -> None:
+        if self._admin is not None:
+            await self._admin.close()
+        if self._control is not None:
+            await self._control.close()
+        await self._close()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the end has begun."""
+        return self._stop_wanted.is_set()
+
+    @property
+    def admin_url(self) -> str:
+        """Where operators look on."""
+        assert self._admin is not None, "only where that is configured"
+        return self._admin.url
 
 
 def _for_people(failures: ExceptionGroup) -> GatewayError | None:
@@ -153,20 +184,28 @@ def _for_people(failures: ExceptionGroup) -> GatewayError | None:
 
 def run_until_signal(program: Program) -> int:
     """Run until SIGTERM, then return 0; raises `KeyboardInterrupt` after SIGINT, and what the program raises."""
+    manager = ServiceManager(os.environ)
 
     async def main() -> bool:
         interrupted = False
 
+        def stop() -> None:
+            manager.stopping()
+            program.stop()
+
         def interrupt() -> None:
             nonlocal interrupted
             interrupted = True
-            program.stop()
+            stop()
 
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, program.stop)
+        loop.add_signal_handler(signal.SIGTERM, stop)
         loop.add_signal_handler(signal.SIGINT, interrupt)
-        async with program:
+        async with program, asyncio.TaskGroup() as group:
+            manager.ready()
+            beat = group.create_task(manager.beat(program.stepped), name="watchdog")
             await program.ended()
+            beat.cancel()
         return interrupted
 
     if asyncio.run(main()):

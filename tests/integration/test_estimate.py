@@ -61,6 +61,8 @@ def test_settings_of_a_site_are_compared(tmp_path: Path) -> None:
     assert difference["keepalive every 4 min"] > difference["keepalive every 9.5 min"] > 0
     assert difference["IPv6"] > difference["TCP timestamps on"] > 0
     assert difference["a meter reading every 30 s"] > 0 > difference["a meter reading every 120 s"]
+    # A reading each minute is two packets and more of its own then; statuses are a few a day.
+    assert difference['relay = ["TransactionEvent"]'] > difference['relay = ["StatusNotification"]'] > 0
     assert "MB for 10" in done.stderr
 
 

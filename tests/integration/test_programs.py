@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 from contextlib import closing
 from pathlib import Path
 
@@ -12,13 +13,14 @@ import pytest
 
 from ocppress_codecs.interface import CodecName
 from ocppress_gateway.core.edge import EdgeMachine, EdgeSettings
-from ocppress_gateway.core.events import DistrustOutbox
+from ocppress_gateway.core.events import DistrustOutbox, Tick
 from ocppress_gateway.edge.program import EdgeProgram
 from ocppress_gateway.errors import StoreDamaged
 from ocppress_gateway.outbox.sqlite import SqliteOutboxStore
 from ocppress_gateway.positions.sqlite import SqlitePositionsStore
 from ocppress_gateway.transports.memory import MemoryNetwork
 from tests.support.processes import Process, free_port
+from tests.support.scripted_machine import ScriptedMachine
 
 EDGE = """
 [stations]
@@ -129,3 +131,46 @@ def test_an_outbox_that_is_not_trusted_any_more_ends_the_edge_with_its_reason(tm
         store.open()
         assert store.opened is not None
         assert store.opened.fault is not None
+
+
+@pytest.mark.parametrize(("name", "text"), [("edge", EDGE), ("cloud", CLOUD)], ids=["edge", "cloud"])
+def test_systemd_hears_of_a_program_s_life(name: str, text: str, tmp_path: Path) -> None:
+    async def main() -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as manager:
+            manager.bind(str(tmp_path / "notify"))
+
+            async def heard() -> bytes:
+                async with asyncio.timeout(20):
+                    return await asyncio.get_running_loop().sock_recv(manager, 1000)
+
+            environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "300000"}
+            file = _config(name, text, await free_port(), tmp_path)
+            async with Process.running(name, "--config", file, environment=environment) as process:
+                assert await heard() == b"READY=1"
+                await process.said("listening")
+                assert [await heard() for _ in range(5)] == [b"WATCHDOG=1"] * 5
+                os.kill(process.pid, signal.SIGSTOP)
+                while True:  # what was said before
+                    try:
+                        async with asyncio.timeout(1):
+                            await asyncio.get_running_loop().sock_recv(manager, 1000)
+                    except TimeoutError:
+                        break
+                os.kill(process.pid, signal.SIGCONT)
+                assert await heard() == b"WATCHDOG=1"
+                assert await process.end(signal.SIGTERM) == 0
+                while (said := await heard()) != b"STOPPING=1":
+                    assert said == b"WATCHDOG=1"
+
+    asyncio.run(main())
+
+
+def test_a_sign_of_life_is_a_step_of_the_machine() -> None:
+    async def main() -> None:
+        machine = ScriptedMachine()
+        async with asyncio.timeout(20), EdgeProgram(machine, MemoryNetwork().connector, host="127.0.0.1", port=0) as program:
+            for count in 1, 2, 3:
+                await program.stepped()
+                assert [type(event) for event in machine.events] == [Tick] * count
+
+    asyncio.run(main())

@@ -14,14 +14,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ocppress_gateway.core.certificate import Certificate
-from ocppress_gateway.core.ledger_events import FrameShare
+from ocppress_gateway.core.ledger_events import FrameShare, TransferBegan, TransferEnded
 from ocppress_gateway.core.saved_contexts import LeavingContext, SavedContext
-from ocppress_gateway.core.stored import DeadLetter, Lane, OutboxEvent, PositionsEvent, StoredMessage
+from ocppress_gateway.core.stored import Claim, DeadLetter, Lane, OutboxEvent, PositionsEvent, StoredMessage
 
 __all__ = [
     "AdmitStation",
     "Bury",
     "CheckCredentials",
+    "ClaimEdge",
     "CloseCsms",
     "CloseLink",
     "CloseStation",
@@ -51,10 +52,13 @@ __all__ = [
     "LoadPositions",
     "LoadStored",
     "Note",
+    "Observe",
     "OpenCsms",
     "OpenLink",
     "PauseStation",
+    "PlanWanted",
     "RefuseStation",
+    "ReleaseEdge",
     "RememberStation",
     "RenewalFound",
     "Replay",
@@ -65,6 +69,7 @@ __all__ = [
     "SendCsms",
     "SendLink",
     "SendStation",
+    "SizeTransfer",
     "StationArrived",
     "StationGone",
     "StationText",
@@ -73,6 +78,9 @@ __all__ = [
     "TakeRenewal",
     "TellReport",
     "Tick",
+    "TransferSized",
+    "WantFlush",
+    "WantPlan",
 ]
 
 
@@ -186,12 +194,29 @@ class CredentialsChecked:
 
 @dataclass(frozen=True, slots=True)
 class TellReport:
-    """The cloud is to have this, as `report` writes it, with the next frames that go."""
+    """The cloud is to have this, as `report` writes it, with the next frames that go; `now`, for somebody waits for it."""
 
     report: bytes
+    now: bool = False
 
 
 # --- events of the cloud
+
+
+@dataclass(frozen=True, slots=True)
+class WantPlan:
+    """An operator wants this edge to follow this plan, a value of `PlanName`. An edge that isn't linked never hears of it."""
+
+    edge: str
+    plan: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WantFlush:
+    """An operator wants what this station's edge has stored of it. An edge that isn't linked never hears of it."""
+
+    identity: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +275,16 @@ class ContextsFound:
     contexts: tuple[SavedContext, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class TransferSized:
+    """What came of `SizeTransfer`: the file's bytes, or None and why they aren't known."""
+
+    identity: str
+    ticket: int
+    size_bytes: int | None
+    reason: str = ""
+
+
 CsmsEvent = CsmsOpened | CsmsRefused | CsmsText | CsmsClosed
 Event = (
     OutboxEvent
@@ -267,9 +302,12 @@ Event = (
     | CredentialsOpened
     | CredentialsChecked
     | TellReport
+    | WantPlan
+    | WantFlush
     | Replay
     | RenewalFound
     | ContextsFound
+    | TransferSized
     | CsmsEvent
 )
 
@@ -397,6 +435,14 @@ class ResumeStation:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanWanted:
+    """An operator at the cloud wants this plan; follow it, and report (`TellReport`) what came of that."""
+
+    plan: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class TakeRenewal:
     """The cloud has sent this as the edge's next certificate, in DER: check it, keep it, use it from the next connection on."""
 
@@ -412,6 +458,15 @@ class FindRenewal:
 
     link: int
     certificate: Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class SizeTransfer:
+    """Ask the server of this URL how large the file is, without fetching it; report `TransferSized` within seconds."""
+
+    identity: str
+    ticket: int
+    url: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -439,6 +494,18 @@ class CloseCsms:
     socket: int
     code: int
     reason: str
+
+
+# --- effects of who only observes
+
+
+@dataclass(frozen=True, slots=True)
+class Observe:
+    """A text has passed, from the station if `up`."""
+
+    identity: str
+    up: bool
+    text: str = field(repr=False)
 
 
 # --- the stores (`stored` has what they answer)
@@ -510,6 +577,24 @@ class SavePosition:
     incarnation: bytes
     lane: Lane
     position: int
+    claim: Claim | None = None
+    """Where several clouds share the store: by which right; `EdgeTaken` if it is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimEdge:
+    """Speak for an edge from now on, which has said hello with a key of this SHA-256, in hexadecimal, "" for none; report `EdgeClaimed` or
+    `EdgeNotClaimed`. Each comes after the positions that were saved before."""
+
+    claim: Claim
+    key_print: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseEdge:
+    """The connection of this claim has gone: an edge of this name and another key may come to any cloud. The claim itself stays."""
+
+    claim: Claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -560,9 +645,16 @@ Effect = (
     | ExpectSigns
     | LoadPositions
     | SavePosition
+    | ClaimEdge
+    | ReleaseEdge
     | Bury
     | SaveContext
+    | Observe
     | ReplayEnded
+    | PlanWanted
     | TakeRenewal
     | FindRenewal
+    | SizeTransfer
+    | TransferBegan
+    | TransferEnded
 )

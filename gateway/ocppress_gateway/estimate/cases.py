@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -10,14 +12,17 @@ from typing import Final
 
 import msgspec
 
-from ocppress_codecs.rpc import OcppVersion
+from ocppress_codecs.errors import NotOcppJ
+from ocppress_codecs.rpc import OcppVersion, parse
 from ocppress_gateway.core.plan import PlanName
+from ocppress_gateway.core.policy import MessageClass, class_of
 from ocppress_gateway.cost.wire import MQTT_FULL_HANDSHAKE, MQTT_RESUMED_HANDSHAKE, Conditions, LinkTransport
 from ocppress_gateway.errors import UsageError
+from ocppress_gateway.masking import printable
 from ocppress_gateway.workloads.generator import generate
 from ocppress_gateway.workloads.logs.reading import open_log
 from ocppress_gateway.workloads.sites import Site, workload_of
-from ocppress_gateway.workloads.traces import TraceRecord, infer_version
+from ocppress_gateway.workloads.traces import Direction, TraceRecord, infer_version
 
 __all__ = ["Case", "LogSource", "SiteSource", "Source", "plan_cases", "setting_cases", "source_of"]
 
@@ -29,6 +34,9 @@ SITE_DAYS_MAX: Final = 3
 
 SITE_MESSAGES: Final = 10_000
 """About so many messages are simulated, and a day at least: some ten seconds."""
+
+RELAYED_MAX: Final = 4
+"""Actions for which is told what it costs to relay them; each is a simulation more."""
 
 SPAN_MIN_S: Final = 600.0
 """A shorter log says nothing about a month."""
@@ -88,6 +96,8 @@ class Case:
     conditions: Conditions
     days: float | None
     budget_bytes: int
+    relayed: str = ""
+    """An action that the edge answers early unless told otherwise, and here is."""
 
 
 def source_of(path: Path, station: str, days: float | None) -> tuple[LogSource, float | None]:
@@ -132,7 +142,22 @@ def setting_cases(base: Case) -> list[Case]:
             found.append(_site(base, f"a meter reading every {interval_s} s", msgspec.structs.replace(site, interval_s=interval_s)))
         for heartbeat_s in (60, 3600):
             found.append(_site(base, f"a Heartbeat every {heartbeat_s} s", msgspec.structs.replace(site, heartbeat_s=heartbeat_s)))
-    return [case for case in found if (case.conditions, case.source) != (base.conditions, base.source)]
+    if base.plan is not PlanName.TRANSPARENT:
+        found += [replace(base, label=f'relay = ["{action}"]', relayed=action) for action in _answered_early(base)]
+    return [case for case in found if (case.conditions, case.source, case.relayed) != (base.conditions, base.source, base.relayed)]
+
+
+def _answered_early(base: Case) -> list[str]:
+    """Actions of which the edge answers some, those of most messages first."""
+    version = base.source.version()
+    count: Counter[str] = Counter()
+    for record in base.source.records(base.days or MONTH_DAYS):
+        if record.direction is Direction.UP:
+            with suppress(NotOcppJ):
+                _, message = parse(record.text)
+                if class_of(version, message) is MessageClass.BATCH:
+                    count[printable(message.action)] += 1
+    return [action for action, _ in count.most_common(RELAYED_MAX)]
 
 
 def _conditions(base: Case, label: str, **changes: object) -> Case:

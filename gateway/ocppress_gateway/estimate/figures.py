@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from ocppress_gateway.core.policy import Overrides
 from ocppress_gateway.cost.baseline import baseline_months
 from ocppress_gateway.cost.wire import DAY_S
 from ocppress_gateway.errors import UsageError
@@ -63,6 +64,7 @@ def figures_of(case: Case) -> Figures:
             days=case.days,
             budget_bytes=case.budget_bytes,
             seed=1,
+            overrides=Overrides(relay=frozenset({case.relayed} - {""})),
         )
     except ValueError as error:
         raise UsageError(f"{source.name}: {error}") from None

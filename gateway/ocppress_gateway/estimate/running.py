@@ -20,7 +20,7 @@ from rich.text import Text
 from ocppress_gateway.core.plan import PlanName
 from ocppress_gateway.cost.wire import DAY_S, Conditions
 from ocppress_gateway.errors import UsageError
-from ocppress_gateway.estimate.cases import Case, SiteSource, Source, plan_cases, setting_cases, site_days, source_of
+from ocppress_gateway.estimate.cases import MONTH_DAYS, Case, SiteSource, Source, plan_cases, setting_cases, site_days, source_of
 from ocppress_gateway.estimate.figures import MB, Figures, Tariff, baselines_of, figures_of
 from ocppress_gateway.masking import printable
 from ocppress_gateway.workloads.logs.reading import open_log
@@ -187,6 +187,8 @@ def _amounts(count: float, tariff: Tariff, stations: int, sign: str = "") -> lis
 
 def _remarks(source: Source, base: Figures, tariff: Tariff) -> str:
     days = f"{base.days:g} days of {source.name} were simulated, and count for 30"
+    if base.days < MONTH_DAYS:
+        days += "; auto begins each month with days saved up, so that where the budget is tight --days 30 tells more of it"
     rounding = f"; money has each connection rounded up to {tariff.rounding_bytes} bytes" if tariff.rounding_bytes else ""
     return (
         f"{days}{rounding}. MB are 1,000,000 bytes, IP headers and all, both ways. Each station has a SIM of its own here;"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -22,10 +21,11 @@ from ocppress_gateway.config import EdgeLinkConfig
 from ocppress_gateway.core.parts import PROTOCOL_VERSION, Check, Checked, Goodbye, PartError, read_parts, write_parts
 from ocppress_gateway.core.wire_count import WireCount
 from ocppress_gateway.errors import LinkError, LinkRefused
+from ocppress_gateway.reaching import TcpFailure, connect_tcp, look_up
 from ocppress_gateway.transports.base import Connection, Connector
 from ocppress_gateway.transports.websocket import WebSocketConnection
 
-__all__ = ["MINUTES_MAX", "PROBES_OFF_S", "LinkCheck", "Step", "Trouble"]
+__all__ = ["LOOK_UP_REMEDY", "MINUTES_MAX", "PROBES_OFF_S", "TCP_REMEDIES", "Greeting", "LinkCheck", "Step", "Trouble"]
 
 PROBES_OFF_S: Final = 32_767
 """The longest silence before a probe that Linux takes (TCP_KEEPIDLE): longer than any check."""
@@ -43,6 +43,14 @@ PROGRESS_S: Final = 60.0
 CLOCK_OFF_S: Final = 60.0
 """A clock that is off by more makes certificates invalid that are good, and dates of messages wrong."""
 
+LOOK_UP_REMEDY: Final = "check the host in `[link] url`, and whether this machine has a name server (/etc/resolv.conf) and a network at all"
+
+TCP_REMEDIES: Final = {
+    TcpFailure.REFUSED: "is the cloud running, and does it listen at this port (`ocppress status --config cloud.toml` there)?",
+    TcpFailure.NO_ANSWER: "a firewall drops it: open the port at the cloud, or ask the SIM's carrier which ports it lets through",
+    TcpFailure.NO_WAY: "is the modem connected, and has this machine a route (`ip route`)?",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -52,6 +60,17 @@ class Step:
     words: str
     fields: dict[str, Any] = field(default_factory=dict)
     warning: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Greeting:
+    """What one connection has shown."""
+
+    step: Step
+    has_timestamps: bool | None
+    """Whether its packets carry TCP's timestamps; None if unknown."""
+    network: str
+    """The interface that it goes out of, "" if unknown."""
 
 
 class Trouble(Exception):
@@ -97,37 +116,42 @@ class LinkCheck:
         finally:
             await _leave(connection)
 
-    async def _look_up(self) -> tuple[str, Step]:
-        began = time.monotonic()
+    async def greet(self) -> Greeting:
+        """One connection, and what a hello on it would be answered. Raises `Trouble`."""
+        connection, _ = await self._connect("hello")
         try:
-            async with asyncio.timeout(STEP_S):
-                found = await asyncio.get_running_loop().getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-        except (OSError, TimeoutError) as error:
-            why = getattr(error, "strerror", None) or "no answer"
-            remedy = "check the host in `[link] url`, and whether this machine has a name server (/etc/resolv.conf) and a network at all"
-            raise Trouble("look-up", f"{self._host}: {why}", remedy, reached=False) from error
-        took_s = time.monotonic() - began
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        return addresses[0], Step("look-up", f"{', '.join(addresses)} in {took_s:.3f} s", {"addresses": addresses, "took_s": took_s})
+            took_s, answer = await self._ask(connection, "hello")
+            count = connection.wire_count()
+            return Greeting(
+                step=self._answered(took_s, answer),
+                # The headers of IP and TCP are 20 or 40 bytes each; what is more is the option.
+                has_timestamps=None if count is None else count.header_bytes % 20 != 0,
+                network=connection.network,
+            )
+        finally:
+            await _leave(connection)
+
+    async def _look_up(self) -> tuple[str, Step]:
+        found = await look_up(self._host, self._port, within_s=STEP_S)
+        if found.failure:
+            raise Trouble("look-up", f"{self._host}: {found.failure}", LOOK_UP_REMEDY, reached=False)
+        addresses = list(found.addresses)
+        words = f"{', '.join(addresses)} in {found.took_s:.3f} s"
+        return addresses[0], Step("look-up", words, {"addresses": addresses, "took_s": found.took_s})
 
     async def _tcp(self, address: str) -> Step:
-        began = time.monotonic()
+        found = await connect_tcp(address, self._port, within_s=STEP_S)
         place = f"{address} port {self._port}"
-        try:
-            async with asyncio.timeout(STEP_S):
-                _, writer = await asyncio.open_connection(address, self._port)
-        except ConnectionRefusedError as error:
-            remedy = "is the cloud running, and does it listen at this port (`ocppress status --config cloud.toml` there)?"
-            raise Trouble("TCP", f"{place} refused the connection", remedy, reached=False) from error
-        except TimeoutError as error:
-            remedy = "a firewall drops it: open the port at the cloud, or ask the SIM's carrier which ports it lets through"
-            raise Trouble("TCP", f"{place} did not answer within {STEP_S:g} s", remedy, reached=False) from error
-        except OSError as error:
-            remedy = "is the modem connected, and has this machine a route (`ip route`)?"
-            raise Trouble("TCP", f"{place}: {error.strerror or error}", remedy, reached=False) from error
-        took_s = time.monotonic() - began
-        writer.transport.abort()
-        return Step("TCP", f"{place} in {took_s:.3f} s", {"took_s": took_s})
+        match found.failure:
+            case None:
+                return Step("TCP", f"{place} in {found.took_s:.3f} s", {"took_s": found.took_s})
+            case TcpFailure.REFUSED:
+                why = f"{place} refused the connection"
+            case TcpFailure.NO_ANSWER:
+                why = f"{place} did not answer within {STEP_S:g} s"
+            case TcpFailure.NO_WAY:
+                why = f"{place}: {found.detail}"
+        raise Trouble("TCP", why, TCP_REMEDIES[found.failure], reached=False)
 
     async def _connect(self, name: str) -> tuple[Connection, Step]:
         began = time.monotonic()
@@ -149,6 +173,9 @@ class LinkCheck:
 
     async def _hello(self, connection: Connection) -> Step:
         took_s, answer = await self._ask(connection, "hello")
+        return self._answered(took_s, answer)
+
+    def _answered(self, took_s: float, answer: Checked) -> Step:
         offset_s = round(time.time() - took_s / 2 - answer.unix_ms / 1000, 1)
         linked = ", which is linked now and stays so" if answer.linked else ""
         words = f"edge {answer.edge}{linked}, codec {answer.codec}, round trip {took_s:.3f} s, clock {offset_s:+.1f} s against the cloud's"

@@ -18,6 +18,7 @@ from ocppress_gateway.core.cloud import ANY_STATION, CloudMachine, CloudSettings
 from ocppress_gateway.core.edge import EdgeMachine, EdgeSettings
 from ocppress_gateway.core.ledger import LedgerSettings
 from ocppress_gateway.core.plan import DELAYS_S, PlanName
+from ocppress_gateway.core.policy import NO_OVERRIDES, Overrides
 from ocppress_gateway.cost.month import MONTH_S, hello_cost, month_of, reconnect_times
 from ocppress_gateway.cost.wire import DAY_S, ByteCount, Conditions, handshake_bytes
 from ocppress_gateway.simulation.replay import Comparison, ReplayedCsms, ReplayedStation
@@ -82,6 +83,7 @@ def run_month(
     days: float | None,
     budget_bytes: int,
     seed: int,
+    overrides: Overrides = NO_OVERRIDES,
     progress: Progress = lambda share: None,
 ) -> Month:
     """Replay the records; `days` is how much time they are about, None for as long as they take. Raises `ValueError` if there are none."""
@@ -89,7 +91,7 @@ def run_month(
     first = next(upcoming, None)
     if first is None:
         raise ValueError("a trace without a CALL")
-    run = _Run(chain([first], upcoming), first.at_s - 1.0, version, plan, conditions, budget_bytes, seed)
+    run = _Run(chain([first], upcoming), first.at_s - 1.0, version, plan, conditions, budget_bytes, seed, overrides)
     return run.done(None if days is None else days * DAY_S, progress)
 
 
@@ -103,6 +105,7 @@ class _Run:
         conditions: Conditions,
         budget_bytes: int,
         seed: int,
+        overrides: Overrides,
     ) -> None:
         self._conditions = conditions
         self._plan_name = plan
@@ -126,6 +129,7 @@ class _Run:
                 outbox=plan is not PlanName.TRANSPARENT,
                 station_grace_s=20.0,
                 drain_s=60.0,
+                overrides=overrides,
             )
             return EdgeMachine(settings, random.random, random.randbytes, sim.plan, lambda: sim.wall().timestamp())
 

@@ -86,9 +86,18 @@ class Listener(abc.ABC):
     def address(self) -> str:
         """For logs: where it listens, once it does."""
 
+    @property
+    def obstacle(self) -> str | None:
+        """Why no edge can connect now; None if one can. Once it listens."""
+        return None
+
     @abc.abstractmethod
     async def serve(self, handler: ConnectionHandler) -> None:
         """Start; each connection runs `handler` in a task of its own, and is closed when that returns."""
+
+    @abc.abstractmethod
+    def refuse(self) -> None:
+        """Let nobody new in, if that can be done without a word, so that whoever sent them tries elsewhere; those there stay."""
 
     @abc.abstractmethod
     async def close(self) -> None:

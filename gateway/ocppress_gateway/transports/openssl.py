@@ -12,13 +12,16 @@ import sys
 from types import ModuleType
 from typing import Final
 
-__all__ = ["send_leaf_only", "set_cipher_suites", "set_session_cache"]
+__all__ = ["send_leaf_only", "set_cipher_suites", "set_group", "set_session_cache"]
 
 _CTRL_MODE: Final = 33
 """SSL_CTRL_MODE of openssl/ssl.h."""
 
 _MODE_NO_AUTO_CHAIN: Final = 0x8
 """SSL_MODE_NO_AUTO_CHAIN."""
+
+_CTRL_SET_GROUPS_LIST: Final = 92
+"""SSL_CTRL_SET_GROUPS_LIST."""
 
 _CTRL_SET_SESS_CACHE_SIZE: Final = 42
 """SSL_CTRL_SET_SESS_CACHE_SIZE of openssl/ssl.h."""
@@ -41,6 +44,14 @@ def send_leaf_only(context: ssl.SSLContext) -> bool:
     library, pointer = found
     library.SSL_CTX_ctrl(pointer, _CTRL_MODE, _MODE_NO_AUTO_CHAIN, None)
     return True
+
+
+def set_group(context: ssl.SSLContext, group: str) -> bool:
+    """The one group for the key exchange; whether that could be set. `SSLContext.set_ecdh_curve` does it, but not for X25519 in Debian 12's Python."""
+    if (found := _found(context)) is None:
+        return False
+    library, pointer = found
+    return bool(library.SSL_CTX_ctrl(pointer, _CTRL_SET_GROUPS_LIST, 0, group.encode()) == 1)
 
 
 def set_cipher_suites(context: ssl.SSLContext, suites: tuple[str, ...]) -> bool:

@@ -50,6 +50,10 @@ class RevokedKeys:
             )
         return certificate.key_print in self._keys
 
+    def __len__(self) -> int:
+        """How many keys the last good list has."""
+        return len(self._keys)
+
     def _read(self) -> None:
         status = self._file.stat()
         seen = (status.st_mtime_ns, status.st_size, status.st_ino)

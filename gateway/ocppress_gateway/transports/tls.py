@@ -24,7 +24,7 @@ from typing import Final
 
 from ocppress_gateway.core.certificate import Certificate, read_certificate
 from ocppress_gateway.errors import ConfigError
-from ocppress_gateway.transports.openssl import send_leaf_only, set_cipher_suites, set_session_cache
+from ocppress_gateway.transports.openssl import send_leaf_only, set_cipher_suites, set_group, set_session_cache
 from ocppress_gateway.transports.psk import NamedByKey
 
 __all__ = [
@@ -197,7 +197,9 @@ def owner(connection: ssl.SSLObject | ssl.SSLSocket | None, certificate: Certifi
 
 def _set_link_options(context: ssl.SSLContext, ca_file: Path, certificate_file: Path, key_file: Path) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.set_ecdh_curve(_KEY_EXCHANGE)
+    if not set_group(context, _KEY_EXCHANGE):
+        with contextlib.suppress(ssl.SSLError):  # without it, it only costs more
+            context.set_ecdh_curve(_KEY_EXCHANGE)
     context.options &= ~(ssl.OP_ENABLE_MIDDLEBOX_COMPAT | _OP_TLSEXT_PADDING)
     send_leaf_only(context)
     _load_ca(context, ca_file)

@@ -87,6 +87,10 @@ class MqttListener(Listener):
     def address(self) -> str:
         return self._url
 
+    @property
+    def obstacle(self) -> str | None:
+        return "the broker is not connected" if self._broker is None or self._lost.is_set() else None
+
     async def serve(self, handler: ConnectionHandler) -> None:
         """Raises `LinkRefused`; a broker that can't be reached yet is tried again."""
         self._handler = handler
@@ -96,6 +100,9 @@ class MqttListener(Listener):
             _log("the broker can't be used yet", reason=str(error))
         self._serving = asyncio.get_running_loop().create_task(self._serve(), name="broker")
         self._serving.add_done_callback(_failed)
+
+    def refuse(self) -> None:
+        """Nothing: they are at the broker."""
 
     async def close(self) -> None:
         if self._serving is not None:
