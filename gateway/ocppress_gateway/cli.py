@@ -62,7 +62,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ocppress {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     demo_command.add_parser(commands)
-    control_commands.add_drain_parser(_add_program(commands, "edge", "the end at the stations", _edge))
+    edge = _add_program(commands, "edge", "the end at the stations", _edge)
+    observing = edge.add_argument_group(
+        "before there is a cloud", "stations and CSMS talk as ever, and what ocppress would save is reckoned"
+    )
+    observing.add_argument("--observe", action="store_true", help="pass everything on unchanged and record it in `state_folder`")
+    observing.add_argument("--csms-url", metavar="URL", help="where stations go, with {identity} in it")
+    observing.add_argument("--csms-ca", type=Path, metavar="FILE", help="certificates to trust for wss:// instead of the system's")
+    control_commands.add_drain_parser(edge)
     _add_program(commands, "cloud", "the end at the CSMS", _cloud)
     control_commands.add_parsers(commands)
     doctor_command.add_parser(commands)
@@ -91,6 +98,12 @@ def _configured(parser: argparse.ArgumentParser, func: Callable[[argparse.Namesp
 
 
 def _edge(args: argparse.Namespace) -> int:
+    if args.observe is not (args.csms_url is not None):
+        raise UsageError("--observe and --csms-url go together")
+    if args.observe and not args.check:
+        config = load_edge(args.config)
+        set_up(config.log)
+        return _run_observe(config, args.csms_url, args.csms_ca)
     return _program(args, load_edge, _run_edge)
 
 
@@ -122,6 +135,12 @@ def _run_edge(config: EdgeConfig) -> int:
     from ocppress_gateway.edge.program import run
 
     return run(config)
+
+
+def _run_observe(config: EdgeConfig, csms_url: str, ca_file: Path | None) -> int:
+    from ocppress_gateway.observe.program import run
+
+    return run(config, csms_url, ca_file)
 
 
 def _run_cloud(config: CloudConfig) -> int:

@@ -51,6 +51,7 @@ __all__ = [
     "LoadPositions",
     "LoadStored",
     "Note",
+    "Observe",
     "OpenCsms",
     "OpenLink",
     "PauseStation",
@@ -441,6 +442,18 @@ class CloseCsms:
     reason: str
 
 
+# --- effects of who only observes
+
+
+@dataclass(frozen=True, slots=True)
+class Observe:
+    """A text has passed, from the station if `up`."""
+
+    identity: str
+    up: bool
+    text: str = field(repr=False)
+
+
 # --- the stores (`stored` has what they answer)
 
 
@@ -562,6 +575,7 @@ Effect = (
     | SavePosition
     | Bury
     | SaveContext
+    | Observe
     | ReplayEnded
     | TakeRenewal
     | FindRenewal

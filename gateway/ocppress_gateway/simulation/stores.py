@@ -2,12 +2,14 @@
 
 Faults of the outbox:
   fail     for a while it takes nothing
-  lose     a message that was being written when the edge died is on disk, or isn't, at random
+  lose     of what was being written when the edge died, the first so many writes are on disk, the others aren't, at random
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
 from ocppress_gateway.core.events import (
@@ -63,9 +65,14 @@ class VirtualOutbox:
         self._accepted: dict[str, tuple[bool, int]] = {}
         self._known: dict[str, list[bytes]] = {}
         self._free_at = 0.0
+        self._writing: deque[Callable[[], Event | None]] = deque()
+        """What the living program has asked for and isn't done, oldest first; each returns what to tell it."""
 
     def opened(self) -> OutboxOpened:
-        """What a program finds that begins."""
+        """What a program finds that begins. The one before is dead: it writes nothing any more."""
+        for _ in range(self._random.randint(0, len(self._writing))):
+            self._writing.popleft()()
+        self._writing = deque()
         identities = {identity for identity, _ in self._newest} | set(self._accepted)
         return OutboxOpened(self.incarnation, tuple(self._record(identity) for identity in sorted(identities)))
 
@@ -76,37 +83,46 @@ class VirtualOutbox:
         fingerprints = tuple(self._known.get(identity, [])[-128:])
         return StationRecord(identity, "1.6", (delivered[0], delivered[1]), (newest[0], newest[1]), accepted, interval_s, fingerprints)
 
-    def carry_out(self, effect: Effect, now: float, later: Later, lives: Lives, tell: Tell) -> None:
+    def carry_out(self, effect: Effect, now: float, later: Later, tell: Tell) -> None:
         """Do what the edge's machine asks, each after those before."""
         self._free_at = max(self._free_at, now + self._random.uniform(0.001, self.write_s_max))
         failing = self.failing
         delay_s = self._free_at - now
         match effect:
             case StoreMessage():
-                later(delay_s, lambda: self._store(effect, failing, lives, tell))
+                self._write(partial(self._store, effect, failing), delay_s, later, tell)
             case LoadStored():
                 later(delay_s, lambda: self._load(effect, tell))
             case ForgetStored():
-                later(delay_s, lambda: self._forget(effect))
+                self._write(partial(self._forget, effect), delay_s, later, tell)
             case RememberStation():
                 self._accepted[effect.identity] = effect.accepted, effect.heartbeat_interval_s
             case _:
                 raise TypeError(f"an outbox cannot do {type(effect).__name__}")
 
-    def _store(self, effect: StoreMessage, failing: bool, lives: Lives, tell: Tell) -> None:
+    def _write(self, write: Callable[[], Event | None], delay_s: float, later: Later, tell: Tell) -> None:
+        writing = self._writing
+        writing.append(write)
+
+        def done() -> None:
+            if writing is self._writing:
+                event = writing.popleft()()
+                if event is not None:
+                    tell(event)
+
+        later(delay_s, done)
+
+    def _store(self, effect: StoreMessage, failing: bool) -> Event:
         message = effect.message
         key = message.identity, message.lane
         if failing:
-            tell(NotStored(effect.ticket, "disk full"))
-            return
-        if not lives() and self._random.random() < 0.5:
-            return
+            return NotStored(effect.ticket, "disk full")
         position = self._newest.get(key, 0) + 1
         self._newest[key] = position
         self.messages.setdefault(key, {})[position] = message
         if message.fingerprint:
             self._known.setdefault(message.identity, []).append(message.fingerprint)
-        tell(Stored(effect.ticket, position))
+        return Stored(effect.ticket, position)
 
     def _load(self, effect: LoadStored, tell: Tell) -> None:
         found: list[StoredMessage] = []

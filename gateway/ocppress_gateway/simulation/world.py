@@ -222,7 +222,7 @@ class World:
                 if self._connection is not None and effect.link == self._connection.link:
                     self.cut(notice_s=0.01)
             case StoreMessage() | LoadStored() | ForgetStored() | RememberStation():
-                self.outbox.carry_out(effect, self.now, self.at, partial(self._lives, edge), partial(self.step, edge))
+                self.outbox.carry_out(effect, self.now, self.at, partial(self.step, edge))
             case AdmitStation():
                 self._tell(effect.socket, lambda station: station.admitted(effect.subprotocol))
             case RefuseStation():
