@@ -22,6 +22,7 @@ from ocppress_gateway.config_text import commented_toml, reference
 from ocppress_gateway.core.broker_topics import TLS_PORT, Topics
 from ocppress_gateway.provisioning.folder import cloud_toml, edge_toml
 from ocppress_gateway.provisioning.mosquitto import access_list, mosquitto_conf
+from scripts.dashboards import edge_dashboard, fleet_dashboard
 from scripts.policy_table import policy_table
 
 __all__ = ["DOCUMENTS", "EXAMPLES", "PARTS", "with_parts"]
@@ -125,6 +126,8 @@ EXAMPLES: Final[Mapping[str, Callable[[], str]]] = {
     ),
     "deploy/mosquitto/mosquitto.conf": lambda: mosquitto_conf(port=TLS_PORT, folder="/etc/mosquitto/ocppress"),
     "deploy/mosquitto/acl": lambda: access_list(Topics()),
+    "deploy/grafana/fleet.json": fleet_dashboard,
+    "deploy/grafana/edge.json": edge_dashboard,
     "deploy/kubernetes/base/cloud.toml": lambda: _cloud(
         "ocppress cloud, for `deploy/kubernetes/base`.",
         "/etc/ocppress-keys/",
