@@ -136,7 +136,7 @@ def test_dashboards_have_grafana_s_shape(dashboard: Path) -> None:
     whole = json.loads(dashboard.read_text())
     jsonschema.Draft202012Validator(DASHBOARD).validate(whole)
     assert len({panel["id"] for panel in whole["panels"]}) == len(whole["panels"])
-    taken = set()
+    taken: set[tuple[int, int]] = set()
     for panel in whole["panels"]:
         place = panel["gridPos"]
         cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
