@@ -270,7 +270,8 @@ def _value(value: Scalar, forger: Forger) -> None:
 def _field(forger: Forger) -> tuple[int, NumberField]:
     forger.known(0)
     key = Shape(SKELETON).plan.holes[0].field
-    field = forger.model.field(key)
+    fields = forger.model.fields
+    field = fields.items[fields.find(key)]
     assert isinstance(field, NumberField)
     return key, field
 

@@ -43,7 +43,7 @@ class Forger:
             _, notes, progress = self.direction.write(batch, covered(batch), False)
             self.direction.advance(batch, notes, progress)
         self.model = self.direction.model
-        self.writer = BitWriter(self.model.states, self.model.journal)
+        self.writer = BitWriter(self.model.table)
 
     def frame(self) -> bytes:
         return self.writer.finish() + CHECKSUM

@@ -15,11 +15,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from librt.vecs import vec
+from mypy_extensions import i64
+
 from bench.training.dictionary import schema_messages
 from bench.training.invented import messages_of_v2, messages_of_v16
 from ocppress_codecs.adaptive.characters import STATIC_SIZE, first_weights
 from ocppress_codecs.adaptive.coder import BitWriter
-from ocppress_codecs.adaptive.contexts import TABLE_SIZE, UNKNOWN, table_of
+from ocppress_codecs.adaptive.contexts import TABLE_SIZE, UNKNOWN
 from ocppress_codecs.adaptive.frames import Direction as Side
 from ocppress_codecs.adaptive.history import PRIOR_INDEX_SIZE
 from ocppress_codecs.adaptive.literals import code_literal
@@ -143,7 +146,7 @@ class _Trainer:
 
     def __init__(self, words: list[str], text: bytes) -> None:
         self._knowledge = Knowledge(
-            table_of([UNKNOWN] * TABLE_SIZE), [0] * STATIC_SIZE, first_weights(), words, {}, text, PRIOR_INDEX_SIZE, b""
+            vec[i64]([UNKNOWN] * TABLE_SIZE), vec[i64]([0] * STATIC_SIZE), first_weights(), words, {}, text, PRIOR_INDEX_SIZE, b""
         )
         self._trained = [UNKNOWN] * STATIC_SIZE
         self._models = {direction: self._fresh(None) for direction in Direction}
@@ -153,7 +156,7 @@ class _Trainer:
         model.following.training = True
         model.characters.trained = self._trained
         if before is not None:
-            model.states = before.states
+            model.table = before.table
             model.characters = before.characters
         return model
 
@@ -161,7 +164,7 @@ class _Trainer:
         """Learn how names are spelled."""
         model = self._models[Direction.UP]
         for name in (*names().words, *names().keys):
-            writer = BitWriter(model.states, model.journal)
+            writer = BitWriter(model.table)
             code_literal(writer, model, f'"{name}"', 0, '""', 1000)
             model.keep()
 
@@ -183,7 +186,7 @@ class _Trainer:
     def content(self, words: list[str], text: bytes) -> bytes:
         """The prior's content."""
         model = self._models[Direction.UP]
-        return content_of(model.states, self._trained, model.characters.weights, words, self._knowledge.following, text, COUNT_MAX)
+        return content_of(model.table.states(), self._trained, model.characters.weights, words, self._knowledge.following, text, COUNT_MAX)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from array import array
 from collections.abc import Iterator
 from typing import Any, Final
 
+from librt.vecs import vec
+from mypy_extensions import i64
+
 from bench.training.sessions import Session, for_all
-from ocppress_codecs.adaptive.coder import RATES, WORK_MAX, BitReader, BitWriter, Coder
+from ocppress_codecs.adaptive.coder import WORK_MAX, BitReader, BitWriter, Coder
 from ocppress_codecs.adaptive.contexts import (
     GRAMMAR_BASE,
     GRAMMAR_SIZE,
@@ -19,7 +21,6 @@ from ocppress_codecs.adaptive.contexts import (
     TABLE_SIZE,
     UNKNOWN,
     mixed,
-    table_of,
     text_hash,
 )
 from ocppress_codecs.adaptive.fields import cost_of
@@ -32,6 +33,7 @@ from ocppress_codecs.adaptive.numerals import code_choice, code_gamma, code_resi
 from ocppress_codecs.adaptive.plans import plan_of
 from ocppress_codecs.adaptive.prior import shipped
 from ocppress_codecs.adaptive.skeletons import lexemes, split
+from ocppress_codecs.adaptive.table import RATES, Table
 from ocppress_codecs.calls import CallLog
 from ocppress_codecs.carriage import covered, numbered
 from ocppress_codecs.interface import FRAME_TEXT_BYTES_MAX, CodecName
@@ -76,13 +78,13 @@ def parts() -> dict[str, Any]:
         "fingerprint": fingerprint(CodecName.ADAPTIVE).hex(),
         "mix": [[context, value, mixed(context, value)] for context in contexts for value in contexts],
         "hash": {text: f"{text_hash(text):08x}" for text in ("", "123456789", '"Heartbeat"', '"value"', "é", '2"Heartbeat",{}')},
-        "rates": RATES,
+        "rates": list(RATES),
         "cost": {
             "0 to 255": [cost_of(error) for error in range(256)],
             "others": [[error, cost_of(error)] for error in (-1, -255, 256, 511, 512, 65_535, 65_536, -(1 << 40))],
         },
         "squash": [[x, squash(x)] for x in (-3000, -2047, -1000, -129, -128, -127, -1, 0, 1, 64, 500, 2047, 3000)],
-        "stretch": STRETCHED,
+        "stretch": list(STRETCHED),
         "decisions": list(_decisions()),
         "numerals": list(_numerals()),
         "skeletons": [_taken_apart(body) for body in _BODIES],
@@ -92,26 +94,31 @@ def parts() -> dict[str, Any]:
     }
 
 
+def _fresh() -> Table:
+    """A table of even odds."""
+    return Table(vec[i64]([UNKNOWN] * TABLE_SIZE))
+
+
 def _decisions() -> Iterator[dict[str, Any]]:
     """Sequences of decisions with given probabilities of a 1, or raw bits, and what a writer makes of them."""
     some = [(32768, 1), (65504, 1), (32, 0), (40000, 0), (32, 1), (32767, 0), (12345, 1)]
     for decisions in ([], [(65504, 1)] * 1000, [(65504, 0)], some, some * 20, [(65504, 1)] * 600 + [(65504, 0)], [(32768, 0)] * 24):
-        writer = BitWriter(table_of([UNKNOWN] * TABLE_SIZE), [])
+        writer = BitWriter(_fresh())
         for probability, bit in decisions:
             writer.code(probability, bit)
         yield {"decisions": [[probability, bit, len(list(group))] for (probability, bit), group in itertools.groupby(decisions)]} | {
             "frame": writer.finish().hex()
         }
     for count, value in ((8, 0), (16, 0xABCD), (12, 0xFFF), (62, 0x123456789ABCDEF), (48, (1 << 48) - 1), (62, 0)):
-        writer = BitWriter(table_of([UNKNOWN] * TABLE_SIZE), [])
+        writer = BitWriter(_fresh())
         writer.raw(count, value)
         yield {"raw": [count, value], "frame": writer.finish().hex()}
 
 
 def _numerals() -> Iterator[dict[str, Any]]:
     """Numerals, one after the other in one table that begins at even odds."""
-    states = table_of([UNKNOWN] * TABLE_SIZE)
-    writer = BitWriter(states, [])
+    table = _fresh()
+    writer = BitWriter(table)
     steps: list[list[Any]] = []
     for value in (0, 1, 5, 6, 7, 200, 1 << 40, 0, 0, 0):
         code_gamma(writer, 1000, value)
@@ -131,7 +138,7 @@ def _numerals() -> Iterator[dict[str, Any]]:
     ):
         code_residual(writer, 3000, 4000, expected, lean, value)
         steps.append(["residual", 3000, 4000, expected, lean, value])
-    yield {"steps": steps, "frame": writer.finish().hex(), "table": _digest(b"".join(state.to_bytes(3, "big") for state in states))}
+    yield {"steps": steps, "frame": writer.finish().hex(), "table": _digest(b"".join(state.to_bytes(3, "big") for state in table.states()))}
 
 
 def _taken_apart(text: str) -> dict[str, Any]:
@@ -247,7 +254,7 @@ def _sides(session: Session, traced: list[dict[str, Any]] | None = None) -> dict
 def _decided(side: Side, frame: bytes) -> list[list[Any]]:
     """What is decided in a frame with one message; the model has learned from it."""
     model = side.model
-    tracer, decisions = _tracer(model.states, model.journal, frame[:-2])
+    tracer, decisions = _tracer(model.table, frame[:-2])
     code_message(tracer, model, None, False, side.progress, side.answered, FRAME_TEXT_BYTES_MAX)
     context = frame_context(model.lengths, 1)
     tracer.pair(mixed(context, model.subject), mixed(context, 120), 0)
@@ -255,10 +262,10 @@ def _decided(side: Side, frame: bytes) -> list[list[Any]]:
     return decisions
 
 
-def _tracer(states: array[int], journal: list[int], data: bytes) -> tuple[Coder, list[list[Any]]]:
+def _tracer(table: Table, data: bytes) -> tuple[Coder, list[list[Any]]]:
     """A reader that writes down what it decides. Its class is made here, as a compiled one has no subclasses, and whoever imports this needn't trace."""
 
-    reader = BitReader(states, journal, data)
+    reader = BitReader(table, data)
     decisions: list[list[Any]] = []
 
     class Tracer(Coder):
@@ -293,7 +300,7 @@ def _tracer(states: array[int], journal: list[int], data: bytes) -> tuple[Coder,
         def uniform(self, count: int, value: int) -> int:
             return reader.uniform(count, value)
 
-    return Tracer(states, journal, writing=False, work_max=WORK_MAX), decisions
+    return Tracer(table, writing=False, work_max=WORK_MAX), decisions
 
 
 def trace() -> dict[str, Any]:

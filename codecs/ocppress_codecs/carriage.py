@@ -13,8 +13,8 @@ Expected is, for CALLRESULT and CALLERROR, the CALL after the one answered last;
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
+from hashlib import blake2s
 from typing import Final, final
 
 from ocppress_codecs.calls import CallLog
@@ -161,16 +161,19 @@ def validated(message_type: MessageType, body: str) -> str:
 
 def covered(messages: Sequence[Message]) -> bytes:
     """The text of a frame, which its checksum covers and its limit counts. Raises `EncodeError` for lone surrogates."""
-    lines = [render("" if message.call is None else str(message.call), message) for message in messages]
+    lines: list[str] = []
+    for message in messages:
+        call = message.call
+        lines.append(f'[{int(message.type)},"{"" if call is None else call}",{message.body}]\n')
     try:
-        return ("\n".join(lines) + "\n").encode()
+        return "".join(lines).encode()
     except UnicodeEncodeError as error:
         raise EncodeError(f"text that UTF-8 can't hold: {error.reason}") from error
 
 
 def checksum(text: bytes, progress: Progress) -> tuple[bytes, Progress]:
     """The checksum of a frame with this text, and the progress with the chain moved on."""
-    chain = hashlib.blake2s(progress.chain + text, digest_size=16).digest()
+    chain = blake2s(progress.chain + text, digest_size=16).digest()
     return chain[: 2 if len(text) <= SHORT_TEXT_BYTES_MAX else 4], Progress(progress.call_count, progress.next_answer, chain)
 
 

@@ -9,13 +9,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import pytest
+from librt.vecs import vec
+from mypy_extensions import i64
 
 from ocppress_codecs.account import FRAME, UNITS_A_BIT, UNITS_A_BYTE, Account, Part
 from ocppress_codecs.adaptive import clocks, forecasts
 from ocppress_codecs.adaptive.coder import BitReader, BitWriter
-from ocppress_codecs.adaptive.contexts import TABLE_SIZE, UNKNOWN, table_of
+from ocppress_codecs.adaptive.contexts import TABLE_SIZE, UNKNOWN
 from ocppress_codecs.adaptive.counting import CountingReader
 from ocppress_codecs.adaptive.fields import CANDIDATES, TIME_CANDIDATES
+from ocppress_codecs.adaptive.table import Table
 from ocppress_codecs.errors import DecodeError
 from ocppress_codecs.interface import CodecName, Side
 from ocppress_codecs.registry import open_endpoint
@@ -98,14 +101,14 @@ def test_they_do_so_for_large_and_odd_messages(codec: CodecName, together: bool)
 def test_a_decision_costs_the_logarithm_of_its_probability() -> None:
     source = random.Random(1)
     decisions = [(source.randrange(32, 65505), source.randrange(2)) for _ in range(500)]
-    writer = BitWriter(table_of([UNKNOWN] * TABLE_SIZE), [])
+    writer = BitWriter(Table(vec[i64]([UNKNOWN] * TABLE_SIZE)))
     for probability, bit in decisions:
         writer.code(probability, bit)
         writer.uniform(5, 21)
     frame = writer.finish()
     account = Account()
     account.begin()
-    reader = CountingReader(BitReader(table_of([UNKNOWN] * TABLE_SIZE), [], frame), account)
+    reader = CountingReader(BitReader(Table(vec[i64]([UNKNOWN] * TABLE_SIZE)), frame), account)
     for probability, bit in decisions:
         assert reader.code(probability, 0) == bit
         assert reader.uniform(5, 0) == 21

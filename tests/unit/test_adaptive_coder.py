@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import random
-from array import array
 
 import pytest
+from librt.vecs import append, vec
+from mypy_extensions import i64
 
 from ocppress_codecs.adaptive.coder import WORK_A_BYTE, WORK_BASE, WORK_MAX, ZERO_BYTES_MAX, BitReader, BitWriter
-from ocppress_codecs.adaptive.contexts import COUNT_BITS, OWN_BASE, TABLE_SIZE, UNKNOWN, mixed, table_of, taken_back
+from ocppress_codecs.adaptive.contexts import COUNT_BITS, OWN_BASE, TABLE_SIZE, UNKNOWN, mixed
 from ocppress_codecs.adaptive.logistic import SQUASHED, STRETCHED, squash
 from ocppress_codecs.adaptive.numerals import code_choice, code_gamma, code_residual
+from ocppress_codecs.adaptive.table import Table
 from ocppress_codecs.errors import LimitExceeded, Malformed
 
 
-def fresh() -> tuple[array[int], list[int]]:
-    return table_of([UNKNOWN] * TABLE_SIZE), []
+def fresh(state: int = UNKNOWN) -> Table:
+    return Table(vec[i64]([state] * TABLE_SIZE))
 
 
 def written(bits: list[tuple[int, int]]) -> bytes:
     """The frame of decisions (probability, bit)."""
-    writer = BitWriter(*fresh())
+    writer = BitWriter(fresh())
     for probability, bit in bits:
         writer.code(probability, bit)
     return writer.finish()
 
 
 def read(frame: bytes, probabilities: list[int]) -> list[int]:
-    reader = BitReader(*fresh(), frame)
+    reader = BitReader(fresh(), frame)
     return [reader.code(probability, 0) for probability in probabilities]
 
 
@@ -80,13 +82,13 @@ def test_frames_are_no_longer_than_their_information() -> None:
 
 
 def test_raw_bits_take_their_number() -> None:
-    writer = BitWriter(*fresh())
+    writer = BitWriter(fresh())
     assert writer.raw(62, (1 << 62) - 2) == (1 << 62) - 2
     assert writer.raw(0, 0) == 0
     assert writer.raw(16, 0xABCD) == 0xABCD
     frame = writer.finish()
     assert len(frame) == 10
-    reader = BitReader(*fresh(), frame)
+    reader = BitReader(fresh(), frame)
     assert (reader.raw(62, 0), reader.raw(0, 0), reader.raw(16, 0)) == ((1 << 62) - 2, 0, 0xABCD)
 
 
@@ -94,7 +96,7 @@ def test_raw_bits_take_their_number() -> None:
 def test_raw_bytes_are_what_single_ones_are(seed: int) -> None:
     source = random.Random(seed)
     pieces = [source.choice([b"\xff", b"\0", source.randbytes(1)]) * source.randrange(60) for _ in range(40)]
-    whole, single = BitWriter(*fresh()), BitWriter(*fresh())
+    whole, single = BitWriter(fresh()), BitWriter(fresh())
     for piece in pieces:
         assert whole.raw_bytes(piece, len(piece)) == piece
         for byte in piece:
@@ -103,7 +105,7 @@ def test_raw_bytes_are_what_single_ones_are(seed: int) -> None:
             writer.code(40000, 1)
     frame = whole.finish()
     assert frame == single.finish()
-    whole_reader, single_reader = BitReader(*fresh(), frame), BitReader(*fresh(), frame)
+    whole_reader, single_reader = BitReader(fresh(), frame), BitReader(fresh(), frame)
     for piece in pieces:
         assert whole_reader.raw_bytes(b"", len(piece)) == piece
         assert bytes(single_reader.uniform(8, 0) for _ in piece) == piece
@@ -112,31 +114,32 @@ def test_raw_bytes_are_what_single_ones_are(seed: int) -> None:
 
 
 def test_raw_bytes_end_where_a_reader_does() -> None:
-    assert BitReader(*fresh(), b"abcd").raw_bytes(b"", 40) != b""
+    assert BitReader(fresh(), b"abcd").raw_bytes(b"", 40) != b""
     with pytest.raises(LimitExceeded) as caught:
-        BitReader(*fresh(), b"abcd").raw_bytes(b"", 10**9)
+        BitReader(fresh(), b"abcd").raw_bytes(b"", 10**9)
     assert caught.value.limit == "zero_bytes"
     with pytest.raises(Malformed):
-        BitReader(*fresh(), b"\xff\xff\xff\xfe" + b"\xff" * 40).raw_bytes(b"", 40)
+        BitReader(fresh(), b"\xff\xff\xff\xfe" + b"\xff" * 40).raw_bytes(b"", 40)
 
 
 def test_zeros_past_the_end_are_counted() -> None:
-    reader = BitReader(*fresh(), b"")
+    reader = BitReader(fresh(), b"")
     with pytest.raises(LimitExceeded) as caught:
         reader.raw(16 * ZERO_BYTES_MAX, 0)
     assert caught.value.limit == "zero_bytes"
-    writer = BitWriter(*fresh())
+    writer = BitWriter(fresh())
     writer.raw(16 * ZERO_BYTES_MAX, 0)
     frame = writer.finish()
     assert ZERO_BYTES_MAX <= len(frame) < 2 * ZERO_BYTES_MAX
-    assert BitReader(*fresh(), frame).raw(16 * ZERO_BYTES_MAX, 0) == 0
+    assert BitReader(fresh(), frame).raw(16 * ZERO_BYTES_MAX, 0) == 0
 
 
 def test_work_is_counted() -> None:
-    states, journal = fresh()
-    writer = BitWriter(states, journal)
+    table = fresh()
+    writer = BitWriter(table)
     writer.check_work()
-    journal.extend([0] * (WORK_MAX - 100))
+    for _ in range(WORK_MAX - 100):
+        table.journal = append(table.journal, 0)
     writer.charge(100)
     writer.check_work()
     writer.charge(1)
@@ -146,8 +149,7 @@ def test_work_is_counted() -> None:
 
 @pytest.mark.parametrize(("size", "allowed"), [(0, WORK_BASE), (10, WORK_BASE + 10 * WORK_A_BYTE), (10**6, WORK_MAX)])
 def test_a_frame_may_cause_work_in_proportion_to_its_bytes(size: int, allowed: int) -> None:
-    states, journal = fresh()
-    reader = BitReader(states, journal, bytes(size))
+    reader = BitReader(fresh(), bytes(size))
     reader.charge(allowed)
     reader.check_work()
     reader.charge(1)
@@ -157,17 +159,18 @@ def test_a_frame_may_cause_work_in_proportion_to_its_bytes(size: int, allowed: i
 
 
 def test_contexts_learn_and_can_be_undone() -> None:
-    states, journal = fresh()
-    writer = BitWriter(states, journal)
+    table = fresh()
+    writer = BitWriter(table)
     for _ in range(100):
         writer.bit(5, 1)
         writer.pair(6, 7, 0)
+    states = table.states()
     assert states[5] >> COUNT_BITS > 65000
     assert states[OWN_BASE + 6] >> COUNT_BITS < 500
     assert len(writer.finish()) < 4
-    taken_back(states, journal)
-    assert list(states) == [UNKNOWN] * TABLE_SIZE
-    assert journal == []
+    table.undo()
+    assert table.states() == [UNKNOWN] * TABLE_SIZE
+    assert len(table.journal) == 0
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -177,7 +180,7 @@ def test_numbers_come_back(seed: int) -> None:
         (source.randrange(3), source.randrange(8), source.randrange(25), source.randrange(-(1 << source.randrange(1, 61)), 1 << 48))
         for _ in range(100)
     ]
-    writer = BitWriter(*fresh())
+    writer = BitWriter(fresh())
     for kind, lean, expected, value in steps:
         match kind:
             case 0:
@@ -186,7 +189,7 @@ def test_numbers_come_back(seed: int) -> None:
                 code_choice(writer, mixed(2, lean), 3, abs(value) % 8)
             case _:
                 assert code_residual(writer, mixed(3, lean), mixed(4, 0), expected, lean, value) == value
-    reader = BitReader(*fresh(), writer.finish())
+    reader = BitReader(fresh(), writer.finish())
     for kind, lean, expected, value in steps:
         match kind:
             case 0:
@@ -199,16 +202,16 @@ def test_numbers_come_back(seed: int) -> None:
 
 def test_numbers_without_end_are_refused() -> None:
     """A frame of zeros says what is likelier, here ever one more."""
-    states = [0xFFFF << COUNT_BITS] * TABLE_SIZE
+    ones = 0xFFFF << COUNT_BITS
     with pytest.raises(Malformed):
-        code_gamma(BitReader(table_of(states), [], b""), 0, 0)
+        code_gamma(BitReader(fresh(ones), b""), 0, 0)
     with pytest.raises(Malformed):
-        code_residual(BitReader(table_of(states), [], b""), 0, 0, 0, 0, 0)
+        code_residual(BitReader(fresh(ones), b""), 0, 0, 0, 0, 0)
 
 
 def test_the_logistic_scale_is_monotonous_and_inverts() -> None:
-    assert sorted(SQUASHED) == SQUASHED
-    assert sorted(STRETCHED) == STRETCHED
+    assert sorted(SQUASHED) == list(SQUASHED)
+    assert sorted(STRETCHED) == list(STRETCHED)
     assert (squash(-9999), squash(0), squash(9999)) == (1, 2047, 4094)
     for probability in range(2, 4094):
         assert squash(STRETCHED[probability]) >= probability

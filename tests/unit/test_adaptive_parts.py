@@ -275,4 +275,4 @@ def test_a_periodic_series_is_followed_through_its_jitter() -> None:
         found = clocks.candidates_of(field, value - 20_123)
         errors.append(value - found[field.best])
         field = clocks.learn(field, value - 20_123, found, found[field.best], value)
-    assert max(abs(error) for error in errors[50:]) <= 30
+    assert all(-30 <= error <= 30 for error in errors[50:])

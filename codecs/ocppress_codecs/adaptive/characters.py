@@ -10,19 +10,19 @@ A match that has held for long is asked for the whole byte at once.
 
 from __future__ import annotations
 
-from array import array
-from typing import TYPE_CHECKING, Final, final
+from typing import Final, final
 
-from ocppress_codecs.adaptive.coder import RATES, Coder
-from ocppress_codecs.adaptive.contexts import COUNT_BITS, COUNT_MAX, SHARED_SIZE, STATE_BITS, TEXT_BASE, TEXT_MASK, mixed
+from librt.vecs import vec
+from mypy_extensions import i64
+
+from ocppress_codecs.adaptive.coder import Coder
+from ocppress_codecs.adaptive.contexts import SHARED_SIZE, STATE_MASK, TEXT_BASE, TEXT_MASK, mixed
 from ocppress_codecs.adaptive.history import History, Source
 from ocppress_codecs.adaptive.logistic import STRETCHED, squash
+from ocppress_codecs.adaptive.table import PLACES_MAX, learned
 from ocppress_codecs.errors import LimitExceeded
 
-if TYPE_CHECKING:
-    from mypy_extensions import i64
-
-__all__ = ["INPUTS", "SETS", "STATIC_SIZE", "CharacterModel", "first_weights", "known_as", "learned"]
+__all__ = ["INPUTS", "SETS", "STATIC_SIZE", "CharacterModel", "first_weights", "known_as"]
 
 STATIC_SIZE: Final = 1 << 15
 _STATIC_MASK: Final = STATIC_SIZE - 1
@@ -53,15 +53,15 @@ class CharacterModel:
 
     __slots__ = ("_kept", "history", "known", "static", "trained", "weights")
 
-    def __init__(self, known: Source, static: list[int], weights: list[list[int]]) -> None:
+    def __init__(self, known: Source, static: vec[i64], weights: vec[i64]) -> None:
         self.history: History = History()
         self.known: Source = known
         """The prior's text."""
-        self.static: list[int] = static
-        self.weights: list[list[int]] = weights
-        """Not changed in place but for those of a frame that isn't kept yet."""
+        self.static: vec[i64] = static
+        self.weights: vec[i64] = weights
+        """`INPUTS` for each of `SETS`; not changed in place but for those of a frame that isn't kept yet."""
         self.trained: list[int] = []
-        self._kept: list[list[int]] | None = None
+        self._kept: vec[i64] | None = None
 
     def keep(self) -> None:
         """What was learned stays."""
@@ -82,9 +82,7 @@ class CharacterModel:
         """
         if self._kept is None:
             self._kept = self.weights
-            self.weights = [[max(-_WEIGHT_MAX, min(_WEIGHT_MAX, weight)) for weight in group] for group in self._kept]
-        states = coder.states
-        journal = coder.journal
+            self.weights = vec[i64]([max(-_WEIGHT_MAX, min(_WEIGHT_MAX, weight)) for weight in self._kept])
         writing = coder.writing
         size = len(data)
         out = bytearray()
@@ -130,9 +128,9 @@ class CharacterModel:
                     continue
                 held = 0
                 misses = 1
-                byte = self._byte(coder, states, journal, byte, one, two, three, four, kind, -1, 0, 0)
+                byte = self._byte(coder, byte, one, two, three, four, kind, -1, 0, 0)
             else:
-                byte = self._byte(coder, states, journal, byte, one, two, three, four, kind, predicted, held, misses)
+                byte = self._byte(coder, byte, one, two, three, four, kind, predicted, held, misses)
                 if predicted >= 0:
                     if byte == predicted:
                         held += 1
@@ -155,8 +153,6 @@ class CharacterModel:
     def _byte(
         self,
         coder: Coder,
-        states: array[int],
-        journal: list[int],
         byte: i64,
         one: i64,
         two: i64,
@@ -168,7 +164,8 @@ class CharacterModel:
         misses: i64,
     ) -> i64:
         static = self.static
-        sets = self.weights
+        table = coder.table
+        weights = self.weights
         after_one = mixed(one, 1)
         after_two = mixed(after_one, two)
         after_three = mixed(after_two, three)
@@ -178,7 +175,7 @@ class CharacterModel:
         own_two = mixed(after_two, 6)
         own_four = mixed(after_four, 7)
         match_context = mixed(min(held, 15), misses)
-        match_set = 0 if predicted < 0 else 1 if misses else 2 if held < 8 else 3
+        match_set: i64 = 0 if predicted < 0 else 1 if misses else 2 if held < 8 else 3
         trained = bool(self.trained)
         symbol: i64 = 1
         shift: i64 = 8
@@ -190,63 +187,61 @@ class CharacterModel:
             third = after_three + step & _STATIC_MASK
             fourth = after_four + step & _STATIC_MASK
             of = of_kind + step & _STATIC_MASK
-            x1: i64 = static[first]
-            x2: i64 = static[second]
-            x3: i64 = static[third]
-            x4: i64 = static[fourth]
-            x5: i64 = static[of]
-            place6 = TEXT_BASE + (own_kind + step & TEXT_MASK)
-            place7 = TEXT_BASE + (own_two + step & TEXT_MASK)
-            place8 = TEXT_BASE + (own_four + step & TEXT_MASK)
-            state6: i64 = states[place6]
-            state7: i64 = states[place7]
-            state8: i64 = states[place8]
-            x6: i64 = STRETCHED[state6 >> 10]
-            x7: i64 = STRETCHED[state7 >> 10]
-            x8: i64 = STRETCHED[state8 >> 10]
+            x1 = static[first]
+            x2 = static[second]
+            x3 = static[third]
+            x4 = static[fourth]
+            x5 = static[of]
+            if table.room < PLACES_MAX:
+                table.grow()
+            slot6 = table.slot(TEXT_BASE + (own_kind + step & TEXT_MASK))
+            slot7 = table.slot(TEXT_BASE + (own_two + step & TEXT_MASK))
+            slot8 = table.slot(TEXT_BASE + (own_four + step & TEXT_MASK))
+            entry6 = table.entries[slot6]
+            entry7 = table.entries[slot7]
+            entry8 = table.entries[slot8]
+            x6 = STRETCHED[(entry6 & STATE_MASK) >> 10]
+            x7 = STRETCHED[(entry7 & STATE_MASK) >> 10]
+            x8 = STRETCHED[(entry8 & STATE_MASK) >> 10]
             x9: i64 = 0
             expected: i64 = -1
-            place9: i64 = 0
-            state9: i64 = 0
+            slot9: i64 = 0
+            entry9: i64 = 0
             if predicted >= 0 and predicted + 256 >> shift + 1 == symbol:
                 expected = predicted >> shift & 1
-                place9 = mixed(match_context, expected) % SHARED_SIZE
-                state9 = states[place9]
-                x9 = STRETCHED[state9 >> 10]
+                slot9 = table.slot(mixed(match_context, expected) % SHARED_SIZE)
+                entry9 = table.entries[slot9]
+                x9 = STRETCHED[(entry9 & STATE_MASK) >> 10]
                 if not expected:
                     x9 = -x9
-            known = 12 if x4 else 8 if x3 else 4 if x2 else 0
-            weights = sets[known + match_set if expected >= 0 else known]
-            w1: i64 = weights[0]
-            w2: i64 = weights[1]
-            w3: i64 = weights[2]
-            w4: i64 = weights[3]
-            w5: i64 = weights[4]
-            w6: i64 = weights[5]
-            w7: i64 = weights[6]
-            w8: i64 = weights[7]
-            w9: i64 = weights[8]
+            known: i64 = 12 if x4 else 8 if x3 else 4 if x2 else 0
+            begin = INPUTS * (known + match_set if expected >= 0 else known)
+            w1 = weights[begin]
+            w2 = weights[begin + 1]
+            w3 = weights[begin + 2]
+            w4 = weights[begin + 3]
+            w5 = weights[begin + 4]
+            w6 = weights[begin + 5]
+            w7 = weights[begin + 6]
+            w8 = weights[begin + 7]
+            w9 = weights[begin + 8]
             probability = squash((x1 * w1 + x2 * w2 + x3 * w3 + x4 * w4 + x5 * w5 + x6 * w6 + x7 * w7 + x8 * w8 + x9 * w9) >> 16)
             bit = coder.code(probability * 16 if 2 < probability < 4094 else 32 if probability <= 2 else 65504, byte >> shift & 1)
             error = ((bit << 12) - probability) * _LEARNING
-            weights[0] = w1 + (x1 * error + 0x8000 >> 16)
-            weights[1] = w2 + (x2 * error + 0x8000 >> 16)
-            weights[2] = w3 + (x3 * error + 0x8000 >> 16)
-            weights[3] = w4 + (x4 * error + 0x8000 >> 16)
-            weights[4] = w5 + (x5 * error + 0x8000 >> 16)
-            weights[5] = w6 + (x6 * error + 0x8000 >> 16)
-            weights[6] = w7 + (x7 * error + 0x8000 >> 16)
-            weights[7] = w8 + (x8 * error + 0x8000 >> 16)
-            weights[8] = w9 + (x9 * error + 0x8000 >> 16)
-            journal.append(place6 << STATE_BITS | state6)
-            journal.append(place7 << STATE_BITS | state7)
-            journal.append(place8 << STATE_BITS | state8)
-            states[place6] = learned(state6, bit)
-            states[place7] = learned(state7, bit)
-            states[place8] = learned(state8, bit)
+            weights[begin] = w1 + (x1 * error + 0x8000 >> 16)
+            weights[begin + 1] = w2 + (x2 * error + 0x8000 >> 16)
+            weights[begin + 2] = w3 + (x3 * error + 0x8000 >> 16)
+            weights[begin + 3] = w4 + (x4 * error + 0x8000 >> 16)
+            weights[begin + 4] = w5 + (x5 * error + 0x8000 >> 16)
+            weights[begin + 5] = w6 + (x6 * error + 0x8000 >> 16)
+            weights[begin + 6] = w7 + (x7 * error + 0x8000 >> 16)
+            weights[begin + 7] = w8 + (x8 * error + 0x8000 >> 16)
+            weights[begin + 8] = w9 + (x9 * error + 0x8000 >> 16)
+            table.learn(slot6, entry6, bit)
+            table.learn(slot7, entry7, bit)
+            table.learn(slot8, entry8, bit)
             if expected >= 0:
-                journal.append(place9 << STATE_BITS | state9)
-                states[place9] = learned(state9, 1 if bit == expected else 0)
+                table.learn(slot9, entry9, 1 if bit == expected else 0)
             if trained:
                 for place in (first, second, third, fourth, of):
                     self._train(place, bit)
@@ -258,23 +253,11 @@ class CharacterModel:
         self.static[place] = known_as(state >> 10)
 
 
-def learned(state: i64, bit: i64) -> i64:
-    """A place of the table after one more decision."""
-    count = state & COUNT_MAX
-    probability = state >> COUNT_BITS
-    rate: i64 = RATES[count]
-    if bit:
-        probability += (65535 - probability) * rate >> 16
-    else:
-        probability -= probability * rate >> 16
-    return probability << COUNT_BITS | (count + 1 if count < COUNT_MAX else count)
-
-
 def known_as(probability: int) -> int:
     """What a probability in 4096ths, which isn't unknown, is in `static`."""
     return STRETCHED[probability] or 1
 
 
-def first_weights() -> list[list[int]]:
+def first_weights() -> vec[i64]:
     """The weights before any training."""
-    return [[_FIRST_WEIGHT] * INPUTS for _ in range(SETS)]
+    return vec[i64]([_FIRST_WEIGHT] * (SETS * INPUTS))

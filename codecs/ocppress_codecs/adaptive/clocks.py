@@ -12,6 +12,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from librt.vecs import vec
+from mypy_extensions import i64
+
 from ocppress_codecs.adaptive.fields import TimeField, best_of, measured, updated_costs
 from ocppress_codecs.scalars import CLOCK_DIGITS, TENS
 
@@ -36,30 +39,34 @@ _PERIOD_MAX: Final = 1 << 46
 """In 64ths of the smallest unit: 30 hours at seven digits."""
 
 
-def in_digits(clock: int, digits: int) -> int:
+def in_digits(clock: i64, digits: i64) -> i64:
     """`clock`, in 10**-CLOCK_DIGITS seconds, in 10**-digits seconds, rounded down."""
-    return clock // TENS[CLOCK_DIGITS - digits]
+    unit: i64 = TENS[CLOCK_DIGITS - digits]
+    return clock // unit
 
 
-def clock_of(value: int, digits: int) -> int:
+def clock_of(value: i64, digits: i64) -> i64:
     """The reverse of `in_digits`."""
-    return value * TENS[CLOCK_DIGITS - digits]
+    unit: i64 = TENS[CLOCK_DIGITS - digits]
+    return value * unit
 
 
-def candidates_of(field: TimeField, clock: int) -> list[int]:
+def candidates_of(field: TimeField, clock: i64) -> vec[i64]:
     """The candidates for the next value, where `clock` is in its digits."""
-    return [
-        field.last + field.delta,
-        field.anchor + field.period + 32 >> 6,
-        clock,
-        clock + field.lead,
-        field.last,
-        field.runner + field.pace + 32 >> 6,
-        clock + (field.period + 32 >> 6),
-    ]
+    return vec[i64](
+        [
+            field.last + field.delta,
+            field.anchor + field.period + 32 >> 6,
+            clock,
+            clock + field.lead,
+            field.last,
+            field.runner + field.pace + 32 >> 6,
+            clock + (field.period + 32 >> 6),
+        ]
+    )
 
 
-def learn(field: TimeField, clock: int, candidates: list[int], predicted: int, value: int) -> TimeField:
+def learn(field: TimeField, clock: i64, candidates: vec[i64], predicted: i64, value: i64) -> TimeField:
     """The field after `value`, for which `candidates` were found, of which `predicted` was taken."""
     after = field.copy()
     after.costs = updated_costs(field.costs, candidates, value)
@@ -73,11 +80,11 @@ def learn(field: TimeField, clock: int, candidates: list[int], predicted: int, v
     return after
 
 
-def _follow(after: TimeField, field: TimeField, difference: int, value: int) -> None:
+def _follow(after: TimeField, field: TimeField, difference: i64, value: i64) -> None:
     """Move both loops on by one tick, or begin a new series."""
     period = field.period
     error = (value << 6) - field.anchor - period
-    tolerance = max(period >> 3, 64)
+    tolerance: i64 = max(period >> 3, 64)
     if period > 0 and -tolerance <= error <= tolerance:
         steps = field.steps + 1
         after.anchor = field.anchor + period + error // (steps if steps < _STEPS_MAX else _STEPS_MAX)
@@ -97,10 +104,10 @@ def _follow(after: TimeField, field: TimeField, difference: int, value: int) -> 
     after.anchor = after.runner = value << 6
     after.steps = 1
     span = difference << 6
-    nearly = max(span >> 4, 64)
+    nearly: i64 = max(span >> 4, 64)
     if 0 < span < _PERIOD_MAX and (period <= 0 or -nearly <= span - (field.delta << 6) <= nearly):
         # Twice about the same: a new series, most likely of whole seconds.
-        unit = 64 * TENS[field.digits]
+        unit: i64 = 64 * TENS[field.digits]
         whole = (span + unit // 2) // unit * unit
-        after.period = whole if whole and abs(span - whole) * 20 < span else span
+        after.period = whole if whole and -span < (span - whole) * 20 < span else span
         after.pace = span

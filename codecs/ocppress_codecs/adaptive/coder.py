@@ -13,8 +13,9 @@ back the bit it was handed, a reader ignores that and gives back the bit that wa
 
 from __future__ import annotations
 
-from array import array
-from typing import TYPE_CHECKING, Final, final
+from typing import Final, final
+
+from mypy_extensions import i64
 
 from ocppress_codecs.account import Account
 from ocppress_codecs.adaptive.contexts import (
@@ -25,14 +26,12 @@ from ocppress_codecs.adaptive.contexts import (
     OWN_BASE,
     OWN_SIZE,
     SHARED_SIZE,
-    STATE_BITS,
+    STATE_MASK,
 )
+from ocppress_codecs.adaptive.table import PLACES_MAX, Table
 from ocppress_codecs.errors import LimitExceeded, Malformed
 
-if TYPE_CHECKING:
-    from mypy_extensions import i64
-
-__all__ = ["RATES", "WORK_A_BYTE", "WORK_BASE", "WORK_MAX", "ZERO_BYTES_MAX", "BitReader", "BitWriter", "Coder"]
+__all__ = ["WORK_A_BYTE", "WORK_BASE", "WORK_MAX", "ZERO_BYTES_MAX", "BitReader", "BitWriter", "Coder"]
 
 ZERO_BYTES_MAX: Final = 64
 """Bytes of zeros that a reader takes past the end of a frame; a writer leaves out no more. It bounds what a frame of nothing can stand for."""
@@ -54,24 +53,20 @@ _LEAST: Final = 32
 _MOST: Final = 65536 - _LEAST
 """Probabilities are kept off 0 and 1, or what is certain to one side could not be said by the other."""
 
-RATES: Final = [65536 * 10 // (10 * count + 16) for count in range(COUNT_MAX + 1)]
-"""By how much of the difference a probability moves, in 65536ths: nearly all the first time, 1/64 in the end."""
-
 
 class Coder:
-    """What the model sees of a writer or reader. `states` is the table of contexts, `journal` what it takes to undo.
+    """What the model sees of a writer or reader. `table` is that of the contexts, which notes what it takes to undo.
 
     `account` is None unless somebody counts; then the model closes an item after each thing it has coded.
     """
 
-    __slots__ = ("account", "charged", "journal", "states", "work_max", "writing")
+    __slots__ = ("account", "charged", "table", "work_max", "writing")
 
-    def __init__(self, states: array[int], journal: list[int], *, writing: bool, work_max: int, account: Account | None = None) -> None:
+    def __init__(self, table: Table, *, writing: bool, work_max: int, account: Account | None = None) -> None:
         self.writing: Final[bool] = writing
         self.work_max: Final[int] = work_max
         self.charged: int = 0
-        self.states: Final[array[int]] = states
-        self.journal: Final[list[int]] = journal
+        self.table: Final[Table] = table
         self.account: Final[Account | None] = account
 
     def code(self, probability: i64, bit: i64) -> i64:
@@ -81,19 +76,15 @@ class Coder:
     def bit(self, context: i64, bit: i64) -> i64:
         """One decision by the statistics that all stations share, which learn from it."""
         place = context % SHARED_SIZE
-        states = self.states
-        state: i64 = states[place]
-        self.journal.append(place << STATE_BITS | state)
-        probability = state >> COUNT_BITS
-        count = state & COUNT_MAX
-        rate: i64 = RATES[count]
+        table = self.table
+        if table.room < PLACES_MAX:
+            table.grow()
+        slot = table.slot(place)
+        entry = table.entries[slot]
+        probability = (entry & STATE_MASK) >> COUNT_BITS
         clipped = probability if probability > _LEAST else _LEAST
         bit = self.code(clipped if clipped < _MOST else _MOST, bit)
-        if bit:
-            probability += (65535 - probability) * rate >> 16
-        else:
-            probability -= probability * rate >> 16
-        states[place] = probability << COUNT_BITS | (count + 1 if count < COUNT_MAX else count)
+        table.learn(slot, entry, bit)
         return bit
 
     def pair(self, own: i64, shared: i64, bit: i64) -> i64:
@@ -105,35 +96,25 @@ class Coder:
         return self._pair(GRAMMAR_BASE + own % GRAMMAR_SIZE, shared % SHARED_SIZE, bit)
 
     def _pair(self, own: i64, shared: i64, bit: i64) -> i64:
-        states = self.states
-        state: i64 = states[own]
-        other: i64 = states[shared]
-        journal = self.journal
-        journal.append(own << STATE_BITS | state)
-        journal.append(shared << STATE_BITS | other)
-        probability = state >> COUNT_BITS
-        count = state & COUNT_MAX
-        second = other >> COUNT_BITS
-        second_count = other & COUNT_MAX
-        weight = 2 * count + 2
-        second_weight = second_count + 3
+        table = self.table
+        if table.room < PLACES_MAX:
+            table.grow()
+        slot = table.slot(own)
+        second_slot = table.slot(shared)
+        entry = table.entries[slot]
+        second_entry = table.entries[second_slot]
+        probability = (entry & STATE_MASK) >> COUNT_BITS
+        second = (second_entry & STATE_MASK) >> COUNT_BITS
+        weight = 2 * (entry & COUNT_MAX) + 2
+        second_weight = (second_entry & COUNT_MAX) + 3
         clipped = (probability * weight + second * second_weight) // (weight + second_weight)
         if clipped < _LEAST:
             clipped = _LEAST
         elif clipped > _MOST:
             clipped = _MOST
-        rate: i64 = RATES[count]
-        second_rate: i64 = RATES[second_count]
         bit = self.code(clipped, bit)
-        if bit:
-            probability += (65535 - probability) * rate >> 16
-            second += (65535 - second) * second_rate >> 16
-        else:
-            probability -= probability * rate >> 16
-            second -= second * second_rate >> 16
-        # Where both are one place, the second word counts.
-        states[own] = probability << COUNT_BITS | (count + 1 if count < COUNT_MAX else count)
-        states[shared] = second << COUNT_BITS | (second_count + 1 if second_count < COUNT_MAX else second_count)
+        table.learn(slot, entry, bit)
+        table.learn(second_slot, second_entry, bit)
         return bit
 
     def charge(self, work: int) -> None:
@@ -142,7 +123,7 @@ class Coder:
 
     def check_work(self) -> None:
         """Raise `LimitExceeded` if the frame has caused too much work; to be called in every loop."""
-        work = len(self.journal) + self.charged
+        work = len(self.table.journal) + self.charged
         if work > self.work_max:
             raise LimitExceeded("work", self.work_max, work)
 
@@ -172,8 +153,8 @@ class BitWriter(Coder):
 
     __slots__ = ("_low", "_out", "_range")
 
-    def __init__(self, states: array[int], journal: list[int]) -> None:
-        super().__init__(states, journal, writing=True, work_max=WORK_MAX)
+    def __init__(self, table: Table) -> None:
+        super().__init__(table, writing=True, work_max=WORK_MAX)
         self._low: i64 = 0
         self._range: i64 = _ALL
         self._out: Final = bytearray()
@@ -269,8 +250,8 @@ class BitReader(Coder):
 
     __slots__ = ("_data", "_position", "_range", "_value")
 
-    def __init__(self, states: array[int], journal: list[int], data: bytes) -> None:
-        super().__init__(states, journal, writing=False, work_max=min(WORK_MAX, WORK_BASE + WORK_A_BYTE * len(data)))
+    def __init__(self, table: Table, data: bytes) -> None:
+        super().__init__(table, writing=False, work_max=min(WORK_MAX, WORK_BASE + WORK_A_BYTE * len(data)))
         self._data: Final = data
         self._position: i64 = 4
         self._value: i64 = int.from_bytes((data[:4] + b"\0\0\0\0")[:4], "big")

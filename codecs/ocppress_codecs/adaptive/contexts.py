@@ -5,8 +5,7 @@
     OWN_BASE …        the station's own fields and shapes; begins empty
     TEXT_BASE …       characters; begins empty
 
-A place holds `probability << COUNT_BITS | count`: of a bit being 1, in 65536ths, and how often it was met, up to COUNT_MAX. The journal
-of what changed holds `place << STATE_BITS | what it held`.
+A place holds `probability << COUNT_BITS | count`: of a bit being 1, in 65536ths, and how often it was met, up to COUNT_MAX.
 
 Compiled, an `i64` is a machine's integer of 64 bits; otherwise it is a name in annotations, which nobody evaluates.
 """
@@ -14,7 +13,6 @@ Compiled, an `i64` is a machine's integer of 64 bits; otherwise it is a name in 
 from __future__ import annotations
 
 import zlib
-from array import array
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -30,13 +28,12 @@ __all__ = [
     "OWN_SIZE",
     "SHARED_SIZE",
     "STATE_BITS",
+    "STATE_MASK",
     "TABLE_SIZE",
     "TEXT_BASE",
     "TEXT_MASK",
     "UNKNOWN",
     "mixed",
-    "table_of",
-    "taken_back",
     "text_hash",
 ]
 
@@ -58,7 +55,7 @@ COUNT_BITS: Final = 6
 COUNT_MAX: Final = 63
 
 STATE_BITS: Final = 22
-_STATE_MASK: Final = (1 << STATE_BITS) - 1
+STATE_MASK: Final = (1 << STATE_BITS) - 1
 
 UNKNOWN: Final = 0x8000 << COUNT_BITS
 """A place never met: even odds."""
@@ -76,15 +73,3 @@ def mixed(context: i64, value: i64) -> i64:
 def text_hash(text: str) -> int:
     """CRC-32 of the UTF-8 text."""
     return zlib.crc32(text.encode())
-
-
-def table_of(states: list[int]) -> array[int]:
-    """A table with these states, four bytes each."""
-    return array("I", states)
-
-
-def taken_back(states: array[int], journal: list[int]) -> None:
-    """Undo what the journal says, the last change first, and empty it."""
-    for entry in reversed(journal):
-        states[entry >> STATE_BITS] = entry & _STATE_MASK
-    journal.clear()

@@ -23,7 +23,7 @@ class CountingReader(Coder):
     __slots__ = ("_reader", "_spend")
 
     def __init__(self, reader: BitReader, account: Account) -> None:
-        super().__init__(reader.states, reader.journal, writing=False, work_max=reader.work_max, account=account)
+        super().__init__(reader.table, writing=False, work_max=reader.work_max, account=account)
         self._reader: Final = reader
         self._spend: Final = account.spend
 

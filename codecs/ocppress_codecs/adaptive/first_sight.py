@@ -10,11 +10,12 @@ direction, or as the prior has it. A token that isn't among the guesses is told 
 
 from __future__ import annotations
 
+import functools
 from typing import Final, final
 
 from ocppress_codecs.adaptive.coder import Coder
 from ocppress_codecs.adaptive.contexts import mixed, text_hash
-from ocppress_codecs.adaptive.model import Model
+from ocppress_codecs.adaptive.model import VALUES_MAX, Model, Shape
 from ocppress_codecs.adaptive.numerals import code_choice, code_gamma
 from ocppress_codecs.adaptive.skeletons import HOLE, lexemes
 from ocppress_codecs.adaptive.successors import NUMBER_MAX, candidates
@@ -22,12 +23,16 @@ from ocppress_codecs.errors import LimitExceeded, Malformed, NotOcppJ
 from ocppress_codecs.jsontext import JsonError, tokens
 from ocppress_codecs.rpc import parse
 
-__all__ = ["checked_skeleton", "code_skeleton"]
+__all__ = ["checked_skeleton", "code_skeleton", "shape_of"]
 
 _ORDERS: Final = 4
 
 _TYPES: Final = frozenset("23456")
 _WITH_ACTION: Final = frozenset("26")
+
+_SHAPES_SHARED: Final = 512
+"""Skeletons, the last ones, whose shapes any further station shares: those of one model say the same, a model has 10 to 60. They take 2 MiB,
+or 25 if each is as large as a peer can make it."""
 
 
 def code_skeleton(coder: Coder, model: Model, skeleton: str, answered: int, limit: int) -> str:
@@ -169,3 +174,13 @@ def checked_skeleton(skeleton: str) -> None:
         parse(f'[{skeleton[0]},"",{filled[1:-1]}]')
     except NotOcppJ as refusal:  # not `error`: compiled, a name has one type in a function
         raise Malformed(f"a skeleton that is not OCPP-J: {refusal.reason}") from None
+
+
+@functools.lru_cache(_SHAPES_SHARED)
+def shape_of(skeleton: str) -> Shape:
+    """The shape of a skeleton. Raises `Malformed` as `checked_skeleton` does, and `LimitExceeded` if it has too many values."""
+    checked_skeleton(skeleton)
+    shape = Shape(skeleton)
+    if len(shape.plan.holes) > VALUES_MAX:
+        raise LimitExceeded("values", VALUES_MAX, len(shape.plan.holes))
+    return shape

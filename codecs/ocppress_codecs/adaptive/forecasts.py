@@ -15,7 +15,10 @@ from __future__ import annotations
 
 from typing import Final, final
 
-from ocppress_codecs.adaptive.fields import NumberField, best_of, expected_length, measured, updated_costs
+from librt.vecs import vec
+from mypy_extensions import i64, mypyc_attr
+
+from ocppress_codecs.adaptive.fields import CANDIDATES, NumberField, best_of, expected_length, length_of, measured, updated_costs
 from ocppress_codecs.adaptive.plans import CURRENT, ENERGY, FACTOR, POWER, SOC, VOLTAGE, Hole
 from ocppress_codecs.adaptive.skeletons import MANTISSA_MAX
 from ocppress_codecs.scalars import TENS
@@ -74,27 +77,28 @@ class Readings:
         self.neighbours: dict[int, NumberField] = {}
         """By measurand the field coded last, as it is after that."""
 
-    def load(self, group: int, phase: int) -> int:
+    def load(self, group: i64, phase: i64) -> i64:
         """Voltage times current, of all phases together if `phase` is 0, in milliwatts; 0 if unknown."""
         if phase:
             place = group * 8 + phase
-            current = self.current.get(place, 0)
-            voltage = self.voltage.get(place, 0) or self.voltage.get(group * 8, 0)
+            current: i64 = self.current.get(place, 0)
+            voltage: i64 = self.voltage.get(place, 0) or self.voltage.get(group * 8, 0)
             return _bounded((voltage * current + 500) // 1000)
-        total = 0
+        total: i64 = 0
         for place in range(group * 8, group * 8 + 4):
             current = self.current.get(place, 0)
             if current:
-                total += (self.voltage.get(place, 0) or self.voltage.get(group * 8, 0)) * current
+                voltage = self.voltage.get(place, 0) or self.voltage.get(group * 8, 0)
+                total += voltage * current
         return _bounded((total + 500) // 1000)
 
-    def power_of(self, group: int, phase: int) -> int:
+    def power_of(self, group: i64, phase: i64) -> i64:
         """Power of a phase, or of all together, in milliwatts; -1 if unknown."""
-        power = self.power.get(group * 8 + phase, -1)
+        power: i64 = self.power.get(group * 8 + phase, -1)
         if power < 0 and not phase:
-            total = -1
+            total: i64 = -1
             for place in range(group * 8 + 1, group * 8 + 4):
-                part = self.power.get(place, -1)
+                part: i64 = self.power.get(place, -1)
                 if part >= 0:
                     total = part if total < 0 else total + part
             return total
@@ -102,51 +106,45 @@ class Readings:
 
 
 @final
+@mypyc_attr(acyclic=True)
 class Forecast:
     """The candidates for one value, and which of them predicts."""
 
     __slots__ = ("best", "candidates", "lean", "predicted")
 
-    def __init__(self, candidates: list[int], best: int, lean: int) -> None:
-        self.candidates: list[int] = candidates
-        self.best: int = best
-        self.predicted: int = candidates[best]
-        self.lean: int = lean
+    def __init__(self, candidates: vec[i64], best: i64, lean: i64) -> None:
+        self.candidates: vec[i64] = candidates
+        self.best: i64 = best
+        self.predicted: i64 = candidates[best]
+        self.lean: i64 = lean
 
 
-def _bounded(load: int) -> int:
+def _bounded(load: i64) -> i64:
     return load if load < _LOAD_MAX else 0
 
 
-def scaled(mantissa: int, scale: int, wanted: int) -> int:
+def scaled(mantissa: i64, scale: i64, wanted: i64) -> i64:
     """A decimal at another scale, rounded half up."""
+    unit: i64
     if wanted >= scale:
-        return mantissa * TENS[wanted - scale]
+        unit = TENS[wanted - scale]
+        return mantissa * unit
     unit = TENS[scale - wanted]
     return (mantissa + unit // 2) // unit
 
 
-def forecast(field: NumberField, hole: Hole, readings: Readings, clock_ms: int, register_wh: int) -> Forecast:
+def forecast(field: NumberField, hole: Hole, readings: Readings, clock_ms: i64, register_wh: i64) -> Forecast:
     """The candidates for the next value."""
     last = field.last
     neighbour = readings.neighbours.get(hole.measure) if hole.measure else None
     role = hole.role
-    candidates = [
-        last,
-        last + field.delta,
-        field.fast + 128 >> 8,
-        field.slow + 128 >> 8,
-        last,
-        last,
-        last,
-        last,
-        last,
-        last,
-        last,
-        field.trend + field.slope + 128 >> 8,
-    ]
-    lean = EVEN
-    lean_of = -1
+    candidates = vec[i64]([last] * CANDIDATES)
+    candidates[1] = last + field.delta
+    candidates[2] = field.fast + 128 >> 8
+    candidates[3] = field.slow + 128 >> 8
+    candidates[11] = field.trend + field.slope + 128 >> 8
+    lean: i64 = EVEN
+    lean_of: i64 = -1
     if neighbour is not None and neighbour.scale == field.scale:
         candidates[4] = last + neighbour.delta
         candidates[5] = neighbour.last
@@ -178,9 +176,10 @@ def forecast(field: NumberField, hole: Hole, readings: Readings, clock_ms: int, 
         load = readings.load(hole.group, hole.phase)
         power = readings.power_of(hole.group, hole.phase)
         if load and power >= 0 and field.scale <= _FACTOR_SCALE_MAX:
-            candidates[10] = min(100 * TENS[field.scale], (power * 100 * TENS[field.scale] + load // 2) // load)
+            whole: i64 = 100 * TENS[field.scale]
+            candidates[10] = min(whole, (power * whole + load // 2) // load)
     elif role == SOC:
-        energy = readings.energy.get(hole.group, -1)
+        energy: i64 = readings.energy.get(hole.group, -1)
         if energy >= 0 and field.load > 0:
             beyond = (energy << 8) - field.mark
             candidates[10] = last + beyond // field.load
@@ -198,7 +197,7 @@ def forecast(field: NumberField, hole: Hole, readings: Readings, clock_ms: int, 
     return Forecast(candidates, best, lean)
 
 
-def learn(field: NumberField, hole: Hole, readings: Readings, clock_ms: int, made: Forecast, value: int) -> NumberField:
+def learn(field: NumberField, hole: Hole, readings: Readings, clock_ms: i64, made: Forecast, value: i64) -> NumberField:
     """The field after `value`, for which `made` was the forecast."""
     after = field.copy()
     residual = value - made.predicted
@@ -207,7 +206,7 @@ def learn(field: NumberField, hole: Hole, readings: Readings, clock_ms: int, mad
     after.delta = value - field.last
     after.last = value
     exact = value << 8
-    if residual.bit_length() <= expected_length(field.size) + 2:
+    if length_of(residual) <= expected_length(field.size) + 2:
         steps = field.steps + 1
         after.steps = steps if steps < _SLOW else _SLOW
         after.slow = field.slow + (exact - field.slow) // after.steps
@@ -217,7 +216,7 @@ def learn(field: NumberField, hole: Hole, readings: Readings, clock_ms: int, mad
         after.slow = exact
         after.fast = exact
     error = exact - field.trend - field.slope
-    length = error.bit_length()
+    length = length_of(error)
     if length > _ERROR_BITS_MAX or (field.run > 1 and length > expected_length(field.size) + 10):
         after.run = 1
         after.trend = exact
@@ -233,7 +232,7 @@ def learn(field: NumberField, hole: Hole, readings: Readings, clock_ms: int, mad
     return after
 
 
-def note(field: NumberField, hole: Hole, readings: Readings, clock_ms: int, before: NumberField | None) -> None:
+def note(field: NumberField, hole: Hole, readings: Readings, clock_ms: i64, before: NumberField | None) -> None:
     """Tell the rest of the message of a field that has a new value, and the field of the message; `before` is the field before that value."""
     if not hole.measure:
         return
@@ -242,7 +241,7 @@ def note(field: NumberField, hole: Hole, readings: Readings, clock_ms: int, befo
     place = hole.group * 8 + hole.phase
     if role in (VOLTAGE, CURRENT, POWER):
         milli = scaled(field.last, field.scale, 3)
-        unit = 1000 if role == POWER and hole.kilo else 1
+        unit: i64 = 1000 if role == POWER and hole.kilo else 1
         if 0 <= milli <= _MILLI_MAX // unit:
             milli *= unit
             if role == VOLTAGE:
@@ -262,12 +261,13 @@ def note(field: NumberField, hole: Hole, readings: Readings, clock_ms: int, befo
         _note_charge(field, readings.energy.get(hole.group, -1), before)
 
 
-def _step(scale: int, kilo: bool) -> int:
+def _step(scale: i64, kilo: bool) -> i64:
     """The last digit of an energy register in milliwatt milliseconds."""
-    return _MWMS_PER_WH * (1000 if kilo else 1) // TENS[scale]
+    step: i64 = _MWMS_PER_WH * (1000 if kilo else 1) // TENS[scale]
+    return step
 
 
-def _note_energy(field: NumberField, hole: Hole, readings: Readings, clock_ms: int, before: NumberField | None) -> None:
+def _note_energy(field: NumberField, hole: Hole, readings: Readings, clock_ms: i64, before: NumberField | None) -> None:
     power = readings.power_of(hole.group, hole.phase)
     if power < 0 or field.scale > _ENERGY_SCALE_MAX:
         field.when = 0
@@ -290,7 +290,7 @@ def _note_energy(field: NumberField, hole: Hole, readings: Readings, clock_ms: i
     field.when = clock_ms
 
 
-def _note_charge(field: NumberField, energy_wh: int, before: NumberField | None) -> None:
+def _note_charge(field: NumberField, energy_wh: i64, before: NumberField | None) -> None:
     """Follow the state of charge by the energy since it rose last; `mark` and `load` (the energy of one step) in 256ths of a Wh."""
     if energy_wh < 0:
         field.mark = 0

@@ -50,7 +50,7 @@ class Direction:
     def write(self, messages: Sequence[Message], text: bytes, as_text: bool) -> tuple[bytes, list[int], Progress]:
         """A frame, with what it takes to `advance`; the model has learned from it. Raises `DecodeError` for what can't be written so."""
         model = self.model
-        writer = BitWriter(model.states, model.journal)
+        writer = BitWriter(model.table)
         progress = self.progress
         left = FRAME_TEXT_BYTES_MAX
         notes: list[int] = []
@@ -102,7 +102,7 @@ class Direction:
 
     def _read(self, frame: bytes, account: Account | None) -> tuple[list[Message], list[int], Progress]:
         model = self.model
-        bits = BitReader(model.states, model.journal, frame[:-_CHECKSUM_BYTES])
+        bits = BitReader(model.table, frame[:-_CHECKSUM_BYTES])
         reader: Coder = bits if account is None else CountingReader(bits, account)
         progress = self.progress
         messages: list[Message] = []

@@ -120,7 +120,7 @@ def _code_uuid(coder: Coder, token: str) -> str:
     head = coder.raw(48, number >> 80)
     version = code_choice(coder, mixed(26, 0), 4, number >> 76 & 15)
     middle = coder.raw(12, number >> 64 & 0xFFF)
-    variant = code_choice(coder, mixed(26, 1), 2, number >> 62 & 3)
+    variant: int = code_choice(coder, mixed(26, 1), 2, number >> 62 & 3)
     tail: int = coder.raw(62, number & (1 << 62) - 1)
     digits = f"{head:012x}{version:x}{middle:03x}{variant << 62 | tail:016x}"
     return f'"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"'

@@ -6,10 +6,10 @@ stretch(p)                                  the least x with squash(x) >= p, for
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from mypy_extensions import i64
+from librt.vecs import vec
+from mypy_extensions import i64
 
 __all__ = ["SQUASHED", "STRETCHED", "squash"]
 
@@ -38,10 +38,10 @@ def _stretched() -> list[int]:
     return result
 
 
-SQUASHED: Final[list[int]] = _squashed()
+SQUASHED: Final = vec[i64](_squashed())
 """squash(x) at place x + 2048."""
 
-STRETCHED: Final[list[int]] = _stretched()
+STRETCHED: Final = vec[i64](_stretched())
 
 
 def squash(x: i64) -> i64:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from mypy_extensions import i64
+
 from ocppress_codecs.account import Part
 from ocppress_codecs.adaptive.coder import Coder
 from ocppress_codecs.adaptive.contexts import mixed
-from ocppress_codecs.adaptive.first_sight import checked_skeleton, code_skeleton
+from ocppress_codecs.adaptive.first_sight import code_skeleton, shape_of
 from ocppress_codecs.adaptive.forecasts import Readings
 from ocppress_codecs.adaptive.literals import ZSTD_BYTES_MIN, code_text
-from ocppress_codecs.adaptive.model import SHAPE_BYTES_MAX, Model, Shape, run_context
+from ocppress_codecs.adaptive.model import SHAPE_BYTES_MAX, VALUES_MAX, Model, Shape, run_context
 from ocppress_codecs.adaptive.numerals import code_choice, code_gamma
 from ocppress_codecs.adaptive.skeletons import filled, fitted, split
 from ocppress_codecs.adaptive.slots import Slots
@@ -33,18 +35,18 @@ PLAIN_BYTES_MAX: Final = 8 * 1024
 NOVEL_BYTES_MAX: Final = 2048
 """Text in one message that is new to this direction, above which a writer lets zstd carry all of it."""
 
-VALUES_MAX: Final = 512
-"""Values of one shape; what has more goes as text."""
-
 TEXT_CONTEXT: Final = 1
 """The shape's context of a message that went as text."""
 
 _TYPES: Final = {member.value: member for member in MessageType}
+_CALLRESULT: Final = MessageType.CALLRESULT
+_CALLERROR: Final = MessageType.CALLERROR
+_CALLRESULTERROR: Final = MessageType.CALLRESULTERROR
 
 
 def code_message(
     coder: Coder, model: Model, given: Message | None, as_text: bool, progress: Progress, answered: CallLog, limit: int
-) -> tuple[Message, Progress, int]:
+) -> tuple[Message, Progress, i64]:
     """One message, the progress after it, and what it is: the context of its shape. Raises `DecodeError`.
 
     `given` is None for a reader; `as_text` asks a writer not to look into the body, and to be quick. `answered` are the CALLs of the other direction,
@@ -52,7 +54,7 @@ def code_message(
     """
     coder.check_work()
     number = 0
-    is_answer = 0
+    is_answer: i64 = 0
     if given is not None:
         number = reference(given, progress)[0]
         is_answer = _is_answer(given.type)
@@ -62,8 +64,8 @@ def code_message(
     call: int | None = None
     if is_answer:
         number = code_gamma(coder, mixed(92, 0), number)
-        call = resolved(MessageType.CALLRESULT, number, progress)[0]
-        note = 0
+        call = resolved(_CALLRESULT, number, progress)[0]
+        note: i64 = 0
         if call is not None and coder.bit(93, 1 if answered.count - NOTES_REACH <= call < answered.count else 0):
             note = answered.note(call)
         near = mixed(mixed(note, 94), 0)
@@ -75,7 +77,7 @@ def code_message(
         wanted, skeleton, values = _looked_into(model, given, near, far)
     shape = _code_shape(coder, model, wanted, skeleton, near, far, is_answer, limit)
     if shape is None:
-        kind = code_choice(coder, mixed(97, 0), 3, given.type.value if given is not None else 0)
+        kind = code_choice(coder, mixed(97, 0), 3, given.type if given is not None else 0)
         body = code_text(coder, model, given.body if given is not None else "", as_text, limit)
         context = TEXT_CONTEXT
         if coder.account is not None:
@@ -89,15 +91,14 @@ def code_message(
     message_type = _TYPES[kind]
     if _is_answer(message_type) != is_answer:
         raise Malformed("an answer that is none, or the reverse")
-    if message_type is MessageType.CALLRESULTERROR:
+    if message_type is _CALLRESULTERROR:
         number = code_gamma(coder, mixed(98, 0), number)
     elif not is_answer:
         number = REFERENCE_EXPECTED
     call, progress = resolved(message_type, number, progress)
-    if shape is None or message_type is MessageType.CALLERROR or message_type is MessageType.CALLRESULTERROR:
+    action = shape.action if shape is not None else ""
+    if shape is None or message_type is _CALLERROR or message_type is _CALLRESULTERROR:
         action = validated(message_type, body)
-    else:
-        action = shape.action
     if context == model.subject:
         model.run += 1 if model.run & 0xFFFF < 0xFFFF else 0
     else:
@@ -108,10 +109,10 @@ def code_message(
     return Message(message_type, action, body, call), progress, context
 
 
-def _looked_into(model: Model, given: Message, near: int, far: int) -> tuple[int, str, list[Scalar]]:
+def _looked_into(model: Model, given: Message, near: i64, far: i64) -> tuple[int, str, list[Scalar]]:
     """The number of a message's shape, -1 if it is new; then its skeleton, "" if it should go as text; and its values."""
     shapes = model.shapes
-    kind = given.type.value
+    kind = int(given.type)
     skeleton = ""
     found: list[Scalar] | None = None
     wanted = -1
@@ -142,11 +143,11 @@ def _novel_bytes(model: Model, values: list[Scalar]) -> int:
     return total
 
 
-def _is_answer(message_type: MessageType) -> int:
-    return 1 if message_type is MessageType.CALLRESULT or message_type is MessageType.CALLERROR else 0
+def _is_answer(message_type: MessageType) -> i64:
+    return 1 if message_type is _CALLRESULT or message_type is _CALLERROR else 0
 
 
-def _code_shape(coder: Coder, model: Model, wanted: int, skeleton: str, near: int, far: int, is_answer: int, limit: int) -> Shape | None:
+def _code_shape(coder: Coder, model: Model, wanted: int, skeleton: str, near: i64, far: i64, is_answer: i64, limit: int) -> Shape | None:
     """The shape, None where the message goes as text. A writer gives its number, -1 and the skeleton if it is new, "" for text."""
     shapes = model.shapes
     packed_far = model.shape_following.find(far)
@@ -179,25 +180,22 @@ def _code_shape(coder: Coder, model: Model, wanted: int, skeleton: str, near: in
         number = shapes.find(skeleton)
         if number >= 0:
             raise Malformed("a new shape that isn't new")
-        checked_skeleton(skeleton)
+        shape = shape_of(skeleton)
         if coder.account is not None:
             coder.account.close(Part.NEW_SHAPES, "a new shape")
-        shape = Shape(skeleton)
-        if len(shape.plan.holes) > VALUES_MAX:
-            raise LimitExceeded("values", VALUES_MAX, len(shape.plan.holes))
         if shape.text_bytes > SHAPE_BYTES_MAX:
             return shape
-        number = shapes.insert(skeleton, shape, shape.text_bytes)
+        number = shapes.insert(shape.skeleton, shape, shape.text_bytes)
     model.shape_following.follow(far, packed_far, number)
     model.shape_following.follow(near, packed_near, number)
     return shape
 
 
 def _follower(
-    coder: Coder, shapes: Slots[str, Shape], guesses: list[int], excluded: list[int], context: int, row: int, order: int, wanted: int
+    coder: Coder, shapes: Slots[str, Shape], guesses: list[int], excluded: list[int], context: i64, row: i64, order: i64, wanted: int
 ) -> int:
     """The shape, if it is one of those that followed before; -1 if it isn't."""
-    rank = 0
+    rank: i64 = 0
     for number in guesses:
         if number in excluded or number >= len(shapes.items) or shapes.items[number] is None:
             continue

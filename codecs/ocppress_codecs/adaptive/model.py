@@ -1,6 +1,6 @@
 """All that one direction has learned, the same at both ends after each frame.
 
-    table        probabilities by context                 `contexts`, `coder`
+    table        probabilities by context                 `table`, `contexts`, `coder`
     shapes       skeletons seen, and what followed them   `slots`, `successors`
     words        their parts, and what followed those
     fields       values by what they are                  `fields`
@@ -12,17 +12,20 @@ Everything has a bound. All changes since `keep` can be undone, at the cost of w
 
 from __future__ import annotations
 
-from array import array
 from typing import Final, final
 
+from librt.vecs import vec
+from mypy_extensions import i64
+
 from ocppress_codecs.adaptive.characters import CharacterModel
-from ocppress_codecs.adaptive.contexts import mixed, taken_back, text_hash
+from ocppress_codecs.adaptive.contexts import mixed, text_hash
 from ocppress_codecs.adaptive.fields import Field
 from ocppress_codecs.adaptive.history import Source
 from ocppress_codecs.adaptive.plans import Plan, plan_of
 from ocppress_codecs.adaptive.skeletons import HOLE, keys_before
 from ocppress_codecs.adaptive.slots import Slots
 from ocppress_codecs.adaptive.successors import Successors
+from ocppress_codecs.adaptive.table import Table
 from ocppress_codecs.rpc import MessageType, action_of
 
 __all__ = [
@@ -33,6 +36,7 @@ __all__ = [
     "STRINGS_BYTES_MAX",
     "STRINGS_MAX",
     "STRING_BYTES_MAX",
+    "VALUES_MAX",
     "WORDS_BYTES_MAX",
     "WORDS_MAX",
     "WORD_BYTES_MAX",
@@ -58,6 +62,9 @@ STRINGS_BYTES_MAX: Final = 6 * 1024
 STRING_BYTES_MAX: Final = 512
 """Strings that are referred to by number: transactions, tokens, names. Longer ones are found in the remembered text."""
 
+VALUES_MAX: Final = 512
+"""Values of one shape; what has more goes as text."""
+
 FIELDS_MAX: Final = 84
 """Values that are followed. A station with twenty measured values has about 60 in all."""
 
@@ -73,18 +80,18 @@ class Knowledge:
 
     def __init__(
         self,
-        states: array[int],
-        static: list[int],
-        weights: list[list[int]],
+        states: vec[i64],
+        static: vec[i64],
+        weights: vec[i64],
         words: list[str],
         following: dict[int, int],
         text: bytes,
         index_size: int,
         fingerprint: bytes,
     ) -> None:
-        self.states: Final[array[int]] = states
-        self.static: Final[list[int]] = static
-        self.weights: Final[list[list[int]]] = weights
+        self.states: Final[vec[i64]] = states
+        self.static: Final[vec[i64]] = static
+        self.weights: Final[vec[i64]] = weights
         self.words: Final[list[str]] = words
         self.word_numbers: Final[dict[str, int]] = {word: number for number, word in enumerate(words)}
         self.following: Final[dict[int, int]] = following
@@ -95,18 +102,19 @@ class Knowledge:
 
 @final
 class Shape:
-    """A skeleton with what is derived from it."""
+    """A skeleton with what is derived from it. `first_sight.shape_of` gives the same one to all stations that have it."""
 
-    __slots__ = ("action", "context", "keys", "message_type", "plan", "segments", "text_bytes")
+    __slots__ = ("action", "context", "keys", "message_type", "plan", "segments", "skeleton", "text_bytes")
 
     def __init__(self, skeleton: str) -> None:
         """`skeleton` must have passed `first_sight.checked_skeleton`."""
+        self.skeleton: Final[str] = skeleton
         self.message_type: Final[int] = int(skeleton[0])
         self.action: Final[str] = action_of(MessageType(self.message_type), skeleton[1:].replace(HOLE, "0"))
         self.segments: Final[list[str]] = skeleton[1:].split(HOLE)
         self.keys: Final[list[str]] = keys_before(self.segments)
         self.plan: Final[Plan] = plan_of(skeleton)
-        self.context: Final[int] = text_hash(skeleton)
+        self.context: Final[i64] = text_hash(skeleton)
         self.text_bytes: Final[int] = len(skeleton.encode())
 
 
@@ -121,7 +129,6 @@ class Model:
         "clock",
         "fields",
         "following",
-        "journal",
         "kinds",
         "knowledge",
         "lengths",
@@ -129,16 +136,15 @@ class Model:
         "run",
         "shape_following",
         "shapes",
-        "states",
         "strings",
         "subject",
+        "table",
         "words",
     )
 
     def __init__(self, knowledge: Knowledge) -> None:
         self.knowledge: Knowledge = knowledge
-        self.states: array[int] = knowledge.states[:]
-        self.journal: list[int] = []
+        self.table: Table = Table(knowledge.states)
         self.shapes: Slots[str, Shape] = Slots(SHAPES_MAX, SHAPES_BYTES_MAX)
         self.shape_following: Successors = Successors(_SHAPE_SETS, {})
         self.words: Slots[str, str] = Slots(WORDS_MAX, WORDS_BYTES_MAX)
@@ -146,33 +152,39 @@ class Model:
         self.fields: Slots[int, Field] = Slots(FIELDS_MAX, FIELDS_MAX)
         self.strings: Slots[str, str] = Slots(STRINGS_MAX, STRINGS_BYTES_MAX)
         self.characters: CharacterModel = CharacterModel(knowledge.known, knowledge.static, knowledge.weights)
-        self.clock: int = 0
+        self.clock: i64 = 0
         """The last timestamp of this direction, in 10**-CLOCK_DIGITS seconds."""
-        self.register_wh: int = 0
+        self.register_wh: i64 = 0
         """The last energy register."""
-        self.subject: int = 0
+        self.subject: i64 = 0
         """The context of the last message's shape."""
-        self.before: int = 0
+        self.before: i64 = 0
         """The one before it."""
-        self.kinds: int = 0
+        self.kinds: i64 = 0
         """Which of the last messages were answers, a bit each."""
-        self.run: int = 0
+        self.run: i64 = 0
         """How many messages of one shape came in a row: now, before, and before that, 16 bits each, the last in the low ones."""
-        self.lengths: int = 0
+        self.lengths: i64 = 0
         """How many messages the last two frames had, the last one in the low 16 bits."""
-        self._kept: tuple[int, ...] = self.scalars()
+        self._kept: vec[i64] = self.scalars()
 
-    def scalars(self) -> tuple[int, ...]:
+    def scalars(self) -> vec[i64]:
         """What is a number by itself."""
-        return self.clock, self.register_wh, self.subject, self.before, self.kinds, self.run, self.lengths
+        return vec[i64]([self.clock, self.register_wh, self.subject, self.before, self.kinds, self.run, self.lengths])
 
-    def set_scalars(self, scalars: tuple[int, ...]) -> None:
+    def set_scalars(self, scalars: vec[i64]) -> None:
         """The reverse of `scalars`."""
-        self.clock, self.register_wh, self.subject, self.before, self.kinds, self.run, self.lengths = scalars
+        self.clock = scalars[0]
+        self.register_wh = scalars[1]
+        self.subject = scalars[2]
+        self.before = scalars[3]
+        self.kinds = scalars[4]
+        self.run = scalars[5]
+        self.lengths = scalars[6]
 
     def keep(self) -> None:
         """What was learned stays."""
-        self.journal.clear()
+        self.table.keep()
         self.shapes.keep()
         self.shape_following.keep()
         self.words.keep()
@@ -184,7 +196,7 @@ class Model:
 
     def undo(self) -> None:
         """Forget what was learned since `keep`."""
-        taken_back(self.states, self.journal)
+        self.table.undo()
         self.shapes.undo()
         self.shape_following.undo()
         self.words.undo()
@@ -234,7 +246,7 @@ class Model:
         items = self.strings.items
         return items[number] if 0 <= number < len(items) else None
 
-    def set_field(self, key: int, field: Field) -> None:
+    def set_field(self, key: i64, field: Field) -> None:
         """The field of `key` is now `field`."""
         number = self.fields.find(key)
         if number >= 0:
@@ -242,24 +254,19 @@ class Model:
         else:
             self.fields.insert(key, field, 1)
 
-    def field(self, key: int) -> Field | None:
-        """The field of `key`."""
-        number = self.fields.find(key)
-        return self.fields.items[number] if number >= 0 else None
 
-
-def run_context(run: int) -> int:
+def run_context(run: i64) -> i64:
     """How far a row of messages of one shape has come, compared with the row before the last one, which often was of the same."""
     return _compared(run & 0xFFFF, run >> 32)
 
 
-def frame_context(lengths: int, sent: int) -> int:
+def frame_context(lengths: i64, sent: i64) -> i64:
     """How far a frame with `sent` messages has come, compared with the two before it."""
     last = lengths & 0xFFFF
     other = lengths >> 16
     return mixed(mixed(_compared(sent, last), _compared(sent, other)), min(sent, 3))
 
 
-def _compared(sent: int, before: int) -> int:
+def _compared(sent: i64, before: i64) -> i64:
     difference = sent - before
-    return max(-3, min(2, difference)) + 3
+    return 0 if difference < -3 else 5 if difference > 2 else difference + 3

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+from mypy_extensions import i64
 
 from ocppress_codecs.adaptive.coder import Coder
 from ocppress_codecs.adaptive.contexts import mixed
+from ocppress_codecs.adaptive.fields import length_of
 from ocppress_codecs.errors import Malformed
-
-if TYPE_CHECKING:
-    from mypy_extensions import i64
 
 __all__ = ["GAMMA_BITS_MAX", "RESIDUAL_BITS_MAX", "code_choice", "code_gamma", "code_residual"]
 
@@ -21,7 +21,7 @@ _LEARNED_BITS: Final = 3
 """Bits behind the first one that have statistics; those after them have even odds."""
 
 
-def code_choice(coder: Coder, context: i64, bits: i64, value: i64) -> int:
+def code_choice(coder: Coder, context: i64, bits: i64, value: i64) -> i64:
     """A number of `bits` bits, each by the bits before it."""
     node: i64 = 1
     shift = bits
@@ -31,10 +31,10 @@ def code_choice(coder: Coder, context: i64, bits: i64, value: i64) -> int:
     return node - (1 << bits)
 
 
-def code_gamma(coder: Coder, context: i64, value: int) -> int:
+def code_gamma(coder: Coder, context: i64, value: i64) -> i64:
     """A number of 0 or more, small ones best: the length of value + 1 in unary, then its bits. Raises `Malformed`."""
     number = value + 1
-    wanted: i64 = number.bit_length() - 1
+    wanted = length_of(number) - 1
     length: i64 = 0
     while coder.bit(context + length * 0x47, 1 if length < wanted else 0):
         length += 1
@@ -51,14 +51,14 @@ def code_gamma(coder: Coder, context: i64, value: int) -> int:
     return result - 1
 
 
-def code_residual(coder: Coder, own: i64, shared: i64, expected: i64, lean: i64, value: int) -> int:
+def code_residual(coder: Coder, own: i64, shared: i64, expected: i64, lean: i64, value: i64) -> i64:
     """What a prediction was wrong by, by the field's `own` context and one `shared` by fields of its kind. Raises `Malformed`.
 
     `expected` is the bit length to start at, so that few decisions are needed: is it longer? is it that long? and so on upwards or downwards. `lean`, 0 to 7,
     says between which whole numbers the prediction lies: what is rounded away makes one sign likelier.
     """
     magnitude = value if value >= 0 else -value
-    wanted: i64 = magnitude.bit_length()
+    wanted = length_of(magnitude)
     own_lengths = own + expected * 0x3B5
     shared_lengths = shared + expected * 0x3B5
     if expected <= 1:

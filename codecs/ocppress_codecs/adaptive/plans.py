@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import Final, final
 
+from mypy_extensions import i64, mypyc_attr
+
 from ocppress_codecs.adaptive.contexts import mixed, text_hash
 from ocppress_codecs.adaptive.skeletons import HOLE, SCOPE_KEYS
 
@@ -56,25 +58,26 @@ _TOKEN: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],:\x01]|[^"{}\[\
 
 
 @final
+@mypyc_attr(acyclic=True)
 class Hole:
     """One value of a skeleton."""
 
     __slots__ = ("field", "group", "kilo", "measure", "name", "phase", "rank", "role")
 
-    def __init__(self, field: int, name: int, measure: int, role: int, phase: int, group: int, kilo: bool) -> None:
-        self.field: Final[int] = field
+    def __init__(self, field: i64, name: i64, measure: i64, role: i64, phase: i64, group: i64, kilo: bool) -> None:
+        self.field: Final[i64] = field
         """Key of the field: a hash of 32 bits."""
-        self.name: Final[int] = name
+        self.name: Final[i64] = name
         """Hash of the member's name."""
-        self.measure: Final[int] = measure
+        self.measure: Final[i64] = measure
         """What is measured, without phase and place; 0 for other values."""
-        self.role: Final[int] = role
-        self.phase: Final[int] = phase
-        self.group: Final[int] = group
+        self.role: Final[i64] = role
+        self.phase: Final[i64] = phase
+        self.group: Final[i64] = group
         """Which reading of the message it belongs to."""
         self.kilo: Final[bool] = kilo
         """The unit is a thousand times the usual one."""
-        self.rank: Final[int] = _RANKS[role]
+        self.rank: Final[i64] = _RANKS[role]
 
 
 @final

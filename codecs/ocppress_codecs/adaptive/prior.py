@@ -14,13 +14,14 @@ from __future__ import annotations
 import functools
 import hashlib
 import struct
-from array import array
 from typing import Final
 
 import zstandard
+from librt.vecs import vec
+from mypy_extensions import i64
 
 from ocppress_codecs.adaptive.characters import INPUTS, SETS, STATIC_SIZE, known_as
-from ocppress_codecs.adaptive.contexts import COUNT_BITS, COUNT_MAX, KNOWN_SIZE, TABLE_SIZE, UNKNOWN, table_of
+from ocppress_codecs.adaptive.contexts import COUNT_BITS, COUNT_MAX, KNOWN_SIZE, TABLE_SIZE, UNKNOWN
 from ocppress_codecs.adaptive.history import PRIOR_INDEX_SIZE
 from ocppress_codecs.adaptive.model import Knowledge
 from ocppress_codecs.adaptive.successors import candidates, moved_to_front
@@ -50,14 +51,11 @@ def knowledge_of(content: bytes) -> Knowledge:
         states.append(probability << COUNT_BITS | count)
         position += 3
     states += [UNKNOWN] * (TABLE_SIZE - KNOWN_SIZE)
-    # From a table, so that equal ones are one object.
     known = [0, *(known_as(probability) for probability in range(1, 4096))]
-    static = [known[probability] for probability in struct.unpack_from(f">{STATIC_SIZE}H", content, position)]
+    static = vec[i64](known[probability] for probability in struct.unpack_from(f">{STATIC_SIZE}H", content, position))
     position += 2 * STATIC_SIZE
-    weights: list[list[int]] = []
-    for _ in range(SETS):
-        weights.append(list(struct.unpack_from(f">{INPUTS}i", content, position)))
-        position += 4 * INPUTS
+    weights = struct.unpack_from(f">{SETS * INPUTS}i", content, position)
+    position += 4 * SETS * INPUTS
     (count,) = struct.unpack_from(">I", content, position)
     position += 4
     following: dict[int, int] = {}
@@ -71,13 +69,13 @@ def knowledge_of(content: bytes) -> Knowledge:
         following[context] = packed
     assert position == len(content), "not a prior"
     fingerprint = hashlib.blake2s(content, digest_size=16).digest()
-    return Knowledge(table_of(states), static, weights, words, following, text, PRIOR_INDEX_SIZE, fingerprint)
+    return Knowledge(vec[i64](states), static, vec[i64](weights), words, following, text, PRIOR_INDEX_SIZE, fingerprint)
 
 
 def content_of(
-    states: array[int],
+    states: list[int],
     trained: list[int],
-    weights: list[list[int]],
+    weights: vec[i64],
     words: list[str],
     following: dict[int, int],
     text: bytes,
@@ -90,8 +88,7 @@ def content_of(
         parts.append(struct.pack(">HB", state >> COUNT_BITS, min(state & COUNT_MAX, count_max)))
     for state in trained:
         parts.append(struct.pack(">H", 0 if state == UNKNOWN else max(1, state >> COUNT_BITS + 4)))
-    for group in weights:
-        parts.append(struct.pack(f">{INPUTS}i", *group))
+    parts.append(struct.pack(f">{SETS * INPUTS}i", *weights))
     parts.append(struct.pack(">I", len(following)))
     for context in sorted(following):
         numbers = candidates(following[context])

@@ -10,13 +10,15 @@ import struct
 from collections.abc import Sequence
 from typing import Final, TypeVar, final
 
+from librt.vecs import vec
+from mypy_extensions import i64
+
 from ocppress_codecs.adaptive.characters import INPUTS, SETS
-from ocppress_codecs.adaptive.contexts import COUNT_BITS, COUNT_MAX, TABLE_SIZE, table_of
+from ocppress_codecs.adaptive.contexts import COUNT_BITS, COUNT_MAX, TABLE_SIZE
 from ocppress_codecs.adaptive.fields import CANDIDATES, COST_MAX, TIME_CANDIDATES, Field, NumberField, TextField, TimeField
-from ocppress_codecs.adaptive.first_sight import checked_skeleton
+from ocppress_codecs.adaptive.first_sight import shape_of
 from ocppress_codecs.adaptive.history import HISTORY_BYTES_MAX
-from ocppress_codecs.adaptive.message import VALUES_MAX
-from ocppress_codecs.adaptive.model import SHAPE_BYTES_MAX, STRING_BYTES_MAX, WORD_BYTES_MAX, Knowledge, Model, Shape
+from ocppress_codecs.adaptive.model import SHAPE_BYTES_MAX, STRING_BYTES_MAX, WORD_BYTES_MAX, Knowledge, Model
 from ocppress_codecs.adaptive.saving import (
     CHAIN_BYTES,
     FINGERPRINT_BYTES,
@@ -153,17 +155,17 @@ def _read_model(model: Model, reader: _Reader) -> None:
     for place in range(0, len(packed), 3):
         four = int.from_bytes(packed[place : place + 3], "big")
         counts += [four >> shift & COUNT_MAX for shift in (18, 12, 6, 0)]
-    model.states = table_of([probability << COUNT_BITS | count for probability, count in zip(probabilities, counts, strict=True)])
+    model.table.restore([probability << COUNT_BITS | count for probability, count in zip(probabilities, counts, strict=True)])
     weights = reader.unpack(struct.Struct(f">{INPUTS * SETS}i"))
-    model.characters.weights = [list(weights[place : place + INPUTS]) for place in range(0, len(weights), INPUTS)]
+    model.characters.weights = vec[i64](weights)
     for successors in (model.shape_following, model.following):
         sets = reader.unpack(struct.Struct(f">{len(successors.sets)}Q"))
         if max(sets) >> 62:
             raise Malformed("a set of successors of more than 62 bits")
-        successors.sets = list(sets)
+        successors.sets = vec[i64](sets)
     scalars = reader.unpack(SCALARS)
     _check(scalars, _SCALAR_RANGES)
-    model.set_scalars(scalars)
+    model.set_scalars(vec[i64](scalars))
     while not reader.at_end:
         number, key, kind = reader.unpack(HEAD)
         _put(model.fields, number, key, _read_field(reader, kind), 1)
@@ -175,7 +177,7 @@ def _read_field(reader: _Reader, kind: int) -> Field:
         _check(values, _NUMBER_RANGES)
         field = NumberField(bool(values[0]), values[1], values[2])
         (field.delta, field.fast, field.slow, field.trend, field.slope, field.part, field.run, field.steps, field.best) = values[3:12]
-        field.costs = list(values[12 : 12 + CANDIDATES])
+        field.costs = vec[i64](values[12 : 12 + CANDIDATES])
         (field.size, field.load, field.power, field.when, field.mark) = values[12 + CANDIDATES :]
         return field
     if kind == TIME:
@@ -184,7 +186,7 @@ def _read_field(reader: _Reader, kind: int) -> Field:
         time = TimeField(values[0], reader.text(values[-1]), values[1], values[3])
         time.delta = values[2]
         (time.anchor, time.period, time.runner, time.pace, time.steps, time.best) = values[4:10]
-        time.costs = list(values[10 : 10 + TIME_CANDIDATES])
+        time.costs = vec[i64](values[10 : 10 + TIME_CANDIDATES])
         time.size = values[10 + TIME_CANDIDATES]
         if not valid_time(Time(time.digits, time.ending, time.last)):
             raise Malformed("a timestamp that no text stands for")
@@ -196,11 +198,8 @@ def _read_field(reader: _Reader, kind: int) -> Field:
 
 def _read_text(model: Model, reader: _Reader) -> None:
     for number, text in reader.texts(SHAPE_BYTES_MAX):
-        checked_skeleton(text)
-        shape = Shape(text)
-        if len(shape.plan.holes) > VALUES_MAX:
-            raise LimitExceeded("values", VALUES_MAX, len(shape.plan.holes))
-        _put(model.shapes, number, text, shape, shape.text_bytes)
+        shape = shape_of(text)
+        _put(model.shapes, number, shape.skeleton, shape, shape.text_bytes)
     for number, text in reader.texts(WORD_BYTES_MAX):
         _put(model.words, number, text, text, len(text.encode()))
     for number, text in reader.texts(STRING_BYTES_MAX):

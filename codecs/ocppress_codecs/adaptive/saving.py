@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from array import array
 from typing import Final
 
 from ocppress_codecs.adaptive.characters import INPUTS, SETS
@@ -95,14 +94,14 @@ def saved(model: Model, progress: Progress, calls: CallLog) -> bytes:
 
 def model_bytes(model: Model) -> bytes:
     """Statistics, fields and successors."""
-    states = model.states
+    states = model.table.states()
     parts = [
         struct.pack(f">{TABLE_SIZE}H", *(state >> COUNT_BITS for state in states)),
         _packed_counts(states),
-        struct.pack(f">{INPUTS * SETS}i", *(weight for group in model.characters.weights for weight in group)),
-        struct.pack(f">{len(model.shape_following.sets)}Q", *model.shape_following.sets),
-        struct.pack(f">{len(model.following.sets)}Q", *model.following.sets),
-        SCALARS.pack(*model.scalars()),
+        struct.pack(f">{INPUTS * SETS}i", *list(model.characters.weights)),
+        struct.pack(f">{len(model.shape_following.sets)}Q", *list(model.shape_following.sets)),
+        struct.pack(f">{len(model.following.sets)}Q", *list(model.following.sets)),
+        SCALARS.pack(*list(model.scalars())),
     ]
     fields = model.fields
     for number in reversed(fields.ranked()):
@@ -130,7 +129,7 @@ def _texts(slots: Slots[str, str] | Slots[str, Shape]) -> list[bytes]:
     return parts
 
 
-def _packed_counts(states: array[int]) -> bytes:
+def _packed_counts(states: list[int]) -> bytes:
     """Counts, four in three bytes."""
     parts = bytearray()
     for place in range(0, TABLE_SIZE, 4):
@@ -156,7 +155,7 @@ def _field_bytes(number: int, key: int, field: Field) -> bytes:
             field.run,
             field.steps,
             field.best,
-            *field.costs,
+            *list(field.costs),
             field.size,
             field.load,
             field.power,
@@ -178,7 +177,7 @@ def _field_bytes(number: int, key: int, field: Field) -> bytes:
                 field.pace,
                 field.steps,
                 field.best,
-                *field.costs,
+                *list(field.costs),
                 field.size,
                 len(ending),
             )

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from typing import Final, final
 
+from librt.vecs import append, vec
+from mypy_extensions import i64
+
 __all__ = ["CANDIDATES_MAX", "NUMBER_MAX", "Successors", "candidates", "moved_to_front"]
 
 CANDIDATES_MAX: Final = 4
@@ -20,10 +23,10 @@ _LIST_MASK: Final = (1 << _LIST_BITS) - 1
 _CHECK_MASK: Final = 1023
 
 
-def candidates(packed: int) -> list[int]:
+def candidates(packed: i64) -> list[int]:
     """The numbers in a packed list."""
     found: list[int] = []
-    shift = _LIST_BITS - _NUMBER_BITS
+    shift: i64 = _LIST_BITS - _NUMBER_BITS
     while shift >= 0:
         number = packed >> shift & _NUMBER_MASK
         if number == 0:
@@ -33,10 +36,10 @@ def candidates(packed: int) -> list[int]:
     return found
 
 
-def moved_to_front(packed: int, number: int) -> int:
+def moved_to_front(packed: i64, number: i64) -> i64:
     """The packed list after `number` has followed."""
     result = number + 1
-    count = 1
+    count: i64 = 1
     for old in candidates(packed):
         if old != number and count < CANDIDATES_MAX:
             result = result << _NUMBER_BITS | old + 1
@@ -51,21 +54,22 @@ class Successors:
     __slots__ = ("_journal", "_mask", "_prior", "sets", "training")
 
     def __init__(self, size: int, prior: dict[int, int]) -> None:
-        self.sets: list[int] = [0] * size
-        self._mask: int = size - 1
+        self.sets: vec[i64] = vec[i64]([0] * size)
+        self._mask: i64 = size - 1
         self._prior: dict[int, int] = prior
-        self._journal: list[int] = []
+        self._journal: vec[i64] = vec[i64]()
+        """Places and what was there, in turn."""
         self.training: bool = False
         """Whether what is learned goes into the prior."""
 
-    def find(self, context: int) -> int:
+    def find(self, context: i64) -> i64:
         """The packed list of what followed `context`, a hash of 32 bits."""
         found = self.sets[context & self._mask]
         if found and found >> _LIST_BITS == context >> 22 & _CHECK_MASK:
             return found & _LIST_MASK
         return self._prior.get(context, 0)
 
-    def follow(self, context: int, packed: int, number: int) -> None:
+    def follow(self, context: i64, packed: i64, number: i64) -> None:
         """`number` has followed `context`, where `find` gave `packed`."""
         if packed >> _LIST_BITS - _NUMBER_BITS == number + 1:
             return
@@ -73,17 +77,17 @@ class Successors:
             self._prior[context] = moved_to_front(packed, number)
             return
         place = context & self._mask
-        self._journal.append(place)
-        self._journal.append(self.sets[place])
+        self._journal = append(append(self._journal, place), self.sets[place])
         self.sets[place] = (context >> 22 & _CHECK_MASK) << _LIST_BITS | moved_to_front(packed, number)
 
     def keep(self) -> None:
         """What was learned stays."""
-        self._journal.clear()
+        self._journal = vec[i64]()
 
     def undo(self) -> None:
         """Forget what was learned since `keep`."""
-        journal = self._journal
-        while journal:
-            old = journal.pop()
-            self.sets[journal.pop()] = old
+        left: i64 = len(self._journal)
+        while left:
+            left -= 2
+            self.sets[self._journal[left]] = self._journal[left + 1]
+        self.keep()

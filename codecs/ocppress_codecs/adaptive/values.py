@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from mypy_extensions import i64
+
 from ocppress_codecs.account import Part
 from ocppress_codecs.adaptive import clocks, forecasts
 from ocppress_codecs.adaptive.coder import Coder
@@ -33,11 +35,12 @@ def code_value(coder: Coder, model: Model, shape: Shape, place: int, value: Scal
     """The value in hole `place` of `shape`; `value` is None for a reader. Raises `DecodeError`."""
     coder.check_work()
     hole = shape.plan.holes[place]
-    field = model.field(hole.field)
+    number = model.fields.find(hole.field)
+    field = model.fields.items[number] if number >= 0 else None
     if isinstance(field, NumberField):
-        found = _number(coder, model, hole, field, value, readings, limit)
+        found = _number(coder, model, hole, number, field, value, readings, limit)
     elif isinstance(field, TimeField):
-        found = _time(coder, model, hole, field, value, readings, limit)
+        found = _time(coder, model, hole, number, field, value, readings, limit)
     else:
         found = _text(coder, model, shape, hole, field if isinstance(field, TextField) else None, value, readings, limit)
     if isinstance(found, Time):
@@ -45,17 +48,21 @@ def code_value(coder: Coder, model: Model, shape: Shape, place: int, value: Scal
     return found
 
 
-def _number(coder: Coder, model: Model, hole: Hole, field: NumberField, value: Scalar | None, readings: Readings, limit: int) -> Scalar:
+def _number(
+    coder: Coder, model: Model, hole: Hole, number: int, field: NumberField, value: Scalar | None, readings: Readings, limit: int
+) -> Scalar:
     scale = field.scale
-    mantissa = 0
-    stripped = 0
-    regular = 0
-    finer = 0
+    mantissa: i64 = 0
+    stripped: i64 = 0
+    regular: i64 = 0
+    finer: i64 = 0
     if isinstance(value, Number) and value.quoted == field.quoted:
         if value.scale <= scale:
             stripped = scale - value.scale
-            mantissa = value.mantissa * TENS[stripped]
-            regular = 1 if -MANTISSA_MAX <= mantissa <= MANTISSA_MAX else 0
+            whole = value.mantissa * TENS[stripped]
+            if -MANTISSA_MAX <= whole <= MANTISSA_MAX:
+                regular = 1
+                mantissa = whole
         else:
             mantissa = value.mantissa
             finer = value.scale - scale
@@ -88,20 +95,22 @@ def _number(coder: Coder, model: Model, hole: Hole, field: NumberField, value: S
         raise Malformed("a number of more than 48 bits")
     # A number that ends in zeros may be written without them.
     shorter = mantissa
-    zeros = 0
+    zeros: i64 = 0
     while zeros < scale and shorter % 10 == 0:
-        if not coder.pair(own + 0x11 + min(zeros, 3), 43, 1 if stripped > zeros else 0):
+        if not coder.pair(own + 0x11 + (zeros if zeros < 3 else 3), 43, 1 if stripped > zeros else 0):
             break
         shorter //= 10
         zeros += 1
     after = forecasts.learn(field, hole, readings, clock_ms, made, mantissa)
-    model.set_field(hole.field, after)
+    model.fields.replace(number, after)
     if hole.role == ENERGY:
         model.register_wh = readings.energy.get(hole.group, model.register_wh)
     return Number(field.quoted, scale - zeros, shorter)
 
 
-def _time(coder: Coder, model: Model, hole: Hole, field: TimeField, value: Scalar | None, readings: Readings, limit: int) -> Scalar:
+def _time(
+    coder: Coder, model: Model, hole: Hole, number: int, field: TimeField, value: Scalar | None, readings: Readings, limit: int
+) -> Scalar:
     digits = field.digits
     regular = 1 if isinstance(value, Time) and value.digits == digits and value.ending == field.ending else 0
     if not coder.pair(mixed(hole.field, 40), 44, regular):
@@ -123,7 +132,7 @@ def _time(coder: Coder, model: Model, hole: Hole, field: TimeField, value: Scala
     found = Time(digits, field.ending, predicted + residual)
     if not valid_time(found):
         raise Malformed("a timestamp that no text stands for")
-    model.set_field(hole.field, clocks.learn(field, clock, candidates, predicted, found.value))
+    model.fields.replace(number, clocks.learn(field, clock, candidates, predicted, found.value))
     return found
 
 
