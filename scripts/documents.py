@@ -17,17 +17,19 @@ from typing import Any, Final
 
 from bench import cloud, cpu, edge, link, measure, month, outbox, wire
 from ocppress_codecs.interface import CodecName
+from ocppress_gateway.admin import metrics_cloud, metrics_edge
 from ocppress_gateway.config import CloudConfig, EdgeConfig
 from ocppress_gateway.config_text import commented_toml, reference
 from ocppress_gateway.core.broker_topics import TLS_PORT, Topics
 from ocppress_gateway.provisioning.folder import cloud_toml, edge_toml
 from ocppress_gateway.provisioning.mosquitto import access_list, mosquitto_conf
 from scripts.dashboards import edge_dashboard, fleet_dashboard
+from scripts.operators_tables import endpoints_table, metrics_table
 from scripts.policy_table import policy_table
 
 __all__ = ["DOCUMENTS", "EXAMPLES", "PARTS", "with_parts"]
 
-DOCUMENTS: Final = ("README.md", "codecs/README.md", "gateway/README.md")
+DOCUMENTS: Final = ("README.md", "codecs/README.md", "gateway/README.md", "gateway/OPERATORS.md")
 """Those with generated parts."""
 
 _MEASURE: Final = """\
@@ -44,6 +46,9 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
         f"`{codec.value}`:\n\n{measure.parts_table(_results(), codec)}" for codec in (CodecName.ADAPTIVE, CodecName.CBOR_ZSTD)
     ),
     "policy": policy_table,
+    "endpoints": endpoints_table,
+    "edge-metrics": lambda: metrics_table(metrics_edge.METRICS),
+    "cloud-metrics": lambda: metrics_table(metrics_cloud.METRICS),
     "cpu": lambda: cpu.table(json.loads(cpu.RESULTS.read_text(encoding="utf-8"))),
     "link": lambda: link.table(json.loads(link.RESULTS.read_text(encoding="utf-8"))),
     "reconnects": lambda: link.reconnects_table(json.loads(link.RESULTS.read_text(encoding="utf-8"))),
@@ -122,17 +127,25 @@ EXAMPLES: Final[Mapping[str, Callable[[], str]]] = {
         "ocppress cloud, one for all edges, by `deploy/systemd/ocppress-cloud.service`.",
         "",
         "",
-        {"state_folder": "/var/lib/ocppress-cloud", "log": {"format": "json"}},
+        {"state_folder": "/var/lib/ocppress-cloud", "admin": {"listen": "127.0.0.1:9464"}, "log": {"format": "json"}},
     ),
     "deploy/mosquitto/mosquitto.conf": lambda: mosquitto_conf(port=TLS_PORT, folder="/etc/mosquitto/ocppress"),
     "deploy/mosquitto/acl": lambda: access_list(Topics()),
     "deploy/grafana/fleet.json": fleet_dashboard,
     "deploy/grafana/edge.json": edge_dashboard,
     "deploy/kubernetes/base/cloud.toml": lambda: _cloud(
-        "ocppress cloud, for `deploy/kubernetes/base`.",
+        "ocppress cloud, for `deploy/kubernetes/base`. The token is nobody's: put in what `ocppress password --token` prints. Whoever may look at it is in network.yaml.",
         "/etc/ocppress-keys/",
         "/etc/ocppress-lists/",
-        {"state_folder": "/var/lib/ocppress", "log": {"format": "json"}},
+        {
+            "state_folder": "/var/lib/ocppress",
+            "admin": {
+                "listen": "0.0.0.0:9464",
+                "behind_proxy": True,
+                "tokens": [{"name": "prometheus", "token_hash": f"sha256:{'0' * 64}"}],
+            },
+            "log": {"format": "json"},
+        },
     ),
 }
 """Example files to what makes them."""

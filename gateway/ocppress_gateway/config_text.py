@@ -63,6 +63,9 @@ def _table(kind: type[msgspec.Struct], values: Mapping[str, Any], place: str, *,
         elif key.entry is not None:
             yield from ("", *_comment(key.description))
             yield from "".join(edges_entry(**entry) for entry in values.get(key.name, ())).strip("\n").splitlines()
+            if mark:
+                yield f"#[[{place}{key.name}]]"
+                yield from _table(key.entry, {}, "", mark=mark)
 
 
 def _rows(kind: type[msgspec.Struct], place: str) -> Iterator[tuple[str, str, str]]:

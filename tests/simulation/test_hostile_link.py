@@ -64,10 +64,12 @@ from ocppress_gateway.core.parts import (
     PROTOCOL_VERSION,
     Ack,
     Attach,
+    ChoosePlan,
     CsmsTime,
     Delivered,
     Detach,
     Eject,
+    FlushStation,
     FramePart,
     Goodbye,
     Hello,
@@ -338,6 +340,8 @@ class Attacker:
                 lambda: CsmsTime(slot, random.choice([0, 2**48 - 1])),
                 lambda: Eject(slot, attachment, 1008, "x"),
                 lambda: Renewal(random.randbytes(random.choice([1, CERTIFICATE_BYTES_MAX]))),
+                lambda: ChoosePlan(random.choice(["saver", "", "x"]), random.choice(WORDS)),
+                lambda: FlushStation(identity),
                 lambda: Welcome(random.choice(["verbatim", "cbor-zstd", "x"]), welcomes),
             ]
         return random.choice(makers)()

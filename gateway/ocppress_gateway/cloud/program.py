@@ -9,16 +9,18 @@ import os
 import random
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ocppress_gateway.cloud.contexts import ContextsFile
 from ocppress_gateway.cloud.csms import CsmsClient
 from ocppress_gateway.cloud.operating import CloudOperator
 from ocppress_gateway.cloud.renewals import Renewals
+from ocppress_gateway.cloud.sizing import TransferSizing
 from ocppress_gateway.config import CloudConfig, EdgeEntry, LinkTls
+from ocppress_gateway.config_admin import AdminConfig
 from ocppress_gateway.control.place import CLOUD_SOCKET
 from ocppress_gateway.control.protocol import Answer, Request
 from ocppress_gateway.core.certificate import Certificate
@@ -40,6 +42,8 @@ from ocppress_gateway.core.events import (
     SavePosition,
     SendCsms,
     SendLink,
+    SizeTransfer,
+    TransferSized,
 )
 from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.core.saved_contexts import LeavingContext, SavedContext
@@ -51,13 +55,16 @@ from ocppress_gateway.errors import GatewayError, StoreFailed
 from ocppress_gateway.positions.sqlite import SqlitePositionsStore
 from ocppress_gateway.positions.store import PositionsStore
 from ocppress_gateway.positions.worker import PositionsWorker
-from ocppress_gateway.program import Program, run_until_signal
+from ocppress_gateway.program import NO_EXTRA, Program, run_until_signal
 from ocppress_gateway.storage.opening import Opening
 from ocppress_gateway.transports.base import Connection, Listener
 from ocppress_gateway.transports.psk import read_key, use_server_keys
 from ocppress_gateway.transports.revoked import RevokedKeys
 from ocppress_gateway.transports.tls import ServerContext, certificate_in, csms_client_context, link_client_context, link_server_context
 from ocppress_gateway.transports.websocket import WebSocketListener
+
+if TYPE_CHECKING:
+    from ocppress_gateway.admin.server import AdminServer
 
 __all__ = ["CloudProgram", "cloud_settings", "run"]
 
@@ -80,15 +87,20 @@ class CloudProgram(Program):
         contexts: ContextsFile | None = None,
         renewals: Renewals | None = None,
         certificate: Certificate | None = None,
+        private_hosts: Iterable[str] | None = None,
         view: Callable[[float], CloudView] | None = None,
         control: Path | None = None,
+        admin: AdminConfig | None = None,
+        edges: Mapping[str, frozenset[str]] | None = None,
         shutdown_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`listener` is the edges' side; `positions` is needed if an edge has an outbox. `contexts`: where those are that outlive the process.
+        Servers are asked for files' sizes, `private_hosts` besides public ones, unless that is None.
 
         `csms_url` has one `{identity}`, `csms_ssl_context` None means the system's certificates. `renewals` is for a listener that sees
-        certificates, `certificate` the cloud's own. `positions` and the machine's `view` are needed with `control`, the operator's socket.
+        certificates, `certificate` the cloud's own. `positions` and the machine's `view` are needed with `control`, the operator's socket,
+        and that with `admin`, where operators look on; `edges` are those that may connect, for them.
         """
         super().__init__(machine, logger=logging.getLogger("ocppress.cloud"), shutdown_s=shutdown_s, control=control, clock=clock)
         self._listener = listener
@@ -111,7 +123,28 @@ class CloudProgram(Program):
                 say=self._say,
                 clock=clock,
             )
+        self._sizing: TransferSizing | None = None
+        if private_hosts is not None:
+            self._sizing = TransferSizing(self._driver.post_now, self._spawn, private_hosts=private_hosts)
+        if admin is not None:
+            self._admin = self._admin_server(admin, edges or {})
         self._csms = CsmsClient(self._driver, self._spawn, url=csms_url, connect_timeout_s=connect_timeout_s, ssl_context=csms_ssl_context)
+
+    def _admin_server(self, config: AdminConfig, edges: Mapping[str, frozenset[str]]) -> AdminServer:
+        assert self._operator is not None, "what operators see is the operator's"
+        try:
+            from ocppress_gateway.admin.server import AdminServer  # whoever has no such table needs none of it
+            from ocppress_gateway.admin.source_cloud import CloudSource
+        except ImportError as error:
+            raise GatewayError(NO_EXTRA) from error
+        source = CloudSource(
+            self._operator,
+            turn=self.stepped,
+            is_stopping=lambda: self.is_stopping,
+            edges=edges,
+            obstacle=lambda: self._listener.obstacle,
+        )
+        return AdminServer(config, source)
 
     def _execute(self, effect: Effect) -> None:
         match effect:
@@ -131,6 +164,8 @@ class CloudProgram(Program):
                 self._ask_positions(effect)
             case SaveContext():
                 self._leaving.append(effect.context)
+            case SizeTransfer():
+                self._size(effect)
             case FindRenewal():
                 self._spawn(self._find_renewal(effect), "renewal")
             case ReplayEnded():
@@ -138,6 +173,12 @@ class CloudProgram(Program):
                 self._operator.replay_ended(effect)
             case _:
                 raise TypeError(f"the cloud cannot do {type(effect).__name__}")
+
+    def _size(self, effect: SizeTransfer) -> None:
+        if self._sizing is not None:
+            self._sizing.size(effect)
+        else:
+            self._driver.post_now(TransferSized(effect.identity, effect.ticket, None, "nobody is asked"))
 
     async def _find_renewal(self, effect: FindRenewal) -> None:
         assert self._renewals is not None, "who sees certificates can renew them"
@@ -236,6 +277,7 @@ def cloud_settings(config: CloudConfig) -> CloudSettings:
         attempt_interval_s=config.csms.message_attempt_interval_s,
         stops_late_rejected=config.stop_late_rejected,
         relayed_bytes=relayed_ip_bytes(Conditions()),
+        transfers=config.transfers.rules,
     )
 
 
@@ -258,8 +300,11 @@ def run(config: CloudConfig) -> int:
         contexts=ContextsFile(config.state_folder),
         renewals=None if tls is None else Renewals(tls),
         certificate=None if tls is None else certificate_in(tls.certificate_file),
+        private_hosts=config.transfers.hosts,
         view=machine.view,
         control=config.state_folder / CLOUD_SOCKET,
+        admin=config.admin,
+        edges=machine.settings.edges,
         shutdown_s=config.timeouts.shutdown_s,
     )
     return run_until_signal(program)

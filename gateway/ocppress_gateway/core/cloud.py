@@ -46,6 +46,9 @@ from ocppress_gateway.core.events import (
     SendLink,
     Stop,
     Tick,
+    TransferSized,
+    WantFlush,
+    WantPlan,
 )
 from ocppress_gateway.core.limits import IDENTITIES_MAX
 from ocppress_gateway.core.parts import (
@@ -54,8 +57,11 @@ from ocppress_gateway.core.parts import (
     Attach,
     Check,
     Checked,
+    ChoosePlan,
+    Control,
     DayReport,
     Detach,
+    FlushStation,
     FramePart,
     Goodbye,
     Hello,
@@ -72,6 +78,7 @@ from ocppress_gateway.core.parts import (
     for_people,
     read_parts,
 )
+from ocppress_gateway.core.plan import CHOICE_CHARACTERS_MAX
 from ocppress_gateway.core.renewing import RenewalWatch
 from ocppress_gateway.core.report import read_report, report_fields
 from ocppress_gateway.core.resumption import WaitingContexts, is_known, leaving, resumed
@@ -87,6 +94,8 @@ from ocppress_gateway.core.stored import (
     PositionsTrouble,
 )
 from ocppress_gateway.core.told import Told
+from ocppress_gateway.core.transfer_guard import TransferGuards
+from ocppress_gateway.core.transfer_rules import NO_RULES, TransferRules
 from ocppress_gateway.core.views import CloudView
 
 __all__ = ["ANY_STATION", "CloudMachine", "CloudSettings"]
@@ -142,6 +151,8 @@ class CloudSettings:
     """Whether a transaction is stopped whose idToken the CSMS rejects in its answer to a message that was answered early."""
     relayed_bytes: int = 0
     """What the packets of one relayed message and its answer cost the SIM, for what is reported of such answers."""
+    transfers: TransferRules = NO_RULES
+    """Which files stations may transfer around the gateway."""
 
 
 @dataclass
@@ -157,6 +168,7 @@ class CloudMachine:
 
     def __post_init__(self) -> None:
         self._told = Told()
+        self._guards = TransferGuards(self.settings.transfers, self.wall_s, self.counters)
         self._checking: dict[CloudLink, None] = {}
         self._saved_contexts = WaitingContexts()
         self._links: dict[int, CloudLink] = {}
@@ -246,11 +258,19 @@ class CloudMachine:
                 self._trouble(event, out)
             case Replay():
                 self._replay(event, now, out)
+            case WantPlan():
+                self._tell(self._edges.get(event.edge), ChoosePlan(event.plan, for_people(event.reason, CHOICE_CHARACTERS_MAX)), now)
+            case WantFlush():
+                for edge in self._by_identity.get(event.identity, {}).values():
+                    self._tell(edge, FlushStation(event.identity), now)
             case RenewalFound():
                 if event.link in self._links:
                     self._renewals.found(event, self._links[event.link], now, out)
             case ContextsFound():
                 self._saved_contexts.found(event.contexts)
+            case TransferSized():
+                for station in self._of_identity(event.identity):
+                    station.sized(event, now, out)
             case Stop():
                 self._stop(now, out)
             case Tick():
@@ -656,6 +676,8 @@ class CloudMachine:
                 stops_late_rejected=self.settings.stops_late_rejected,
                 relayed_bytes=self.settings.relayed_bytes,
                 counters=self.counters,
+                guards=self._guards,
+                month_percent=edge.month_percent,
             )
             edge.stations[identity] = station
             self._by_identity.setdefault(identity, {})[station] = edge
@@ -682,6 +704,11 @@ class CloudMachine:
             out.append(self._note(Level.INFO, "the store of positions works again"))
         else:
             out.append(self._note(Level.ERROR, "the store of positions is in trouble, stored messages wait", reason=event.reason))
+
+    def _tell(self, edge: CloudEdge | None, part: Control, now: float) -> None:
+        if edge is not None:
+            edge.tell(part, now)
+            self._touch(edge)
 
     def _replay(self, event: Replay, now: float, out: list[Effect]) -> None:
         station = next((station for station in self._of_identity(event.letter.identity) if station.socket_open), None)

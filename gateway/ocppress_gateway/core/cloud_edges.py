@@ -33,6 +33,10 @@ class CloudEdge:
     lost_at: float | None = None
     renewal_sent_at: float | None = None
 
+    def month_percent(self) -> int | None:
+        """What its SIM has used of the month's budget, by its last report."""
+        return None if self.report is None else self.report.month_percent
+
     def tell(self, part: Control, now: float) -> None:
         """Say something to it, if it is connected."""
         if self.link is not None:

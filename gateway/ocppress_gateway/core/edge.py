@@ -50,6 +50,7 @@ from ocppress_gateway.core.events import (
     LinkSent,
     Note,
     OpenLink,
+    PlanWanted,
     RefuseStation,
     SendLink,
     StationArrived,
@@ -67,11 +68,13 @@ from ocppress_gateway.core.parts import (
     PROTOCOL_VERSION,
     Ack,
     Attach,
+    ChoosePlan,
     CsmsTime,
     DayReport,
     Delivered,
     Detach,
     Eject,
+    FlushStation,
     FramePart,
     Goodbye,
     Hello,
@@ -84,8 +87,10 @@ from ocppress_gateway.core.parts import (
     TellDelivered,
     Verdict,
     Welcome,
+    for_people,
     read_parts,
 )
+from ocppress_gateway.core.plan import CHOICE_CHARACTERS_MAX
 from ocppress_gateway.core.policy import NO_OVERRIDES, Overrides
 from ocppress_gateway.core.refused_upgrades import REFUSED_STATUSES, RefusedUpgrades
 from ocppress_gateway.core.session import LinkSession, SessionEvent, SessionState
@@ -304,7 +309,10 @@ class EdgeMachine:
             case CredentialsChecked():
                 self._checked(event, now, out)
             case TellReport():
-                self._report = DayReport(event.report)
+                if event.now and self._session is not None and self._session.is_open:
+                    self._session.control(DayReport(event.report), now)
+                else:
+                    self._report = DayReport(event.report)
             case Stop():
                 self._stop(now, out)
             case Tick():
@@ -821,6 +829,10 @@ class EdgeMachine:
                 self._session.clock_renewed(now)
             case Renewal():
                 out.append(TakeRenewal(part.certificate))
+            case ChoosePlan():
+                out.append(PlanWanted(part.plan, for_people(part.reason, CHOICE_CHARACTERS_MAX)))
+            case FlushStation():
+                self._hurry(part.identity, now)
             case Delivered() | CsmsTime():
                 station = self._slot(part.slot)
                 if station.channel is None:

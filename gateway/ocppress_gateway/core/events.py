@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ocppress_gateway.core.certificate import Certificate
-from ocppress_gateway.core.ledger_events import FrameShare
+from ocppress_gateway.core.ledger_events import FrameShare, TransferBegan, TransferEnded
 from ocppress_gateway.core.saved_contexts import LeavingContext, SavedContext
 from ocppress_gateway.core.stored import DeadLetter, Lane, OutboxEvent, PositionsEvent, StoredMessage
 
@@ -55,6 +55,7 @@ __all__ = [
     "OpenCsms",
     "OpenLink",
     "PauseStation",
+    "PlanWanted",
     "RefuseStation",
     "RememberStation",
     "RenewalFound",
@@ -66,6 +67,7 @@ __all__ = [
     "SendCsms",
     "SendLink",
     "SendStation",
+    "SizeTransfer",
     "StationArrived",
     "StationGone",
     "StationText",
@@ -74,6 +76,9 @@ __all__ = [
     "TakeRenewal",
     "TellReport",
     "Tick",
+    "TransferSized",
+    "WantFlush",
+    "WantPlan",
 ]
 
 
@@ -187,12 +192,29 @@ class CredentialsChecked:
 
 @dataclass(frozen=True, slots=True)
 class TellReport:
-    """The cloud is to have this, as `report` writes it, with the next frames that go."""
+    """The cloud is to have this, as `report` writes it, with the next frames that go; `now`, for somebody waits for it."""
 
     report: bytes
+    now: bool = False
 
 
 # --- events of the cloud
+
+
+@dataclass(frozen=True, slots=True)
+class WantPlan:
+    """An operator wants this edge to follow this plan, a value of `PlanName`. An edge that isn't linked never hears of it."""
+
+    edge: str
+    plan: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WantFlush:
+    """An operator wants what this station's edge has stored of it. An edge that isn't linked never hears of it."""
+
+    identity: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +273,16 @@ class ContextsFound:
     contexts: tuple[SavedContext, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class TransferSized:
+    """What came of `SizeTransfer`: the file's bytes, or None and why they aren't known."""
+
+    identity: str
+    ticket: int
+    size_bytes: int | None
+    reason: str = ""
+
+
 CsmsEvent = CsmsOpened | CsmsRefused | CsmsText | CsmsClosed
 Event = (
     OutboxEvent
@@ -268,9 +300,12 @@ Event = (
     | CredentialsOpened
     | CredentialsChecked
     | TellReport
+    | WantPlan
+    | WantFlush
     | Replay
     | RenewalFound
     | ContextsFound
+    | TransferSized
     | CsmsEvent
 )
 
@@ -398,6 +433,14 @@ class ResumeStation:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanWanted:
+    """An operator at the cloud wants this plan; follow it, and report (`TellReport`) what came of that."""
+
+    plan: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class TakeRenewal:
     """The cloud has sent this as the edge's next certificate, in DER: check it, keep it, use it from the next connection on."""
 
@@ -413,6 +456,15 @@ class FindRenewal:
 
     link: int
     certificate: Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class SizeTransfer:
+    """Ask the server of this URL how large the file is, without fetching it; report `TransferSized` within seconds."""
+
+    identity: str
+    ticket: int
+    url: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -577,6 +629,10 @@ Effect = (
     | SaveContext
     | Observe
     | ReplayEnded
+    | PlanWanted
     | TakeRenewal
     | FindRenewal
+    | SizeTransfer
+    | TransferBegan
+    | TransferEnded
 )

@@ -25,6 +25,7 @@ from ocppress_codecs.interface import FRAME_BYTES_MAX
 from ocppress_gateway.core.certificate import CERTIFICATE_BYTES_MAX
 from ocppress_gateway.core.identity import IDENTITY_PATTERN
 from ocppress_gateway.core.limits import LINK_MESSAGE_BYTES_MAX, STATIONS_PER_EDGE_MAX
+from ocppress_gateway.core.plan import CHOICE_CHARACTERS_MAX
 from ocppress_gateway.core.report import REPORT_BYTES_MAX
 from ocppress_gateway.core.stored import INCARNATION_BYTES
 
@@ -36,6 +37,7 @@ __all__ = [
     "Attach",
     "Check",
     "Checked",
+    "ChoosePlan",
     "Control",
     "CsmsTime",
     "DayReport",
@@ -43,6 +45,7 @@ __all__ = [
     "Detach",
     "Eject",
     "EjectCode",
+    "FlushStation",
     "FramePart",
     "Goodbye",
     "Hello",
@@ -279,6 +282,19 @@ class Renewal(_Control, frozen=True):
     certificate: Annotated[bytes, msgspec.Meta(min_length=1, max_length=CERTIFICATE_BYTES_MAX)]
 
 
+class ChoosePlan(_Control, frozen=True):
+    """Cloud to edge: an operator there wants this plan from now on, and says why. A `DayReport` tells what came of it."""
+
+    plan: Word
+    reason: Annotated[str, msgspec.Meta(max_length=CHOICE_CHARACTERS_MAX)]
+
+
+class FlushStation(_Control, frozen=True):
+    """Cloud to edge: an operator there wants what is stored of this station now."""
+
+    identity: Identity
+
+
 class Check(_Control, frozen=True):
     """Edge to cloud, in the place of a hello: what would one be answered? It displaces nobody, and may be asked again.
 
@@ -314,6 +330,8 @@ Control = (
     | TellDelivered
     | DayReport
     | Renewal
+    | ChoosePlan
+    | FlushStation
     | Check
     | Checked
 )
@@ -334,15 +352,17 @@ _KINDS: Final[dict[int, type[_Control]]] = {
     12: TellDelivered,
     13: DayReport,
     14: Renewal,
+    15: ChoosePlan,
+    16: FlushStation,
     32: Check,
     33: Checked,
 }
 _KIND_OF: Final = {control: kind for kind, control in _KINDS.items()}
 
 
-def for_people(text: str) -> str:
+def for_people(text: str, characters_max: int = REASON_CHARACTERS_MAX) -> str:
     """A reason that any part and any log line can hold, whoever wrote it."""
-    return "".join(character if character.isprintable() else "?" for character in text[:REASON_CHARACTERS_MAX])
+    return "".join(character if character.isprintable() else "?" for character in text[:characters_max])
 
 
 def write_parts(parts: Sequence[Part]) -> bytes:

@@ -31,8 +31,10 @@ from ocppress_gateway.core.events import (
     SavePosition,
     SendCsms,
     SendLink,
+    SizeTransfer,
     Stop,
     Tick,
+    TransferSized,
 )
 from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.simulation.stores import VirtualPositions
@@ -157,6 +159,8 @@ class Centre:
                     self.csms.closed(socket)
             case ExpectSigns():
                 pass  # whoever cuts a link here tells both ends
+            case SizeTransfer():
+                self.at(0.1, lambda: tell(TransferSized(effect.identity, effect.ticket, None, "there is no such server")))
             case _:
                 raise TypeError(f"a cloud cannot do {type(effect).__name__}")
 
