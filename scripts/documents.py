@@ -134,7 +134,7 @@ EXAMPLES: Final[Mapping[str, Callable[[], str]]] = {
     "deploy/grafana/fleet.json": fleet_dashboard,
     "deploy/grafana/edge.json": edge_dashboard,
     "deploy/kubernetes/base/cloud.toml": lambda: _cloud(
-        "ocppress cloud, for `deploy/kubernetes/base`. The token is nobody's: put in what `ocppress password --token` prints. Whoever may look at it is in network.yaml.",
+        "ocppress cloud, for `deploy/kubernetes/base`. The token is nobody's: put in what `ocppress password --token` prints.",
         "/etc/ocppress-keys/",
         "/etc/ocppress-lists/",
         {

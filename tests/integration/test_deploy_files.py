@@ -144,13 +144,16 @@ def _dockerfile() -> list[Instruction]:
 
 def _is_sent(path: Path) -> bool:
     """Whether `.dockerignore`, a list of what is let through, lets a file of the project through; the last rule that matches decides."""
-    name = str(path.relative_to(ROOT))
-    above = [name, *(str(parent) for parent in Path(name).parents)]
+    name = path.relative_to(ROOT)
+    above = [name, *name.parents]
     sent = True
     for line in (ROOT / ".dockerignore").read_text().splitlines():
-        rule = line.removeprefix("!").removeprefix("**/")
-        if line and not line.startswith("#") and any(fnmatch(one, rule) or fnmatch(Path(one).name, rule) for one in above):
-            sent = line.startswith("!")
+        rule = line.removeprefix("!")
+        anywhere = rule.removeprefix("**/")
+        if line and not line.startswith("#"):
+            names = [one.name for one in above] if anywhere != rule else [str(one) for one in above]
+            if any(fnmatch(one, anywhere) for one in names):
+                sent = line.startswith("!")
     return sent
 
 
