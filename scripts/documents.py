@@ -88,6 +88,17 @@ def _cloud(title: str, keys: str, lists: str, values: Mapping[str, Any]) -> str:
     return commented_toml(CloudConfig, {"csms": csms, "edges": edges, **values, "link": link}, f"{title}\n{_BESIDE}")
 
 
+def _pod(title: str, values: Mapping[str, Any]) -> str:
+    """A `cloud.toml` for Kubernetes, with the places where volumes are mounted."""
+    admin = {"listen": "0.0.0.0:9464", "behind_proxy": True, "tokens": [{"name": "prometheus", "token_hash": f"sha256:{'0' * 64}"}]}
+    return _cloud(
+        f"{title} The token is nobody's: put in what `ocppress password --token` prints.",
+        "/etc/ocppress-keys/",
+        "/etc/ocppress-lists/",
+        {"state_folder": "/var/lib/ocppress", "admin": admin, "log": {"format": "json"}, **values},
+    )
+
+
 EXAMPLES: Final[Mapping[str, Callable[[], str]]] = {
     "deploy/dev/edge.toml": lambda: commented_toml(
         EdgeConfig,
@@ -129,23 +140,26 @@ EXAMPLES: Final[Mapping[str, Callable[[], str]]] = {
         "",
         {"state_folder": "/var/lib/ocppress-cloud", "admin": {"listen": "127.0.0.1:9464"}, "log": {"format": "json"}},
     ),
+    "deploy/examples/cloud-fleet/cloud.toml": lambda: _cloud(
+        "ocppress cloud, one of several behind a load balancer (`deploy/loadbalancer`, at 10.0.0.5), with a Valkey that they share; all have the same file.",
+        "",
+        "",
+        {
+            "state_folder": "/var/lib/ocppress-cloud",
+            "link": {"proxy_from": ["10.0.0.5/32"]},
+            "fleet": {"store": "rediss://valkey.example.com:6379/0", "user": "ocppress", "password_file": "store.password"},
+            "admin": {"listen": "127.0.0.1:9464"},
+            "log": {"format": "json"},
+        },
+    ),
     "deploy/mosquitto/mosquitto.conf": lambda: mosquitto_conf(port=TLS_PORT, folder="/etc/mosquitto/ocppress"),
     "deploy/mosquitto/acl": lambda: access_list(Topics()),
     "deploy/grafana/fleet.json": fleet_dashboard,
     "deploy/grafana/edge.json": edge_dashboard,
-    "deploy/kubernetes/base/cloud.toml": lambda: _cloud(
-        "ocppress cloud, for `deploy/kubernetes/base`. The token is nobody's: put in what `ocppress password --token` prints.",
-        "/etc/ocppress-keys/",
-        "/etc/ocppress-lists/",
-        {
-            "state_folder": "/var/lib/ocppress",
-            "admin": {
-                "listen": "0.0.0.0:9464",
-                "behind_proxy": True,
-                "tokens": [{"name": "prometheus", "token_hash": f"sha256:{'0' * 64}"}],
-            },
-            "log": {"format": "json"},
-        },
+    "deploy/kubernetes/base/cloud.toml": lambda: _pod("ocppress cloud, for `deploy/kubernetes/base`.", {}),
+    "deploy/kubernetes/fleet/cloud.toml": lambda: _pod(
+        "ocppress cloud, for `deploy/kubernetes/fleet`: one of several, which share a Valkey.",
+        {"fleet": {"store": "redis://valkey:6379/0", "password_file": "/etc/ocppress-keys/store.password"}},
     ),
 }
 """Example files to what makes them."""

@@ -76,7 +76,7 @@ def test_examples_are_taken(example: Path, tmp_path: Path, capsys: pytest.Captur
 
 
 def test_there_is_an_example_for_each_kind_of_place() -> None:
-    assert {file.parent.name for file in EXAMPLES} >= {"charger-board", "site-router", "cloud-single"}
+    assert {file.parent.name for file in EXAMPLES} >= {"charger-board", "site-router", "cloud-single", "cloud-fleet"}
 
 
 # --- systemd
@@ -214,7 +214,7 @@ def _kustomized(folder: str) -> list[dict[str, Any]]:
 
 
 @_needs("kubectl")
-@pytest.mark.parametrize("folder", ["base"])
+@pytest.mark.parametrize("folder", ["base", "fleet"])
 def test_kustomize_builds_what_fits_together(folder: str, tmp_path: Path) -> None:
     objects = _kustomized(folder)
     assert {one["kind"] for one in objects} == {"ConfigMap", "Service", "StatefulSet", "PodDisruptionBudget", "NetworkPolicy"}
@@ -246,7 +246,7 @@ def test_kustomize_builds_what_fits_together(folder: str, tmp_path: Path) -> Non
     mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
     assert set(mounts) == set(volumes) | {claim["metadata"]["name"] for claim in workload["spec"]["volumeClaimTemplates"]}
-    files = {f"{mounts['keys']}/{name}" for name in ("ca.pem", "cloud.pem", "cloud.key")}
+    files = {f"{mounts['keys']}/{name}" for name in ("ca.pem", "cloud.pem", "cloud.key", "store.password")}
     for name in "config", "lists":
         files |= {f"{mounts[name]}/{file}" for file in maps[volumes[name]["configMap"]["name"]]}
     assert f"{mounts['config']}/cloud.toml" in files
@@ -262,6 +262,9 @@ def test_kustomize_builds_what_fits_together(folder: str, tmp_path: Path) -> Non
     config = load_cloud(tmp_path / "cloud.toml")
     assert str(config.state_folder) == mounts["state"]
     assert config.link.port == ports["link"]
+    assert config.admin is not None
+    assert config.admin.place.port == ports["admin"]
+    assert (config.fleet is not None) is (workload["spec"]["replicas"] > 1), "several share what they must not forget"
 
 
 # --- mosquitto

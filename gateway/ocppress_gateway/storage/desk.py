@@ -19,7 +19,7 @@ from collections.abc import Callable, Hashable
 from typing import Final
 
 from ocppress_gateway.errors import StoreDamaged, StoreFailed, StoreFull
-from ocppress_gateway.storage.calls import Call, Lazy, Read, Result, Write
+from ocppress_gateway.storage.calls import Call, Late, Lazy, Read, Result, Write
 from ocppress_gateway.storage.store import Store
 
 __all__ = ["GROUP_TEXT_MAX", "GROUP_WRITES_MAX", "LAZY_S", "RETRY_S_MAX", "RETRY_S_MIN", "Desk"]
@@ -201,7 +201,7 @@ class Desk:
         """One transaction with what waits, and with a probe if the last one failed."""
         begun = self._at_work_since = self._begun_last = self._clock()
         group = self._next_group()
-        outcomes: list[Result | StoreFull] = []
+        outcomes: list[Result | Late | StoreFull] = []
         try:
             with self._store.transaction():
                 for lazy in self._lazies.values():
@@ -222,7 +222,7 @@ class Desk:
         if not self._has_been_slow():
             self._works()
         done: list[Result] = []
-        for write, outcome in zip(group, outcomes, strict=True):
+        for write, outcome in zip(group, map(_settled, outcomes), strict=True):
             if not isinstance(outcome, StoreFull):
                 done.append(outcome)
                 continue
@@ -293,3 +293,13 @@ class Desk:
                 return []
         write.has_failed = True
         return [write.failed(reason)]
+
+
+def _settled(outcome: Result | Late | StoreFull) -> Result | StoreFull:
+    """What became of a write, its transaction being over."""
+    if not isinstance(outcome, Late):
+        return outcome
+    try:
+        return outcome.settle()
+    except StoreFull as error:
+        return error
