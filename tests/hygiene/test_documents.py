@@ -50,7 +50,9 @@ def test_generated_files_are_current(name: str) -> None:
 
 
 def test_every_configuration_in_deploy_is_generated() -> None:
-    assert {str(file.relative_to(ROOT)) for file in (ROOT / "deploy").rglob("*.toml")} == set(EXAMPLES)
+    assert {str(file.relative_to(ROOT)) for file in (ROOT / "deploy").rglob("*.toml")} == {
+        name for name in EXAMPLES if name.endswith(".toml")
+    }
 
 
 def test_development_configurations_fit_together() -> None:
