@@ -22,11 +22,10 @@ async def operators_place(admin: AdminConfig | None, running: Running) -> Findin
     """Its port or socket, its certificate, and the packages that it needs."""
     if admin is None:
         return skipped(_STEP, "there is no table `[admin]`")
-    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        return failed(
-            _STEP, f"{', '.join(missing)} isn't installed", "install ocppress with the extra `admin`: `pip install 'ocppress[admin]'`"
-        )
+    try:
+        importlib.import_module("ocppress_gateway.admin.server")
+    except ImportError as error:
+        return failed(_STEP, f"{error.name} isn't installed", "install ocppress with the extra `admin`: `pip install 'ocppress[admin]'`")
     if admin.tls is not None:
         facts = certificate_facts(admin.tls.certificate_file, admin.tls.key_file, ca_file=None, is_server=True)
         found = judging.certificate(_STEP, facts, unix_s=time.time(), renews="have whoever issued it issue the next")
