@@ -69,8 +69,13 @@ async def _text(client: ClientSession, path: str) -> str:
 
 
 async def _until(client: ClientSession, path: str, name: str, wanted: object) -> None:
+    """Wait for that answer; before an edge has told its plan there is none at the cloud."""
     async with asyncio.timeout(20):
-        while (await _get(client, path))[name] != wanted:  # noqa: ASYNC110 - another process knows of no event of ours
+        while True:
+            async with client.get(path) as response:
+                assert response.status in (200, 409), await response.text()
+                if response.status == 200 and (await response.json())[name] == wanted:
+                    return
             await asyncio.sleep(0.1)
 
 

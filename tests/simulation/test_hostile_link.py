@@ -603,7 +603,7 @@ class FluentEdge:
         expires_at = self.now + 30.0 if random.random() < 0.3 else None
         channel.encode([Outgoing(Message(MessageType.CALL, body.split('"')[1], body), expires_at) for body in bodies])
         while channel.has_unsent:
-            self.step(LinkMessage(self._link, write_parts([channel.next_part(self._clock, self.now)])))
+            self.step(LinkMessage(self._link, write_parts([channel.next_part(0, self._clock, self.now)])))
         channel.acknowledged(channel.sent % 0x10000)
 
 

@@ -18,7 +18,6 @@ import enum
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, action_of, render
@@ -35,7 +34,7 @@ from ocppress_gateway.core.late_rejections import LateRejections
 from ocppress_gateway.core.parts import Attach, CsmsTime, Delivered, Part
 from ocppress_gateway.core.policy import Turn, is_transaction, turn_of
 from ocppress_gateway.core.repeats import RepeatMemory, fingerprint
-from ocppress_gateway.core.stored import DeadLetter, Lane, PositionSaved
+from ocppress_gateway.core.stored import Claim, DeadLetter, Lane, PositionSaved
 from ocppress_gateway.core.transfer_guard import TransferGuard, TransferGuards
 from ocppress_gateway.core.views import CloudStationView
 
@@ -115,6 +114,8 @@ class CloudStation(Conversation):
         self.delivered_to_edge: tuple[int, int] = (0, 0)
         self.delivery: Delivery | None = None
         """None where the edge has no outbox, and until the store has said how far the CSMS has come."""
+        self.claim: Claim | None = None
+        """Its edge's."""
         self._saving: SavePosition | None = None
         self.heartbeats = Heartbeats()
         self._burying: dict[str, OutgoingCall] = {}
@@ -247,7 +248,7 @@ class CloudStation(Conversation):
         self._count_repeat()
         out.append(self._note(Level.INFO, "repeat not sent twice", action=call.message.action, answered=answer is not None))
         if answer is not None:
-            self.lanes.add(Outgoing(replace(answer, call=call.number)), Turn.PROMPT)
+            self.lanes.add(Outgoing(answer.with_call(call.number)), Turn.PROMPT)
         elif under_way is not None:
             under_way.number = call.number
             under_way.expires_at = call.expires_at
@@ -380,7 +381,7 @@ class CloudStation(Conversation):
         self.counters.delivered += 1
         self.delivery.answered(stored.lane, stored.position, len(call.message.body))
         self.outgoing.held = True
-        self._saving = SavePosition(self.identity, stored.incarnation, stored.lane, stored.position)
+        self._saving = SavePosition(self.identity, stored.incarnation, stored.lane, stored.position, self.claim)
         out.append(self._saving)
 
     def saved(self, event: PositionSaved, now: float, out: list[Effect]) -> None:

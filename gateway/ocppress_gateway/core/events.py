@@ -16,12 +16,13 @@ from typing import Any
 from ocppress_gateway.core.certificate import Certificate
 from ocppress_gateway.core.ledger_events import FrameShare, TransferBegan, TransferEnded
 from ocppress_gateway.core.saved_contexts import LeavingContext, SavedContext
-from ocppress_gateway.core.stored import DeadLetter, Lane, OutboxEvent, PositionsEvent, StoredMessage
+from ocppress_gateway.core.stored import Claim, DeadLetter, Lane, OutboxEvent, PositionsEvent, StoredMessage
 
 __all__ = [
     "AdmitStation",
     "Bury",
     "CheckCredentials",
+    "ClaimEdge",
     "CloseCsms",
     "CloseLink",
     "CloseStation",
@@ -58,6 +59,7 @@ __all__ = [
     "PauseStation",
     "PlanWanted",
     "RefuseStation",
+    "ReleaseEdge",
     "RememberStation",
     "RenewalFound",
     "Replay",
@@ -576,6 +578,24 @@ class SavePosition:
     incarnation: bytes
     lane: Lane
     position: int
+    claim: Claim | None = None
+    """Where several clouds share the store: by which right; `EdgeTaken` if it is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimEdge:
+    """Speak for an edge from now on, which has said hello with a key of this SHA-256, in hexadecimal, "" for none; report `EdgeClaimed` or
+    `EdgeNotClaimed`. Each comes after the positions that were saved before."""
+
+    claim: Claim
+    key_print: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseEdge:
+    """The connection of this claim has gone: an edge of this name and another key may come to any cloud. The claim itself stays."""
+
+    claim: Claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -634,6 +654,8 @@ Effect = (
     | ExpectSigns
     | LoadPositions
     | SavePosition
+    | ClaimEdge
+    | ReleaseEdge
     | Bury
     | SaveContext
     | Observe
