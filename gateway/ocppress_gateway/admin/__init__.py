@@ -1,4 +1,4 @@
-"""What operators see of a running program, over HTTP: health, metrics, a REST interface. Off without the table `admin`.
+"""What operators see of a running program, over HTTP: a dashboard, health, metrics, a REST interface. Off without the table `admin`.
 
     request ─► server (limits) ─► access (who asks, may they) ─► routes ─► source ─► the machine, ledger, plan
                                                                    │
