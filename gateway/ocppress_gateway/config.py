@@ -10,6 +10,7 @@ Constraints are checked when a file is read, not by the constructors: code that 
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 import tomllib
 from collections import Counter
@@ -47,6 +48,7 @@ __all__ = [
     "EdgeEntry",
     "EdgeLinkConfig",
     "EdgeTimeouts",
+    "FleetConfig",
     "LinkTls",
     "LogConfig",
     "OutboxConfig",
@@ -430,6 +432,13 @@ class CloudLinkConfig(_Table, frozen=True, kw_only=True):
     ] = None
     host: Annotated[str, Meta(min_length=1, description="Address to listen on; `0.0.0.0` for all of IPv4.")] = "0.0.0.0"
     port: Annotated[Port, Meta(description="Port to listen on.")] = 8886
+    proxy_from: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Networks of the load balancers, `10.1.0.0/24` for instance, which then begin each connection with the PROXY protocol (1 or 2):"
+            " nobody else can connect, and logs have the edges' own addresses."
+        ),
+    ] = ()
     tls: CloudLinkTls | None = None
 
     def __post_init__(self) -> None:
@@ -437,6 +446,13 @@ class CloudLinkConfig(_Table, frozen=True, kw_only=True):
             _check_link(_url(self.broker, "mqtt", "mqtts", key="broker").scheme, self.tls)
             if self.tls is not None and (self.tls.revoked_file or self.tls.renewals_folder):
                 raise ValueError("`revoked_file` and `renewals_folder` are not for a cloud at a broker, which sees no edge's certificate")
+            if self.proxy_from:
+                raise ValueError("`proxy_from` is for a cloud that listens, not for one at a broker")
+        for network in self.proxy_from:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError as error:
+                raise ValueError(f"`proxy_from` has no network: {error}") from None
 
 
 class CsmsConfig(_Table, frozen=True, kw_only=True):
@@ -494,6 +510,26 @@ class EdgeEntry(_Table, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if "*" in self.stations and len(self.stations) > 1:
             raise ValueError('`stations` is either `["*"]` or a list of identities')
+
+
+class FleetConfig(_Table, frozen=True, kw_only=True):
+    """Several clouds that share the edges behind a load balancer, and what they must not forget on a Redis or Valkey."""
+
+    store: Annotated[
+        str, Meta(description="`rediss://HOST[:PORT][/DATABASE]` of the server; `redis://` is for a network that is nobody else's.")
+    ]
+    user: Annotated[str | None, Meta(description="Name in the server's access list; without it, the server's default user.")] = None
+    password_file: Annotated[Path | None, Meta(description="File with the password at the server, mode 0600.")] = None
+    ca_file: Annotated[Path | None, Meta(description="PEM certificates to trust for `rediss://` instead of the system's.")] = None
+
+    def __post_init__(self) -> None:
+        parts = _url(self.store, "redis", "rediss", key="store")
+        if not re.fullmatch(r"/?|/[0-9]{1,4}", parts.path):
+            raise ValueError("the path of `store` is the number of a database, or nothing")
+        if self.user is not None and self.password_file is None:
+            raise ValueError("`user` needs `password_file`")
+        if self.ca_file is not None and parts.scheme != "rediss":
+            raise ValueError("`ca_file` is for a `rediss://` store")
 
 
 class CloudTimeouts(_Table, frozen=True, kw_only=True):
@@ -571,6 +607,7 @@ class CloudConfig(_Table, frozen=True, kw_only=True):
     link: CloudLinkConfig = CloudLinkConfig()
     csms: CsmsConfig
     transfers: TransfersConfig = TransfersConfig()
+    fleet: FleetConfig | None = None
     timeouts: CloudTimeouts = CloudTimeouts()
     log: LogConfig = LogConfig()
     admin: AdminConfig | None = None

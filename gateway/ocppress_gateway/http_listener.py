@@ -12,10 +12,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from aiohttp import web
+
+from ocppress_gateway.proxied_server import Network, ProxiedServer
 
 __all__ = ["HttpListener"]
 
@@ -26,12 +28,15 @@ Response = TypeVar("Response", bound=web.StreamResponse)
 class HttpListener:
     """Give `handler(…)` to the aiohttp server, and the server's protocols to `listen`."""
 
-    def __init__(self, *, request_within_s: float, newcomers_max: int) -> None:
-        """`request_within_s`: for the TLS handshake, and again for the request, its headers complete."""
+    def __init__(self, *, request_within_s: float, newcomers_max: int, balancers: Sequence[Network] = ()) -> None:
+        """`request_within_s`: for the TLS handshake, and again for the request, its headers complete. `balancers`: where those are whose
+        header each connection begins with, if there are any."""
+        self._balancers = balancers
         self._request_within_s = request_within_s
         self._newcomers_max = newcomers_max
         self._newcomers: dict[asyncio.BaseProtocol, _Newcomer] = {}
-        self._server: asyncio.Server | None = None
+        self._addresses: dict[asyncio.BaseProtocol, str] = {}
+        self._server: asyncio.Server | ProxiedServer | None = None
 
     @property
     def port(self) -> int:
@@ -39,13 +44,21 @@ class HttpListener:
         assert self._server is not None, "not listening"
         return int(self._server.sockets[0].getsockname()[1])
 
+    def address_of(self, request: web.BaseRequest) -> str:
+        """Where a request that is being handled comes from, as the load balancer says; "" if there is none, or it doesn't."""
+        return self._addresses.get(request.protocol, "")
+
     def handler(self, handle: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         """`handle` for the one request of a connection."""
 
         async def once(request: Request) -> Response:
             if (newcomer := self._newcomers.get(request.protocol)) is not None:
                 newcomer.come_in()
-            response = await handle(request)
+                self._addresses[request.protocol] = newcomer.address
+            try:
+                response = await handle(request)
+            finally:
+                self._addresses.pop(request.protocol, None)
             response.force_close()
             return response
 
@@ -53,6 +66,16 @@ class HttpListener:
 
     async def listen(self, make_protocol: Callable[[], asyncio.Protocol], host: str, port: int, ssl_context: ssl.SSLContext | None) -> None:
         """Listen, each connection with a protocol of its own. Raises `OSError` where the address can't be had."""
+        if self._balancers:
+            self._server = ProxiedServer(
+                lambda address: self._newcomer(make_protocol, address),
+                balancers=self._balancers,
+                header_within_s=self._request_within_s,
+                newcomers_max=self._newcomers_max,
+                ssl_context=ssl_context,
+            )
+            await self._server.listen(host, port)
+            return
         self._server = await asyncio.get_running_loop().create_server(
             lambda: self._newcomer(make_protocol),
             host,
@@ -65,8 +88,8 @@ class HttpListener:
         """The same on a Unix socket that is bound already."""
         self._server = await asyncio.get_running_loop().create_unix_server(lambda: self._newcomer(make_protocol), sock=listener)
 
-    def _newcomer(self, make_protocol: Callable[[], asyncio.Protocol]) -> _Newcomer:
-        return _Newcomer(make_protocol(), self._newcomers, self._request_within_s, self._newcomers_max)
+    def _newcomer(self, make_protocol: Callable[[], asyncio.Protocol], address: str = "") -> _Newcomer:
+        return _Newcomer(make_protocol(), self._newcomers, self._request_within_s, self._newcomers_max, address)
 
     def stop(self) -> None:
         """Accept no more connections; those there stay."""
@@ -78,8 +101,14 @@ class _Newcomer(asyncio.Protocol):
     """Stands before aiohttp's protocol until that has a whole request."""
 
     def __init__(
-        self, inner: asyncio.Protocol, newcomers: dict[asyncio.BaseProtocol, _Newcomer], request_within_s: float, newcomers_max: int
+        self,
+        inner: asyncio.Protocol,
+        newcomers: dict[asyncio.BaseProtocol, _Newcomer],
+        request_within_s: float,
+        newcomers_max: int,
+        address: str,
     ) -> None:
+        self.address = address
         self._inner = inner
         self._newcomers = newcomers
         self._request_within_s = request_within_s

@@ -23,13 +23,13 @@ from ocppress_gateway.core.stored import (
 from ocppress_gateway.positions.base import COMMIT_PAUSE_S, DEAD_TEXT_MAX, INCARNATIONS_MAX, PositionsLimits
 from ocppress_gateway.positions.store import size_of_letter
 from ocppress_gateway.storage.desk import RETRY_S_MAX
-from tests.support.stores import KINDS, PositionsRig, letter, positions_rig
+from tests.support.stores import POSITIONS_KINDS, PositionsRig, letter, positions_rig
 
 ONE = b"incarn 1"
 EXPRESS, ORDERED = Lane.EXPRESS, Lane.ORDERED
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=POSITIONS_KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

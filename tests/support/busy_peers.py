@@ -241,6 +241,10 @@ class BusyCsms:
     def url(self) -> str:
         return self._raw.url
 
+    @property
+    def overlaps_s(self) -> list[float]:
+        return self._raw.overlaps_s
+
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[BusyCsms]:
         async with self._raw:

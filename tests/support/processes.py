@@ -16,7 +16,7 @@ from typing import Self
 from ocppress_gateway import cli
 from tests.support.background import background
 
-__all__ = ["Files", "Gateway", "Lives", "Process", "change", "free_port", "make_files", "ocppress", "open_gateway", "until"]
+__all__ = ["WAIT_S", "Files", "Gateway", "Lives", "Process", "change", "free_port", "make_files", "ocppress", "open_gateway", "until"]
 
 WAIT_S = 30.0
 """How long to wait for anything; reached only when something is broken."""

@@ -61,6 +61,9 @@ class RawCsms:
         self.sockets: dict[str, ServerConnection] = {}
         """The open socket of each identity."""
         self.close_codes: defaultdict[str, list[int | None]] = defaultdict(list)
+        self.overlaps_s: list[float] = []
+        """How long sockets have lived on beside a newer one of their identity."""
+        self._replaced_at: dict[ServerConnection, float] = {}
 
     async def __aenter__(self) -> Self:
         await self._listen()
@@ -133,6 +136,9 @@ class RawCsms:
     async def _serve(self, connection: ServerConnection) -> None:
         assert connection.request is not None
         identity = connection.request.path.rpartition("/")[2]
+        now = asyncio.get_running_loop().time
+        if identity in self.sockets:
+            self._replaced_at[self.sockets[identity]] = now()
         self.sockets[identity] = connection
         await self._notify()
         try:
@@ -141,6 +147,8 @@ class RawCsms:
         finally:
             if self.sockets.get(identity) is connection:
                 del self.sockets[identity]
+            if connection in self._replaced_at:
+                self.overlaps_s.append(now() - self._replaced_at.pop(connection))
             self.close_codes[identity].append(connection.close_code)
             await self._notify()
 

@@ -8,11 +8,18 @@ from __future__ import annotations
 import abc
 import contextlib
 import itertools
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import pytest
+
+from ocppress_codecs.interface import CodecName
+from ocppress_codecs.registry import fingerprint
+from ocppress_codecs.rpc import OcppVersion
+from ocppress_gateway.core.saved_contexts import SavedContext
 from ocppress_gateway.core.stored import DeadLetter, Lane, PositionsEvent, StoredMessage
 from ocppress_gateway.errors import StoreFailed
 from ocppress_gateway.outbox.base import Outbox, OutboxLimits
@@ -23,6 +30,7 @@ from ocppress_gateway.outbox.store import OutboxStore
 from ocppress_gateway.positions.base import Positions, PositionsLimits
 from ocppress_gateway.positions.calls import PositionsCalls
 from ocppress_gateway.positions.memory import MemoryPositions
+from ocppress_gateway.positions.shared import SharedPositionsStore
 from ocppress_gateway.positions.sqlite import SqlitePositionsStore
 from ocppress_gateway.positions.store import PositionsStore
 from ocppress_gateway.storage.calls import Call
@@ -30,14 +38,19 @@ from ocppress_gateway.storage.database import Database
 from ocppress_gateway.storage.desk import Desk
 from ocppress_gateway.storage.memory import DiskFaults, MemoryDisk
 from ocppress_gateway.storage.store import Store
+from tests.support.redis_server import RedisServer, needs_redis
 
 __all__ = [
     "KINDS",
+    "POSITIONS_KINDS",
     "MemoryOutboxRig",
     "OutboxRig",
     "PositionsRig",
     "Rig",
+    "SharedPositionsRig",
     "SqliteOutboxRig",
+    "SteppedPositions",
+    "context_of",
     "letter",
     "message",
     "outbox_rig",
@@ -45,6 +58,8 @@ __all__ = [
 ]
 
 KINDS = ("sqlite", "memory")
+
+POSITIONS_KINDS = (*KINDS, pytest.param("server", marks=needs_redis))
 
 E = TypeVar("E")
 
@@ -68,6 +83,22 @@ def letter(number: int, *, identity: str = "CP1", fill: int = 0) -> DeadLetter:
     """A dead letter, told from others by its number."""
     body = f'"TransactionEvent",{{"n":{number},"fill":"{"x" * fill}"}}'
     return DeadLetter(identity, f"id-{number}", "2.0.1", body, "InternalError", "no\ud800t today", 3, 5000.0 + number)
+
+
+def context_of(identity: str, edge: str = "e", fill: int = 10) -> SavedContext:
+    """A context of nothing."""
+    return SavedContext(
+        edge=edge,
+        identity=identity,
+        codec=CodecName.ADAPTIVE,
+        fingerprint=fingerprint(CodecName.ADAPTIVE),
+        version=OcppVersion.V16,
+        epoch=7,
+        sent=1,
+        received=2,
+        encoder=os.urandom(fill),
+        decoder=os.urandom(fill),
+    )
 
 
 class Process(Protocol):
@@ -369,6 +400,56 @@ def outbox_rig(kind: str, folder: Path, limits: OutboxLimits | None = None) -> S
     return SqliteOutboxRig(folder, limits) if kind == "sqlite" else MemoryOutboxRig(limits)
 
 
-def positions_rig(kind: str, folder: Path, limits: PositionsLimits | None = None) -> SqlitePositionsRig | MemoryPositionsRig:
-    """A rig of one of `KINDS`."""
+class SharedPositionsRig(PositionsRig):
+    """Positions on a server, which outlives their processes; each is another cloud's life."""
+
+    def __init__(self, folder: Path, limits: PositionsLimits | None = None) -> None:
+        super().__init__()
+        self.limits = limits
+        self.server = RedisServer(folder / "server")
+        self.server.start()
+        self.is_broken = False
+        self.lives = itertools.count(1)
+        self.start()
+
+    @property
+    def process(self) -> SteppedPositions:
+        return self._positions
+
+    def start(self) -> None:
+        rig = self
+
+        class Breakable(SharedPositionsStore):
+            @contextlib.contextmanager
+            def transaction(self) -> Iterator[None]:
+                with super().transaction():
+                    yield
+                    if rig.is_broken and self._collecting.is_asked:
+                        raise StoreFailed(self._place, "no space left on the disk")
+
+        self.run_name = f"run{next(self.lives)}"
+        self.store = Breakable(self.server.place, self.run_name, **({} if self.limits is None else {"limits": self.limits}))
+        self.positions = self._positions = SteppedPositions(self.store, self.events.append, lambda: self.now)
+
+    def kill(self, *, unheard: bool = False) -> None:
+        if unheard:
+            self.process.run_unheard()
+        self.store.close()
+        self.start()
+
+    def break_disk(self) -> None:
+        self.is_broken = True
+
+    def repair_disk(self) -> None:
+        self.is_broken = False
+
+    def close(self) -> None:
+        super().close()
+        self.server.kill()
+
+
+def positions_rig(kind: str, folder: Path, limits: PositionsLimits | None = None) -> PositionsRig:
+    """A rig of one of `POSITIONS_KINDS`."""
+    if kind == "server":
+        return SharedPositionsRig(folder, limits)
     return SqlitePositionsRig(folder, limits) if kind == "sqlite" else MemoryPositionsRig(limits)

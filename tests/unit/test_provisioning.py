@@ -77,6 +77,25 @@ def test_the_names_of_the_cloud_choose_the_link(tmp_path: Path) -> None:
     assert load_edge(folder / "edges/site-2/edge.toml").link.url == "wss://cloud.example.com:443/"
 
 
+def test_each_edge_has_a_name_of_its_own_where_the_cloud_has_them_all(tmp_path: Path) -> None:
+    folder = tmp_path / "ca"
+    make_authority_folder(folder, name="test", hosts=("*.cloud.example", "127.0.0.1"), csms_url=CSMS_URL, now=NOW)
+    for edge, url in (("Site-1", None), ("site_2", "wss://site-2.cloud.example:1/"), ("b", "wss://127.0.0.1/")):
+        make_edge_folder(folder, edge, stations=(edge,), cloud_url=url, now=NOW)
+    urls = [load_edge(folder / "edges" / edge / "edge.toml").link.url for edge in ("Site-1", "site_2", "b")]
+    assert urls == ["wss://site-1.cloud.example:8886/", "wss://site-2.cloud.example:1/", "wss://127.0.0.1/"]
+    for edge, wrong, reason in (
+        ("x_1", None, "say --cloud-url"),
+        ("x", "wss://a.b.cloud.example/", "not for 'a.b.cloud.example'"),
+        ("x", "wss://cloud.example/", "not for 'cloud.example'"),
+    ):
+        with pytest.raises(UsageError, match=reason):
+            make_edge_folder(folder, edge, stations=("x",), cloud_url=wrong, now=NOW)
+    for hosts, broker in ((("*",), False), (("*.example",), False), (("a.*.example",), False), (("*.a.example",), True)):
+        with pytest.raises(UsageError):
+            make_authority_folder(tmp_path / "no", name="test", hosts=hosts, csms_url=CSMS_URL, now=NOW, with_broker=broker)
+
+
 def test_a_broker_has_a_folder_and_the_cloud_is_its_client(tmp_path: Path) -> None:
     folder = tmp_path / "ca"
     make_authority_folder(folder, name="test", hosts=("broker.example.com",), csms_url=CSMS_URL, now=NOW, with_broker=True)
@@ -128,7 +147,7 @@ def test_a_refused_edge_leaves_no_trace(edge: str, stations: tuple[str, ...], cl
         ("", ("localhost",), CSMS_URL, "1 to 64 printable characters"),
         ("n" * 65, ("localhost",), CSMS_URL, "1 to 64 printable characters"),
         ("n", ("a b",), CSMS_URL, "'a b' is neither a DNS name nor an IP address"),
-        ("n", ("*.example.com",), CSMS_URL, "neither a DNS name"),
+        ("n", ("*.com",), CSMS_URL, "neither a DNS name"),
         ("n", ("localhost",), "http://csms/{identity}", "must be `ws://"),
     ],
 )

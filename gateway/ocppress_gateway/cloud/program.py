@@ -7,6 +7,7 @@ import itertools
 import logging
 import os
 import random
+import secrets
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,10 +17,11 @@ from typing import TYPE_CHECKING, Final
 
 from ocppress_gateway.cloud.contexts import ContextsFile
 from ocppress_gateway.cloud.csms import CsmsClient
+from ocppress_gateway.cloud.history import ReportHistory, report_store
 from ocppress_gateway.cloud.operating import CloudOperator
 from ocppress_gateway.cloud.renewals import Renewals
 from ocppress_gateway.cloud.sizing import TransferSizing
-from ocppress_gateway.config import CloudConfig, EdgeEntry, LinkTls
+from ocppress_gateway.config import CloudConfig, EdgeEntry, FleetConfig, LinkTls
 from ocppress_gateway.config_admin import AdminConfig
 from ocppress_gateway.control.place import CLOUD_SOCKET
 from ocppress_gateway.control.protocol import Answer, Request
@@ -27,15 +29,18 @@ from ocppress_gateway.core.certificate import Certificate
 from ocppress_gateway.core.cloud import CloudMachine, CloudSettings
 from ocppress_gateway.core.events import (
     Bury,
+    ClaimEdge,
     CloseCsms,
     CloseLink,
     ContextsFound,
     Effect,
     ExpectSigns,
     FindRenewal,
+    KeepReport,
     Level,
     LoadPositions,
     OpenCsms,
+    ReleaseEdge,
     RenewalFound,
     ReplayEnded,
     SaveContext,
@@ -47,15 +52,17 @@ from ocppress_gateway.core.events import (
 )
 from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.core.saved_contexts import LeavingContext, SavedContext
-from ocppress_gateway.core.stored import PositionsEvent
+from ocppress_gateway.core.stored import Claim, EdgeClaimed, EdgeTaken, PositionsEvent, PositionsOpened
 from ocppress_gateway.core.views import CloudView
 from ocppress_gateway.cost.month import relayed_ip_bytes
 from ocppress_gateway.cost.wire import Conditions
 from ocppress_gateway.errors import GatewayError, StoreFailed
+from ocppress_gateway.positions.server import ServerPlace
 from ocppress_gateway.positions.sqlite import SqlitePositionsStore
 from ocppress_gateway.positions.store import PositionsStore
 from ocppress_gateway.positions.worker import PositionsWorker
 from ocppress_gateway.program import NO_EXTRA, Program, run_until_signal
+from ocppress_gateway.proxied_server import networks
 from ocppress_gateway.storage.opening import Opening
 from ocppress_gateway.transports.base import Connection, Listener
 from ocppress_gateway.transports.psk import read_key, use_server_keys
@@ -65,6 +72,7 @@ from ocppress_gateway.transports.websocket import WebSocketListener
 
 if TYPE_CHECKING:
     from ocppress_gateway.admin.server import AdminServer
+    from ocppress_gateway.cloud.fleet import FleetWatch
 
 __all__ = ["CloudProgram", "cloud_settings", "run"]
 
@@ -85,6 +93,7 @@ class CloudProgram(Program):
         connect_timeout_s: float = 7.0,
         positions: PositionsStore | None = None,
         contexts: ContextsFile | None = None,
+        fleet: tuple[ServerPlace, str] | None = None,
         renewals: Renewals | None = None,
         certificate: Certificate | None = None,
         private_hosts: Iterable[str] | None = None,
@@ -92,15 +101,17 @@ class CloudProgram(Program):
         control: Path | None = None,
         admin: AdminConfig | None = None,
         edges: Mapping[str, frozenset[str]] | None = None,
+        history: ReportHistory | None = None,
         shutdown_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`listener` is the edges' side; `positions` is needed if an edge has an outbox. `contexts`: where those are that outlive the process.
         Servers are asked for files' sizes, `private_hosts` besides public ones, unless that is None.
+        `fleet`: the server of `positions`, where they are else, and the name of this cloud's life.
 
         `csms_url` has one `{identity}`, `csms_ssl_context` None means the system's certificates. `renewals` is for a listener that sees
         certificates, `certificate` the cloud's own. `positions` and the machine's `view` are needed with `control`, the operator's socket,
-        and that with `admin`, where operators look on; `edges` are those that may connect, for them.
+        and that with `admin`, where operators look on; `edges` are those that may connect, `history` what they have told, for them.
         """
         super().__init__(machine, logger=logging.getLogger("ocppress.cloud"), shutdown_s=shutdown_s, control=control, clock=clock)
         self._listener = listener
@@ -108,10 +119,19 @@ class CloudProgram(Program):
         self._csms_url = csms_url
         self._renewals = renewals
         self._contexts = contexts
+        self._history = history
         self._leaving: list[LeavingContext | SavedContext] = []
+        self._kept_contexts = [0, 0]
         self._save_until: float | None = None
         self._opening = Opening()
+        self._store = positions
         self._positions = None if positions is None else PositionsWorker(positions, self._reported)
+        self._claims: dict[str, Claim] = {}
+        self._fleet: FleetWatch | None = None
+        if fleet is not None:
+            from ocppress_gateway.cloud.fleet import FleetWatch  # whoever is alone needs no client of the server
+
+            self._fleet = FleetWatch(*fleet, claims=self._claims.values, report=self._reported)
         self._operator: CloudOperator | None = None
         if self._positions is not None and view is not None:
             self._operator = CloudOperator(
@@ -143,6 +163,7 @@ class CloudProgram(Program):
             is_stopping=lambda: self.is_stopping,
             edges=edges,
             obstacle=lambda: self._listener.obstacle,
+            history=lambda edge, days: () if self._history is None else self._history.of(edge, days),
         )
         return AdminServer(config, source)
 
@@ -160,14 +181,19 @@ class CloudProgram(Program):
                 self.links.expect(effect.link, effect.within_s)
             case CloseLink():
                 self.links.close(effect.link, effect.reason)
-            case LoadPositions() | SavePosition() | Bury():
+            case LoadPositions() | SavePosition() | Bury() | ClaimEdge() | ReleaseEdge():
                 self._ask_positions(effect)
             case SaveContext():
+                if self._fleet is not None and not self._leaving:
+                    asyncio.get_running_loop().call_soon(self._keep_contexts)
                 self._leaving.append(effect.context)
             case SizeTransfer():
                 self._size(effect)
             case FindRenewal():
                 self._spawn(self._find_renewal(effect), "renewal")
+            case KeepReport():
+                if self._history is not None:
+                    self._history.keep(effect.edge, effect.report)
             case ReplayEnded():
                 assert self._operator is not None, "replays are an operator's"
                 self._operator.replay_ended(effect)
@@ -188,18 +214,29 @@ class CloudProgram(Program):
             found = RenewalFound(effect.link, None, str(error))
         self._driver.post_now(found)
 
-    def _ask_positions(self, effect: LoadPositions | SavePosition | Bury) -> None:
+    def _ask_positions(self, effect: LoadPositions | SavePosition | Bury | ClaimEdge | ReleaseEdge) -> None:
         assert self._positions is not None, "edges with an outbox need a cloud with positions"
         match effect:
             case LoadPositions():
                 self._positions.load(effect.identity)
             case SavePosition():
-                self._positions.save(effect.identity, effect.incarnation, effect.lane, effect.position)
+                self._positions.save(effect.identity, effect.incarnation, effect.lane, effect.position, effect.claim)
+            case ClaimEdge():
+                self._positions.claim(effect.claim, effect.key_print)
+            case ReleaseEdge():
+                self._positions.release(effect.claim)
             case Bury():
                 self._positions.bury(replace(effect.letter, at_s=time.time()))
 
     def _reported(self, event: PositionsEvent) -> None:
         self._opening.heard()
+        match event:
+            case PositionsOpened() if self._store is not None and self._store.remark is not None:
+                self._say(Level.WARNING, "the server of positions isn't set up to keep them", reason=self._store.remark)
+            case EdgeClaimed():
+                self._claims[event.claim.edge] = event.claim
+            case EdgeTaken() if self._claims.get(event.claim.edge) == event.claim:
+                del self._claims[event.claim.edge]
         self._driver.post_now(event)
 
     async def _answer(self, request: Request) -> Answer:
@@ -209,6 +246,8 @@ class CloudProgram(Program):
     async def _open(self) -> None:
         if self._positions is not None:
             await self._opening.wait(self._positions)
+        if self._history is not None:
+            await self._history.begin()
         if self._contexts is not None:
             await self._take_contexts(self._contexts)
         self._csms.start()
@@ -239,15 +278,35 @@ class CloudProgram(Program):
         else:
             self._say(Level.INFO, "contexts saved", stations=kept.contexts, left_out=kept.left_out, file_kb=round(kept.file_bytes / 1000))
 
+    def _keep_contexts(self) -> None:
+        """In a fleet, as soon as they are let go of: their edges are with another cloud within seconds."""
+        assert self._positions is not None, "a fleet has a store"
+        by_edge: dict[str, list[LeavingContext | SavedContext]] = {}
+        for context in self._leaving:
+            by_edge.setdefault(context.edge, []).append(context)
+        self._leaving.clear()
+        for edge, contexts in by_edge.items():
+            self._kept_contexts[1] += len(contexts)
+            self._positions.keep_contexts(edge, contexts, self._contexts_kept)
+
+    def _contexts_kept(self, count: int) -> None:
+        self._kept_contexts[0] += count
+
     async def _accepted(self, connection: Connection) -> None:
         await self.links.carry(next(self._numbers), connection)
 
     def _begin(self) -> None:
         if self._positions is not None:
             self._spawn(self._positions.ended(), "positions")
+        if self._fleet is not None:
+            self._spawn(self._fleet.run(), "fleet")
+        if self._history is not None:
+            self._spawn(self._history.run(), "reports")
 
     async def _stop_listening(self) -> None:
-        """Edges that connect now are turned away by the machine, with a reason."""
+        """Edges that connect now are turned away by the machine, with a reason; in a fleet they don't get here."""
+        if self._fleet is not None:
+            self._listener.refuse()
         self._save_until = asyncio.get_running_loop().time() + self._shutdown_s
 
     def _is_busy(self) -> bool:
@@ -258,8 +317,14 @@ class CloudProgram(Program):
         await self._csms.close()
         if self._contexts is not None:
             await self._save_contexts(self._contexts)
+        if self._history is not None:
+            await self._history.finish()
         if self._positions is not None:
             await self._positions.close()
+        if self._fleet is not None:
+            await self._fleet.close()
+            kept, leaving = self._kept_contexts
+            self._say(Level.INFO, "contexts saved", stations=kept, left_out=leaving - kept)
 
 
 def cloud_settings(config: CloudConfig) -> CloudSettings:
@@ -276,6 +341,7 @@ def cloud_settings(config: CloudConfig) -> CloudSettings:
         attempts_max=config.csms.message_attempts,
         attempt_interval_s=config.csms.message_attempt_interval_s,
         stops_late_rejected=config.stop_late_rejected,
+        fleet=config.fleet is not None,
         relayed_bytes=relayed_ip_bytes(Conditions()),
         transfers=config.transfers.rules,
     )
@@ -288,6 +354,7 @@ def run(config: CloudConfig) -> int:
     if tls is not None:
         _warn_of_end(tls)
     machine = CloudMachine(cloud_settings(config), random=random.SystemRandom().random, random_bytes=os.urandom, wall_s=time.time)
+    fleet = None if config.fleet is None else (_server(config.fleet), secrets.token_hex(8))
     program = CloudProgram(
         machine,
         _listener(config),
@@ -296,8 +363,9 @@ def run(config: CloudConfig) -> int:
             ca_file=config.csms.ca_file, certificate_file=config.csms.certificate_file, key_file=config.csms.key_file
         ),
         connect_timeout_s=config.csms.connect_timeout_s,
-        positions=SqlitePositionsStore(config.state_folder),
-        contexts=ContextsFile(config.state_folder),
+        positions=SqlitePositionsStore(config.state_folder) if fleet is None else _shared_positions(*fleet),
+        contexts=ContextsFile(config.state_folder) if fleet is None else None,
+        fleet=fleet,
         renewals=None if tls is None else Renewals(tls),
         certificate=None if tls is None else certificate_in(tls.certificate_file),
         private_hosts=config.transfers.hosts,
@@ -305,9 +373,22 @@ def run(config: CloudConfig) -> int:
         control=config.state_folder / CLOUD_SOCKET,
         admin=config.admin,
         edges=machine.settings.edges,
+        history=ReportHistory(report_store(config.state_folder), logger=logging.getLogger("ocppress.cloud")),
         shutdown_s=config.timeouts.shutdown_s,
     )
     return run_until_signal(program)
+
+
+def _server(fleet: FleetConfig) -> ServerPlace:
+    return ServerPlace(url=fleet.store, user=fleet.user, password_file=fleet.password_file, ca_file=fleet.ca_file)
+
+
+def _shared_positions(place: ServerPlace, run: str) -> PositionsStore:
+    try:
+        from ocppress_gateway.positions.shared import SharedPositionsStore  # whoever is alone needs no client of the server
+    except ModuleNotFoundError as error:
+        raise GatewayError("`[fleet]` needs the package `redis`: pip install 'ocppress[fleet]'") from error
+    return SharedPositionsStore(place, run)
 
 
 def _warn_of_end(tls: LinkTls) -> None:
@@ -328,6 +409,7 @@ def _listener(config: CloudConfig) -> Listener:
             port=link.port,
             ssl_context=None if tls is None else _link_context(tls, config.edges),
             revoked=None if tls is None or tls.revoked_file is None else RevokedKeys(tls.revoked_file),
+            balancers=networks(link.proxy_from),
         )
     from ocppress_gateway.transports.mqtt.listener import MqttListener  # whoever has no broker needn't load its client
 

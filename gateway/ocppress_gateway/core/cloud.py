@@ -23,6 +23,7 @@ from ocppress_gateway.core.conversation import Conversation, Counters
 from ocppress_gateway.core.csms_sockets import CsmsSockets
 from ocppress_gateway.core.delivery import Delivery
 from ocppress_gateway.core.events import (
+    ClaimEdge,
     CloseLink,
     ContextsFound,
     CsmsClosed,
@@ -32,6 +33,7 @@ from ocppress_gateway.core.events import (
     Effect,
     Event,
     ExpectSigns,
+    KeepReport,
     Level,
     LinkClosed,
     LinkMessage,
@@ -39,6 +41,7 @@ from ocppress_gateway.core.events import (
     LinkSent,
     LoadPositions,
     Note,
+    ReleaseEdge,
     RenewalFound,
     Replay,
     ReplayEnded,
@@ -86,6 +89,10 @@ from ocppress_gateway.core.saved_contexts import SavedContext
 from ocppress_gateway.core.session import LinkSession, SessionEvent, SessionState
 from ocppress_gateway.core.stored import (
     Buried,
+    Claim,
+    EdgeClaimed,
+    EdgeNotClaimed,
+    EdgeTaken,
     NotBuried,
     PositionNotSaved,
     PositionSaved,
@@ -121,6 +128,9 @@ RETURN_S_MAX: Final = 40
 RIVAL_RETRY_S: Final = 300
 """When an edge may try again whose name another certificate is connected under: it has to be revoked, or go, and a person has to look."""
 
+STORE_RETRY_S: Final = 60
+"""When an edge may try again that comes while the store is away: a connection costs it more than a kilobyte, and helps nobody before."""
+
 CHECK_S_MAX: Final = 9 * 3600.0
 """How long an edge may only look whether its way works: as long as TCP can be told to send no probe, with a margin."""
 
@@ -149,6 +159,8 @@ class CloudSettings:
     """MessageAttemptInterval, TransactionMessageRetryInterval: the wait before it is put again, times the attempts before (E13.FR.02)."""
     stops_late_rejected: bool = False
     """Whether a transaction is stopped whose idToken the CSMS rejects in its answer to a message that was answered early."""
+    fleet: bool = False
+    """Whether other clouds share the store of positions, and an edge may be theirs the next moment."""
     relayed_bytes: int = 0
     """What the packets of one relayed message and its answer cost the SIM, for what is reported of such answers."""
     transfers: TransferRules = NO_RULES
@@ -268,6 +280,14 @@ class CloudMachine:
             case RenewalFound():
                 if event.link in self._links:
                     self._renewals.found(event, self._links[event.link], now, out)
+            case EdgeClaimed():
+                self._claimed(event, now, out)
+            case EdgeNotClaimed():
+                if event.claim.number in self._links:
+                    retry_s = RIVAL_RETRY_S if event.rival else STORE_RETRY_S
+                    self._refuse_link(self._links[event.claim.number], event.reason, out, retry_s)
+            case EdgeTaken():
+                self._taken(event, out)
             case ContextsFound():
                 self._saved_contexts.found(event.contexts)
             case TransferSized():
@@ -308,7 +328,10 @@ class CloudMachine:
             self._alarms.set(station, self._station_deadline(edge, station))
         for link in self._touched_links:
             if link.session.state is SessionState.GREETING and not link.session.closing and now >= link.greet_by:
-                self._refuse_link(link, "no hello", out)
+                if link.hello is None:
+                    self._refuse_link(link, "no hello", out)
+                else:
+                    self._refuse_link(link, "the store of positions doesn't answer", out, STORE_RETRY_S)
             self._renewals.look(link, now, out)
             self._flush(link, now, out)
             self._alarms.set(link, link.next_deadline())
@@ -319,7 +342,7 @@ class CloudMachine:
         times = [station.next_deadline()]
         if station.lost_at is not None:
             times.append(station.lost_at + self.settings.link_grace_s)
-        if station.state is CsmsState.WAITING and not self._stopping:
+        if station.state is CsmsState.WAITING and self._may_reopen(edge):
             times.append(station.retry_at)
         if edge.link is not None and station.socket_open and station.delivery is not None:
             times.append(station.heartbeats.due_at)
@@ -363,6 +386,8 @@ class CloudMachine:
             if link.session.rider is not None:
                 edge.renewal_sent_at = None  # it wasn't
             self._alarms.set(edge, now + self.settings.link_grace_s)
+            if edge.claim is not None:
+                out.append(ReleaseEdge(edge.claim))
             if self._shut_down:
                 self._save_contexts(edge, out)
             self._touch(edge, *edge.slots.values())
@@ -408,8 +433,8 @@ class CloudMachine:
             if isinstance(part, Check):
                 self._check(link, part, now, out)
                 return
-            if not isinstance(part, Hello):
-                raise PartError(f"{type(part).__name__} before the hello")
+            if not isinstance(part, Hello) or link.hello is not None:
+                raise PartError(f"{type(part).__name__} before the {'hello' if link.hello is None else 'welcome'}")
             self._hello(link, part, now, out)
             return
         match part:
@@ -443,6 +468,7 @@ class CloudMachine:
         if edge.report is None or edge.report.day != report.day:
             out.append(self._note(Level.INFO, "an edge reports", edge=edge.name, **report_fields(report)))
         edge.report = report
+        out.append(KeepReport(edge.name, part.report))
 
     def _frame_part(self, link: CloudLink, edge: CloudEdge, part: FramePart | Piece | Ack, now: float, out: list[Effect]) -> None:
         station = edge.slots.get(part.slot)
@@ -498,10 +524,19 @@ class CloudMachine:
         if min(len(set(slots)), len(identities)) < len(slots):
             raise PartError("slots or identities in the hello repeat")
         edge = self._edges.setdefault(name, CloudEdge(name))
+        if edge.link is not None and rivals(edge.link, link):
+            self._refuse_link(link, "this edge is connected with another key", out, RIVAL_RETRY_S)
+        elif self.settings.fleet:
+            link.hello = hello
+            out.append(ClaimEdge(Claim(name, link.session.link), "" if link.certificate is None else link.certificate.key_print))
+        else:
+            self._greet(link, edge, hello, codec, self._saved_contexts.take(name), now, out)
+
+    def _greet(
+        self, link: CloudLink, edge: CloudEdge, hello: Hello, codec: str, saved: Mapping[str, SavedContext], now: float, out: list[Effect]
+    ) -> None:
+        """From now on this is the edge's link; what both ends still know goes on."""
         if edge.link is not None:
-            if rivals(edge.link, link):
-                self._refuse_link(link, "this edge is connected with another key", out, RIVAL_RETRY_S)
-                return
             self._close_link(edge.link, "the same edge has connected again", out)
         link.edge = edge
         link.look_at = None if link.certificate is None else now
@@ -512,7 +547,7 @@ class CloudMachine:
         edge.slots = {}
         edge.codec = CodecName(codec)
         edge.incarnation = hello.incarnation
-        saved = self._saved_contexts.take(name)
+        identities = {known.identity for known in hello.stations}
         for known in hello.stations:
             self._restore_context(edge, known, saved.get(known.identity), out)
         welcomes = [self._known(edge, known, out) for known in hello.stations]
@@ -531,7 +566,7 @@ class CloudMachine:
             self._note(
                 Level.INFO,
                 "link up",
-                edge=name,
+                edge=edge.name,
                 codec=codec,
                 stations=len(welcomes),
                 contexts_resumed=sum(welcome.known for welcome in welcomes),
@@ -595,6 +630,49 @@ class CloudMachine:
         else:
             channel.renew(self._new_epoch(), partial(open_endpoint, edge.codec, channel.version, Side.CLOUD), known.received)
         return StationWelcome(channel.epoch, True, attached, received)
+
+    # --- edges that are this cloud's only until another has claimed them
+
+    def _claimed(self, event: EdgeClaimed, now: float, out: list[Effect]) -> None:
+        claim = event.claim
+        edge = self._edges[claim.edge]
+        if event.others:
+            self._let_go(edge, out)
+        edge.claim = claim
+        for station in edge.stations.values():
+            station.claim = claim
+        link = self._links.get(claim.number)
+        if link is None or link.session.closing or link.hello is None:
+            out += [SaveContext(context) for context in event.contexts]
+            out.append(ReleaseEdge(claim))
+            return
+        hello, link.hello = link.hello, None
+        codec = self._agreed(link, claim.edge, hello, out)
+        if codec is not None:
+            self._touched_links[link] = None
+            self._greet(link, edge, hello, codec, {context.identity: context for context in event.contexts}, now, out)
+
+    def _taken(self, event: EdgeTaken, out: list[Effect]) -> None:
+        edge = self._edges.get(event.claim.edge)
+        if edge is None or edge.claim != event.claim:
+            return
+        reason = "another cloud has this edge now"
+        out.append(self._note(Level.INFO if edge.link is None else Level.WARNING, reason, edge=edge.name, stations=len(edge.stations)))
+        self._let_go(edge, out)
+        if edge.link is not None and not edge.link.session.closing:
+            self._close_link(edge.link, reason, out)
+
+    def _let_go(self, edge: CloudEdge, out: list[Effect]) -> None:
+        """What this cloud knows of an edge's stations is no longer so, and their CSMS sockets are another's."""
+        for station in list(edge.stations.values()):
+            if station.state is not CsmsState.CLOSED:
+                self._csms.shut(station, 1001, "another cloud has this station now", out)
+            self._forget(edge, station)
+        edge.claim = None
+
+    def _may_reopen(self, edge: CloudEdge) -> bool:
+        """Whether a CSMS socket that was lost may be opened again; in a fleet the edge that is away may be another's, and the CSMS has closed it for that."""
+        return not self._stopping and (edge.link is not None or not self.settings.fleet)
 
     # --- contexts over a restart
 
@@ -663,13 +741,7 @@ class CloudMachine:
         station = edge.stations.get(identity)
         if station is None:
             while len(edge.stations) >= IDENTITIES_MAX:
-                oldest = next(old for old in edge.stations.values() if old.state is CsmsState.CLOSED)
-                del edge.stations[oldest.identity]
-                self._alarms.set(oldest, None)
-                del self._by_identity[oldest.identity][oldest]
-                if not self._by_identity[oldest.identity]:
-                    del self._by_identity[oldest.identity]
-                edge.slots = {at: other for at, other in edge.slots.items() if other is not oldest}
+                self._forget(edge, next(old for old in edge.stations.values() if old.state is CsmsState.CLOSED))
             station = CloudStation(
                 identity,
                 slot,
@@ -687,7 +759,18 @@ class CloudMachine:
             edge.stations[identity] = station
             self._by_identity.setdefault(identity, {})[station] = edge
         edge.stations.move_to_end(identity)
+        station.claim = edge.claim
         return station
+
+    def _forget(self, edge: CloudEdge, station: CloudStation) -> None:
+        """A station without a CSMS socket."""
+        del edge.stations[station.identity]
+        self._alarms.set(station, None)
+        self._touched_stations.pop(station, None)
+        del self._by_identity[station.identity][station]
+        if not self._by_identity[station.identity]:
+            del self._by_identity[station.identity]
+        edge.slots = {at: other for at, other in edge.slots.items() if other is not station}
 
     def _make_id(self) -> str:
         if not self._id_prefix:
@@ -734,7 +817,7 @@ class CloudMachine:
         if station.lost_at is not None and now >= station.lost_at + self.settings.link_grace_s:
             self._csms.eject(edge, station, 1001, "the CSMS cannot be reached", now, out)
             return
-        if station.state is CsmsState.WAITING and now >= station.retry_at and not self._stopping:
+        if station.state is CsmsState.WAITING and now >= station.retry_at and self._may_reopen(edge):
             station.moved(CsmsStep.OPEN)
             self._csms.open(edge, station, out)
         if station.socket_open and station.silent_csms(now, self.settings.call_timeout_s, out):

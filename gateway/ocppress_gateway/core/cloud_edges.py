@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from ocppress_codecs.interface import CodecName
 from ocppress_gateway.core.certificate import Certificate
 from ocppress_gateway.core.cloud_station import CloudStation, CsmsState
-from ocppress_gateway.core.parts import Control
+from ocppress_gateway.core.parts import Control, Hello
 from ocppress_gateway.core.report import Report
 from ocppress_gateway.core.session import LinkSession, SessionState
+from ocppress_gateway.core.stored import Claim
 from ocppress_gateway.core.views import CertificateView, CloudEdgeView
 
 __all__ = ["CloudEdge", "CloudLink", "rivals"]
@@ -32,6 +33,8 @@ class CloudEdge:
     """What it has told of itself last."""
     lost_at: float | None = None
     renewal_sent_at: float | None = None
+    claim: Claim | None = None
+    """By which right this cloud speaks for it, where there are others; None once it doesn't."""
 
     def month_percent(self) -> int | None:
         """What its SIM has used of the month's budget, by its last report."""
@@ -67,6 +70,8 @@ class CloudLink:
     look_at: float | None = None
     """When its certificate's age is to be looked at."""
     edge: CloudEdge | None = None
+    hello: Hello | None = None
+    """What waits for the edge to be claimed."""
 
     def next_deadline(self) -> float | None:
         """When there is something to do about it."""

@@ -34,7 +34,7 @@ from ocppress_gateway.core.late_rejections import LateRejections
 from ocppress_gateway.core.parts import Attach, CsmsTime, Delivered, Part
 from ocppress_gateway.core.policy import Turn, is_transaction, turn_of
 from ocppress_gateway.core.repeats import RepeatMemory, fingerprint
-from ocppress_gateway.core.stored import DeadLetter, Lane, PositionSaved
+from ocppress_gateway.core.stored import Claim, DeadLetter, Lane, PositionSaved
 from ocppress_gateway.core.transfer_guard import TransferGuard, TransferGuards
 from ocppress_gateway.core.views import CloudStationView
 
@@ -114,6 +114,8 @@ class CloudStation(Conversation):
         self.delivered_to_edge: tuple[int, int] = (0, 0)
         self.delivery: Delivery | None = None
         """None where the edge has no outbox, and until the store has said how far the CSMS has come."""
+        self.claim: Claim | None = None
+        """Its edge's."""
         self._saving: SavePosition | None = None
         self.heartbeats = Heartbeats()
         self._burying: dict[str, OutgoingCall] = {}
@@ -379,7 +381,7 @@ class CloudStation(Conversation):
         self.counters.delivered += 1
         self.delivery.answered(stored.lane, stored.position, len(call.message.body))
         self.outgoing.held = True
-        self._saving = SavePosition(self.identity, stored.incarnation, stored.lane, stored.position)
+        self._saving = SavePosition(self.identity, stored.incarnation, stored.lane, stored.position, self.claim)
         out.append(self._saving)
 
     def saved(self, event: PositionSaved, now: float, out: list[Effect]) -> None:

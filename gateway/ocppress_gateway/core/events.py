@@ -16,12 +16,13 @@ from typing import Any
 from ocppress_gateway.core.certificate import Certificate
 from ocppress_gateway.core.ledger_events import FrameShare, TransferBegan, TransferEnded
 from ocppress_gateway.core.saved_contexts import LeavingContext, SavedContext
-from ocppress_gateway.core.stored import DeadLetter, Lane, OutboxEvent, PositionsEvent, StoredMessage
+from ocppress_gateway.core.stored import Claim, DeadLetter, Lane, OutboxEvent, PositionsEvent, StoredMessage
 
 __all__ = [
     "AdmitStation",
     "Bury",
     "CheckCredentials",
+    "ClaimEdge",
     "CloseCsms",
     "CloseLink",
     "CloseStation",
@@ -42,6 +43,7 @@ __all__ = [
     "ForgetCredentials",
     "ForgetStored",
     "KeepCredentials",
+    "KeepReport",
     "Level",
     "LinkClosed",
     "LinkHeard",
@@ -57,6 +59,7 @@ __all__ = [
     "PauseStation",
     "PlanWanted",
     "RefuseStation",
+    "ReleaseEdge",
     "RememberStation",
     "RenewalFound",
     "Replay",
@@ -575,6 +578,24 @@ class SavePosition:
     incarnation: bytes
     lane: Lane
     position: int
+    claim: Claim | None = None
+    """Where several clouds share the store: by which right; `EdgeTaken` if it is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimEdge:
+    """Speak for an edge from now on, which has said hello with a key of this SHA-256, in hexadecimal, "" for none; report `EdgeClaimed` or
+    `EdgeNotClaimed`. Each comes after the positions that were saved before."""
+
+    claim: Claim
+    key_print: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseEdge:
+    """The connection of this claim has gone: an edge of this name and another key may come to any cloud. The claim itself stays."""
+
+    claim: Claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -589,6 +610,14 @@ class SaveContext:
     """Keep this for the next life, which begins with `ContextsFound`; given while the machine stops, and it doesn't touch it any more."""
 
     context: LeavingContext | SavedContext
+
+
+@dataclass(frozen=True, slots=True)
+class KeepReport:
+    """An edge has told this of a day (`report.read_report` has read it); keep it for operators."""
+
+    edge: str
+    report: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -625,9 +654,12 @@ Effect = (
     | ExpectSigns
     | LoadPositions
     | SavePosition
+    | ClaimEdge
+    | ReleaseEdge
     | Bury
     | SaveContext
     | Observe
+    | KeepReport
     | ReplayEnded
     | PlanWanted
     | TakeRenewal

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -15,7 +15,7 @@ from ocppress_codecs.registry import FINGERPRINT_BYTES, fingerprint, open_endpoi
 from ocppress_codecs.rpc import OcppVersion
 from ocppress_gateway.core.identity import EDGE_NAME_PATTERN, IDENTITY_PATTERN
 
-__all__ = ["LeavingContext", "SavedContext"]
+__all__ = ["LeavingContext", "SavedContext", "read_contexts", "write_contexts"]
 
 STATE_BYTES_MAX: Final = 256 * 1024
 """A direction's state once it is expanded; `adaptive` makes at most 130 KiB."""
@@ -82,6 +82,16 @@ class LeavingContext:
             encoder=packed(states[0], first, PACKED_LEVEL),
             decoder=packed(states[1], first, PACKED_LEVEL),
         )
+
+
+def write_contexts(contexts: Iterable[SavedContext]) -> bytes:
+    """An edge's in one piece: a MessagePack array."""
+    return msgspec.msgpack.encode(tuple(contexts))
+
+
+def read_contexts(data: bytes) -> tuple[SavedContext, ...]:
+    """What `write_contexts` has written. Raises `ValueError` for anything else."""
+    return msgspec.msgpack.decode(data, type=tuple[SavedContext, ...])
 
 
 @functools.cache

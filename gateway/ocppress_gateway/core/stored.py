@@ -11,11 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from ocppress_gateway.core.saved_contexts import SavedContext
+
 __all__ = [
     "INCARNATION_BYTES",
     "POSITION_MAX",
     "Buried",
+    "Claim",
     "DeadLetter",
+    "EdgeClaimed",
+    "EdgeNotClaimed",
+    "EdgeTaken",
     "Lane",
     "Loaded",
     "NotBuried",
@@ -236,4 +242,58 @@ class NotBuried:
     reason: str
 
 
-PositionsEvent = PositionsOpened | PositionsTrouble | PositionsLoaded | PositionSaved | PositionNotSaved | Buried | NotBuried
+# --- a store that several clouds share
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """That this cloud speaks for an edge, since the edge's newest connection is here.
+
+    `number` tells a cloud's claims to an edge apart: its link's. Whoever has claimed an edge last may save positions for its stations, nobody else.
+    """
+
+    edge: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeClaimed:
+    """From now on other clouds save no position for this edge's stations.
+
+    `others`: what this cloud remembers of the edge is of no use, for another has had it since, or the store has forgotten who had. `contexts` are those of a
+    cloud that has stopped in an orderly way; nobody is given them a second time.
+    """
+
+    claim: Claim
+    others: bool
+    contexts: tuple[SavedContext, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeNotClaimed:
+    """The claim failed, for another cloud has a connection of the edge's name with another key (`rival`), or because the store does."""
+
+    claim: Claim
+    rival: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeTaken:
+    """Another cloud has claimed the edge since: positions saved by this claim are refused, and one that was asked for may have been."""
+
+    claim: Claim
+
+
+PositionsEvent = (
+    PositionsOpened
+    | PositionsTrouble
+    | PositionsLoaded
+    | PositionSaved
+    | PositionNotSaved
+    | Buried
+    | NotBuried
+    | EdgeClaimed
+    | EdgeNotClaimed
+    | EdgeTaken
+)

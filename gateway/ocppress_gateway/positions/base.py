@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ocppress_gateway.core.stored import DeadLetter, Lane, PositionsEvent
+from ocppress_gateway.core.saved_contexts import LeavingContext, SavedContext
+from ocppress_gateway.core.stored import Claim, DeadLetter, Lane, PositionsEvent
 
 __all__ = [
     "COMMIT_PAUSE_S",
@@ -93,12 +94,27 @@ class Positions(abc.ABC):
         """Read an identity's positions: `PositionsLoaded`. If the disk fails, it comes when it works again."""
 
     @abc.abstractmethod
-    def save(self, identity: str, incarnation: bytes, lane: Lane, position: int) -> None:
-        """Save a position of at most `POSITION_MAX`: `PositionSaved`, after `PositionNotSaved` if the disk fails first. It never goes back."""
+    def save(self, identity: str, incarnation: bytes, lane: Lane, position: int, claim: Claim | None = None) -> None:
+        """Save a position of at most `POSITION_MAX`: `PositionSaved`, after `PositionNotSaved` if the disk fails first. It never goes back.
+
+        By a claim that another cloud has overridden it isn't saved: `EdgeTaken`.
+        """
 
     @abc.abstractmethod
     def bury(self, letter: DeadLetter) -> None:
         """Keep a dead letter: `Buried` or `NotBuried`. One that is there already, by identity and message id, stays as it is."""
+
+    @abc.abstractmethod
+    def claim(self, claim: Claim, key_print: str) -> None:
+        """Speak for an edge, in turn with what is saved: `EdgeClaimed` or `EdgeNotClaimed`."""
+
+    @abc.abstractmethod
+    def release(self, claim: Claim) -> None:
+        """The connection of this claim has gone; nothing is reported."""
+
+    @abc.abstractmethod
+    def keep_contexts(self, edge: str, contexts: Sequence[LeavingContext | SavedContext], report: Callable[[int], None]) -> None:
+        """Keep them for whoever claims this edge next, and call `report` with how many that were; nobody touches them any more."""
 
     @abc.abstractmethod
     def dead(self, identity: str | None, limit: int, report: Callable[[Sequence[DeadLetter]], None]) -> None:

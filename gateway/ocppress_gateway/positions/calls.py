@@ -5,9 +5,14 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Sequence
 
+from ocppress_gateway.core.saved_contexts import LeavingContext, SavedContext
 from ocppress_gateway.core.stored import (
     Buried,
+    Claim,
     DeadLetter,
+    EdgeClaimed,
+    EdgeNotClaimed,
+    EdgeTaken,
     Lane,
     NotBuried,
     PositionNotSaved,
@@ -18,9 +23,9 @@ from ocppress_gateway.core.stored import (
     PositionsTrouble,
 )
 from ocppress_gateway.positions.base import SLOW_COMMIT_S, Positions, PositionsMeasure, Report
-from ocppress_gateway.positions.store import PositionsStore, size_of_letter
-from ocppress_gateway.storage.calls import Call, Read, Result, Write
-from ocppress_gateway.storage.desk import Desk
+from ocppress_gateway.positions.store import Claimed, PositionsStore, size_of_letter
+from ocppress_gateway.storage.calls import Call, Late, Read, Result, Write
+from ocppress_gateway.storage.desk import GROUP_TEXT_MAX, Desk
 
 __all__ = ["PositionsCalls"]
 
@@ -43,10 +48,14 @@ class PositionsCalls(Positions):
     def load(self, identity: str) -> None:
         self._submit(Read(lambda: self._event(PositionsLoaded(identity, self._store.load(identity)))))
 
-    def save(self, identity: str, incarnation: bytes, lane: Lane, position: int) -> None:
-        def run() -> Result:
-            self._store.save(identity, incarnation, lane, position)
-            return self._event(PositionSaved(identity, incarnation, lane, position))
+    def save(self, identity: str, incarnation: bytes, lane: Lane, position: int, claim: Claim | None = None) -> None:
+        def run() -> Late:
+            saved = self._store.save(identity, incarnation, lane, position, claim)
+            return Late(lambda: self._event(PositionSaved(identity, incarnation, lane, position) if saved() else taken()))
+
+        def taken() -> PositionsEvent:
+            assert claim is not None, "nothing else is refused"
+            return EdgeTaken(claim)
 
         def failed(reason: str) -> Result:
             return self._event(PositionNotSaved(identity, incarnation, lane, position, reason))
@@ -54,13 +63,44 @@ class PositionsCalls(Positions):
         self._submit(Write(run, failed, keep=True))
 
     def bury(self, letter: DeadLetter) -> None:
-        self._submit(
-            Write(
-                lambda: self._event(Buried(letter.identity, letter.message_id, self._store.bury(letter))),
-                lambda reason: self._event(NotBuried(letter.identity, letter.message_id, reason)),
-                size_of_letter(letter),
-            )
-        )
+        def run() -> Late:
+            key = self._store.bury(letter)
+            return Late(lambda: self._event(Buried(letter.identity, letter.message_id, key())))
+
+        def failed(reason: str) -> Result:
+            return self._event(NotBuried(letter.identity, letter.message_id, reason))
+
+        self._submit(Write(run, failed, size_of_letter(letter)))
+
+    def claim(self, claim: Claim, key_print: str) -> None:
+        def run() -> Late:
+            outcome = self._store.claim(claim, key_print)
+            return Late(lambda: self._event(found(outcome())))
+
+        def found(claimed: Claimed) -> PositionsEvent:
+            if claimed.rival:
+                return EdgeNotClaimed(claim, True, "this edge is connected with another key")
+            return EdgeClaimed(claim, claimed.others, claimed.contexts)
+
+        self._submit(Write(run, lambda reason: self._event(EdgeNotClaimed(claim, False, reason))))
+
+    def release(self, claim: Claim) -> None:
+        def run() -> Result:
+            self._store.release(claim)
+            return _nothing
+
+        self._submit(Write(run, lambda reason: _nothing))
+
+    def keep_contexts(self, edge: str, contexts: Sequence[LeavingContext | SavedContext], report: Callable[[int], None]) -> None:
+        def run() -> Late:
+            kept = self._store.keep_contexts(edge, contexts)
+            return Late(lambda: told(kept()))
+
+        def told(count: int) -> Result:
+            return lambda: report(count)
+
+        # Each edge's go alone, for to pack them takes milliseconds a station, which whatever else waits shouldn't wait for.
+        self._submit(Write(run, lambda reason: told(0), GROUP_TEXT_MAX))
 
     def dead(self, identity: str | None, limit: int, report: Callable[[Sequence[DeadLetter]], None]) -> None:
         def run() -> Result:
@@ -77,9 +117,12 @@ class PositionsCalls(Positions):
         self._submit(Read(run))
 
     def drop(self, key: int, report: Callable[[bool], None]) -> None:
-        def run() -> Result:
+        def run() -> Late:
             dropped = self._store.drop(key)
-            return lambda: report(dropped)
+            return Late(lambda: told(dropped()))
+
+        def told(was_there: bool) -> Result:
+            return lambda: report(was_there)
 
         self._submit(Write(run, lambda reason: _nothing, keep=True))
 
@@ -114,4 +157,4 @@ class PositionsCalls(Positions):
 
 
 def _nothing() -> None:
-    """Whoever drops a letter only waits until it is done."""
+    """Nobody waits for more than that it is done."""

@@ -13,7 +13,7 @@ from dataclasses import replace
 from ocppress_gateway.core.stored import DeadLetter
 from ocppress_gateway.positions.base import SLOW_COMMIT_S, PositionsLimits, Report
 from ocppress_gateway.positions.calls import PositionsCalls
-from ocppress_gateway.positions.store import Pair, PositionsStore, size_of_letter
+from ocppress_gateway.positions.store import LocalPositionsStore, Pair, size_of_letter
 from ocppress_gateway.storage.calls import Call
 from ocppress_gateway.storage.memory import MemoryDisk
 from ocppress_gateway.storage.virtual import DeskInVirtualTime
@@ -21,7 +21,7 @@ from ocppress_gateway.storage.virtual import DeskInVirtualTime
 __all__ = ["MemoryPositions", "MemoryPositionsStore"]
 
 
-class MemoryPositionsStore(PositionsStore):
+class MemoryPositionsStore(LocalPositionsStore):
     """Positions on a disk in memory."""
 
     def __init__(self, disk: MemoryDisk, *, limits: PositionsLimits | None = None) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from ocppress_gateway.core.stored import DeadLetter
 from ocppress_gateway.positions.base import PositionsLimits
-from ocppress_gateway.positions.store import LETTER_OVERHEAD_BYTES, Pair, PositionsStore
+from ocppress_gateway.positions.store import LETTER_OVERHEAD_BYTES, LocalPositionsStore, Pair, to_bytes, to_text
 from ocppress_gateway.storage.database import Database
 from ocppress_gateway.storage.files import thread_written_bytes
 
@@ -57,7 +57,7 @@ _MIGRATIONS: Final = (
 _LETTER: Final = "SELECT key, identity, message_id, version, error_code, error_description, attempts, at_s, body FROM letter"
 
 
-class SqlitePositionsStore(PositionsStore):
+class SqlitePositionsStore(LocalPositionsStore):
     """Positions in a folder of their own or of the program's."""
 
     def __init__(self, folder: Path, *, limits: PositionsLimits | None = None) -> None:
@@ -112,13 +112,13 @@ class SqlitePositionsStore(PositionsStore):
     def _put_letter(self, letter: DeadLetter) -> int:
         values = (
             letter.identity,
-            _to_bytes(letter.message_id),
+            to_bytes(letter.message_id),
             letter.version,
-            _to_bytes(letter.error_code),
-            _to_bytes(letter.error_description),
+            to_bytes(letter.error_code),
+            to_bytes(letter.error_description),
             letter.attempts,
             float(letter.at_s),
-            _to_bytes(letter.body),
+            to_bytes(letter.body),
         )
         key = self._database.execute("INSERT INTO letter VALUES (NULL,?,?,?,?,?,?,?,?)", values).lastrowid
         assert key is not None
@@ -131,7 +131,7 @@ class SqlitePositionsStore(PositionsStore):
 
     def _find_letter(self, identity: str, message_id: str) -> int | None:
         query = "SELECT key FROM letter WHERE identity = ? AND message_id = ?"
-        found = self._database.execute(query, (identity, _to_bytes(message_id))).fetchone()
+        found = self._database.execute(query, (identity, to_bytes(message_id))).fetchone()
         return None if found is None else int(found[0])
 
     def _remove_letter(self, key: int) -> None:
@@ -145,11 +145,11 @@ class SqlitePositionsStore(PositionsStore):
         for key, identity, message_id, version, error_code, error_description, attempts, at_s, body in self._database.rows(query, values):
             yield DeadLetter(
                 identity,
-                _to_text(message_id),
+                to_text(message_id),
                 version,
-                _to_text(body),
-                _to_text(error_code),
-                _to_text(error_description),
+                to_text(body),
+                to_text(error_code),
+                to_text(error_description),
                 attempts,
                 at_s,
                 key,
@@ -158,11 +158,3 @@ class SqlitePositionsStore(PositionsStore):
 
 def _checksum(values: Sequence[Any]) -> int:
     return zlib.crc32(repr(tuple(values)).encode())
-
-
-def _to_bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
-
-
-def _to_text(data: bytes) -> str:
-    return data.decode("utf-8", "surrogatepass")

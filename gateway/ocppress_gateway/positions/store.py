@@ -1,19 +1,36 @@
-"""The positions as their one thread sees them: blocking calls, the rules that all kinds of store share, and what they differ in."""
+"""The positions as their one thread sees them: blocking calls, and the rules of those stores that one process has for itself."""
 
 from __future__ import annotations
 
 import abc
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
-from ocppress_gateway.core.stored import DeadLetter, Lane
+from ocppress_gateway.core.saved_contexts import LeavingContext, SavedContext
+from ocppress_gateway.core.stored import Claim, DeadLetter, Lane
 from ocppress_gateway.errors import StoreDamaged, StoreFull
 from ocppress_gateway.positions.base import DEAD_TEXT_MAX, INCARNATIONS_MAX, PositionsLimits
 from ocppress_gateway.storage.store import Store
 
-__all__ = ["LETTER_OVERHEAD_BYTES", "Figures", "Pair", "PositionsStore", "size_of_letter"]
+__all__ = [
+    "LETTER_OVERHEAD_BYTES",
+    "Claimed",
+    "Figures",
+    "LocalPositionsStore",
+    "Outcome",
+    "Pair",
+    "PositionsStore",
+    "size_of_letter",
+    "to_bytes",
+    "to_text",
+]
+
+T = TypeVar("T")
+
+Outcome = Callable[[], T]
+"""What came of a call, known once its transaction is over; raises `StoreFull`."""
 
 LETTER_OVERHEAD_BYTES: Final = 100
 """What a dead letter counts besides its texts."""
@@ -39,17 +56,75 @@ class Figures:
     written_bytes: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What came of a claim; see `EdgeClaimed` and `EdgeNotClaimed`."""
+
+    rival: bool = False
+    others: bool = False
+    contexts: tuple[SavedContext, ...] = ()
+
+
 class PositionsStore(Store):
-    """Positions, dead letters and their limits; subclasses keep them."""
+    """What a desk asks of positions and dead letters, besides `Store`."""
 
     def __init__(self, place: object, limits: PositionsLimits) -> None:
         self.fault: str | None = None
         """What was set aside when it was opened."""
         self.figures = Figures()
         """As of the last commit; replaced, never changed, so that any thread may look."""
-        self._damage = "found when it was open last"
-        self._place = str(place)
+        self.remark: str | None = None
+        """What of its surroundings the operator should know, once it is open."""
         self.limits = limits
+        self._place = str(place)
+
+    # --- within a transaction
+
+    @abc.abstractmethod
+    def save(self, identity: str, incarnation: bytes, lane: Lane, position: int, claim: Claim | None = None) -> Outcome[bool]:
+        """Save a position; false if the claim is gone. Raises `StoreFull`, `StoreFailed`, `StoreDamaged`."""
+
+    @abc.abstractmethod
+    def bury(self, letter: DeadLetter) -> Outcome[int]:
+        """Keep a dead letter; its key. Raises `StoreFull`, `StoreFailed`, `StoreDamaged`."""
+
+    @abc.abstractmethod
+    def drop(self, key: int) -> Outcome[bool]:
+        """Drop a dead letter; whether there was one. Raises `StoreFailed`, `StoreDamaged`."""
+
+    @abc.abstractmethod
+    def claim(self, claim: Claim, key_print: str) -> Outcome[Claimed]:
+        """Speak for an edge. Raises `StoreFailed`."""
+
+    @abc.abstractmethod
+    def release(self, claim: Claim) -> None:
+        """Its connection has gone. Raises `StoreFailed`."""
+
+    @abc.abstractmethod
+    def keep_contexts(self, edge: str, contexts: Sequence[LeavingContext | SavedContext]) -> Outcome[int]:
+        """Keep an edge's contexts for whoever claims it next; how many there are to be found. Raises `StoreFailed`."""
+
+    # --- and outside of one
+
+    @abc.abstractmethod
+    def load(self, identity: str) -> dict[bytes, tuple[int, int]]:
+        """An identity's positions by incarnation. Raises `StoreFailed`, `StoreDamaged`."""
+
+    @abc.abstractmethod
+    def dead(self, identity: str | None, limit: int) -> tuple[DeadLetter, ...]:
+        """The oldest dead letters. Raises `StoreFailed`, `StoreDamaged`."""
+
+    @abc.abstractmethod
+    def dead_letter(self, key: int) -> DeadLetter | None:
+        """One letter; None if there is none under this key. Raises `StoreFailed`, `StoreDamaged`."""
+
+
+class LocalPositionsStore(PositionsStore):
+    """Positions that no other process uses: the limits are kept here, and subclasses keep the rest."""
+
+    def __init__(self, place: object, limits: PositionsLimits) -> None:
+        super().__init__(place, limits)
+        self._damage = "found when it was open last"
         self._pairs = 0
         self._dead_letters = 0
         self._dead_bytes = 0
@@ -100,10 +175,6 @@ class PositionsStore(Store):
     def _file_sizes(self) -> tuple[int, int | None]:
         """Bytes of all files, and bytes written since they were opened."""
 
-    @abc.abstractmethod
-    def dead_letter(self, key: int) -> DeadLetter | None:
-        """One letter; None if there is none. Raises `StoreFailed`, `StoreDamaged`."""
-
     # --- life
 
     def open(self) -> None:
@@ -140,8 +211,11 @@ class PositionsStore(Store):
 
     # --- within a transaction
 
-    def save(self, identity: str, incarnation: bytes, lane: Lane, position: int) -> None:
-        """Save a position. Raises `StoreFull`, `StoreFailed`, `StoreDamaged`."""
+    def save(self, identity: str, incarnation: bytes, lane: Lane, position: int, claim: Claim | None = None) -> Outcome[bool]:
+        self._save(identity, incarnation, lane, position)
+        return _known(True)
+
+    def _save(self, identity: str, incarnation: bytes, lane: Lane, position: int) -> None:
         pairs = {pair.incarnation: pair for pair in self._pairs_of(identity)}
         newest = max((pair.saved for pair in pairs.values()), default=0)
         pair = pairs.get(incarnation)
@@ -161,11 +235,10 @@ class PositionsStore(Store):
             self._remove_pair(identity, min(pairs.values(), key=lambda old: old.saved).incarnation)
             self._pairs -= 1
 
-    def bury(self, letter: DeadLetter) -> int:
-        """Keep a dead letter; returns its key. Raises `StoreFull`, `StoreFailed`, `StoreDamaged`."""
+    def bury(self, letter: DeadLetter) -> Outcome[int]:
         earlier = self._find_letter(letter.identity, letter.message_id)
         if earlier is not None:
-            return earlier
+            return _known(earlier)
         size = size_of_letter(letter)
         limits = self.limits
         if self._dead_letters >= limits.dead_letters_max or self._dead_bytes + size > limits.dead_bytes_max:
@@ -174,26 +247,32 @@ class PositionsStore(Store):
             )
         self._dead_letters += 1
         self._dead_bytes += size
-        return self._put_letter(letter)
+        return _known(self._put_letter(letter))
 
-    def drop(self, key: int) -> bool:
-        """Drop a dead letter; returns whether there was one. Raises `StoreFailed`, `StoreDamaged`."""
+    def drop(self, key: int) -> Outcome[bool]:
         letter = self.dead_letter(key)
         if letter is None:
-            return False
+            return _known(False)
         self._remove_letter(key)
         self._dead_letters -= 1
         self._dead_bytes -= size_of_letter(letter)
-        return True
+        return _known(True)
+
+    def claim(self, claim: Claim, key_print: str) -> Outcome[Claimed]:
+        return _known(Claimed())
+
+    def release(self, claim: Claim) -> None:
+        """Nobody else asks."""
+
+    def keep_contexts(self, edge: str, contexts: Sequence[LeavingContext | SavedContext]) -> Outcome[int]:
+        return _known(0)
 
     # --- and outside of one
 
     def load(self, identity: str) -> dict[bytes, tuple[int, int]]:
-        """An identity's positions by incarnation. Raises `StoreFailed`, `StoreDamaged`."""
         return {pair.incarnation: pair.positions for pair in self._pairs_of(identity)}
 
     def dead(self, identity: str | None, limit: int) -> tuple[DeadLetter, ...]:
-        """The oldest dead letters. Raises `StoreFailed`, `StoreDamaged`."""
         found: list[DeadLetter] = []
         text = 0
         letters = self._letters(identity)
@@ -215,3 +294,17 @@ def size_of_letter(letter: DeadLetter) -> int:
     """Bytes that a letter counts."""
     texts = (letter.identity, letter.message_id, letter.body, letter.error_code, letter.error_description)
     return LETTER_OVERHEAD_BYTES + sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+
+
+def to_bytes(text: str) -> bytes:
+    """A text that a CSMS has made, which may be no valid Unicode."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def to_text(data: bytes) -> str:
+    """The text of `to_bytes`."""
+    return data.decode("utf-8", "surrogatepass")
+
+
+def _known(value: T) -> Outcome[T]:
+    return lambda: value

@@ -48,7 +48,10 @@ _COMMON_NAME_MAX: Final = 64
 """RFC 5280, ub-common-name. All of a longer host's name is in the alternative ones."""
 
 _DNS_NAME: Final = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
-"""Names as RFC 1035 has them, without wildcards: an edge is told one host."""
+"""Names as RFC 1035 has them."""
+
+_WILDCARD: Final = "*."
+"""In front of a cloud's name: each edge has a name of its own there (RFC 9525 6.3), by which a load balancer tells it from others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +92,11 @@ def make_authority(name: str, now: datetime) -> Credentials:
 
 
 def issue_cloud(authority: Credentials, hosts: Sequence[str], now: datetime) -> Credentials:
-    """A server certificate for a cloud that edges reach under `hosts`, which are DNS names or IP addresses; `ValueError` if not."""
+    """A server certificate for a cloud that edges reach under `hosts`, which are DNS names, `*.` in front for one name
+    each, or IP addresses; `ValueError` if not."""
     key = ec.generate_private_key(ec.SECP256R1())
-    return Credentials(key, _signed(authority, "cloud", key.public_key(), ExtendedKeyUsageOID.SERVER_AUTH, now, _names(hosts)))
+    names = x509.SubjectAlternativeName([_host(host, with_wildcard=True) for host in hosts])
+    return Credentials(key, _signed(authority, "cloud", key.public_key(), ExtendedKeyUsageOID.SERVER_AUTH, now, names))
 
 
 def renewed(authority: Credentials, certificate: x509.Certificate, now: datetime) -> x509.Certificate:
@@ -189,11 +194,12 @@ def _names(hosts: Sequence[str]) -> x509.SubjectAlternativeName:
     return x509.SubjectAlternativeName([_host(host) for host in hosts])
 
 
-def _host(host: str) -> x509.GeneralName:
+def _host(host: str, *, with_wildcard: bool = False) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
-        if not _DNS_NAME.fullmatch(host):
+        name = host.removeprefix(_WILDCARD) if with_wildcard else host
+        if not _DNS_NAME.fullmatch(name) or (name != host and "." not in name):
             raise ValueError(f"{host!r} is neither a DNS name nor an IP address") from None
         return x509.DNSName(host)
 

@@ -31,7 +31,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--host",
         action="append",
         metavar="HOST",
-        help=f"a DNS name or address under which edges reach the cloud; repeat for more (default: {', '.join(_LOOPBACK)})",
+        help="a DNS name or address under which edges reach the cloud, '*.NAME' for a name of its own for each, by which a load balancer can tell"
+        f" them apart; repeat for more (default: {', '.join(_LOOPBACK)})",
     )
     init.add_argument("--csms-url", default=_CSMS_URL, metavar="URL", help="the stations' URL at the CSMS (default: %(default)s)")
     init.add_argument(

@@ -100,6 +100,8 @@ def make_authority_folder(
         cloud.mkdir()
         broker_url = None
         if with_broker:
+            if hosts[0].startswith("*"):
+                raise UsageError(f"a broker has one name for all edges, not {hosts[0]!r}")
             broker_url = _url("mqtts", hosts[0], TLS_PORT)
             broker = new / "broker"
             broker.mkdir()
@@ -131,8 +133,8 @@ def make_edge_folder(
 ) -> str:
     """A key, a certificate and a configuration for a new edge, and its entry in `cloud.toml`, which is returned.
 
-    `cloud_url` None is the first name in the cloud's certificate and the port in `cloud.toml`. `station_hosts`: under which stations reach the
-    edge, for a certificate that they can trust; without, stations have no TLS. `with_psk`: a
+    `cloud_url` None is the first name in the cloud's certificate, the edge's in place of a `*`, and the port in `cloud.toml`.
+    `station_hosts`: under which stations reach the edge, for a certificate that they can trust; without, stations have no TLS. `with_psk`: a
     pre-shared key for both ends, too. Raises `UsageError`, or `ConfigError` if `cloud.toml` cannot be used.
     """
     check_edge_name(edge)
@@ -148,9 +150,9 @@ def make_edge_folder(
     cloud_file = folder / "cloud" / "cloud.toml"
     link = load_cloud(cloud_file).link
     if link.broker is None:
-        url = _cloud_url(cloud_url, read_pair(folder / "cloud", "cloud").names, link.port)
+        url = _cloud_url(cloud_url, read_pair(folder / "cloud", "cloud").names, link.port, edge)
     else:
-        url = _cloud_url(cloud_url or link.broker, read_pair(folder / "broker", "broker").names, link.port)
+        url = _cloud_url(cloud_url or link.broker, read_pair(folder / "broker", "broker").names, link.port, edge)
     entry = edges_entry(edge, stations, f"{PSK_FOLDER}/{edge}.psk" if with_psk else None)
     cloud_text = cloud_file.read_text() + entry
     checked(lambda: cloud_from(tomllib.loads(cloud_text), cloud_file))
@@ -218,16 +220,24 @@ def _url(scheme: str, host: str, port: int | None) -> str:
     return f"{scheme}://{f'[{host}]' if ':' in host else host}{'' if port is None else f':{port}'}/"
 
 
-def _cloud_url(url: str | None, names: Sequence[str], port: int) -> str:
+def _cloud_url(url: str | None, names: Sequence[str], port: int, edge: str) -> str:
     if url is None:
-        return _url("wss", names[0], port)
+        first = names[0]
+        if first.startswith("*") and not _LABEL.fullmatch(edge):
+            raise UsageError(f"{edge!r} can't be the edge's own name in {first}, which has letters, digits and hyphens: say --cloud-url")
+        return _url("wss", first.replace("*", edge.lower(), 1), port)
     try:
         host = urlsplit(url).hostname or ""
     except ValueError as error:
         raise UsageError(f"{url!r} is not a URL: {error}") from None
-    if host not in [name.lower() for name in names]:
+    known = {name.lower() for name in names}
+    if host not in known and f"*.{host.partition('.')[2]}" not in known:
         raise UsageError(f"the certificate there is for {', '.join(names)}, not for {host!r}: the edge would refuse it")
     return url
+
+
+_LABEL: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?")
+"""What may stand in place of the `*` in a name."""
 
 
 Config = TypeVar("Config", CloudConfig, EdgeConfig)

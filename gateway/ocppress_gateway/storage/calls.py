@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
-__all__ = ["Call", "Lazy", "Read", "Result", "Write"]
+__all__ = ["Call", "Late", "Lazy", "Read", "Result", "Write"]
 
 Result = Callable[[], None]
 """Reports what has become of a call; run by the caller's side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """What becomes of a write that a store only collects within a transaction, and sends at its end. `settle`, called after that, raises
+    `StoreFull` or says what to report."""
+
+    settle: Callable[[], Result]
 
 
 @dataclass(slots=True, eq=False)
 class Write:
     """Something to write. `run` is called within a transaction, `failed` makes of a reason what to report."""
 
-    run: Callable[[], Result]
+    run: Callable[[], Result | Late]
     failed: Callable[[str], Result]
     text: int = 0
     """Characters, for the size of a transaction."""

@@ -19,7 +19,7 @@ from collections.abc import Callable, Hashable
 from typing import Final
 
 from ocppress_gateway.errors import StoreDamaged, StoreFailed, StoreFull
-from ocppress_gateway.storage.calls import Call, Lazy, Read, Result, Write
+from ocppress_gateway.storage.calls import Call, Late, Lazy, Read, Result, Write
 from ocppress_gateway.storage.store import Store
 
 __all__ = ["GROUP_TEXT_MAX", "GROUP_WRITES_MAX", "LAZY_S", "RETRY_S_MAX", "RETRY_S_MIN", "Desk"]
@@ -97,6 +97,11 @@ class Desk:
         return None if since is None or now - since < self._slow_s else self.slow_words
 
     # --- from the store's thread
+
+    @property
+    def pauses(self) -> bool:
+        """Whether writes wait for the next transaction, so that a further one changes nothing about when that is."""
+        return bool(self._writes) and self._is_open and self._failing is None
 
     def due_at(self) -> float | None:
         """When `step` has something to do; None for not before the next call."""
@@ -201,7 +206,7 @@ class Desk:
         """One transaction with what waits, and with a probe if the last one failed."""
         begun = self._at_work_since = self._begun_last = self._clock()
         group = self._next_group()
-        outcomes: list[Result | StoreFull] = []
+        outcomes: list[Result | Late | StoreFull] = []
         try:
             with self._store.transaction():
                 for lazy in self._lazies.values():
@@ -222,7 +227,7 @@ class Desk:
         if not self._has_been_slow():
             self._works()
         done: list[Result] = []
-        for write, outcome in zip(group, outcomes, strict=True):
+        for write, outcome in zip(group, map(_settled, outcomes), strict=True):
             if not isinstance(outcome, StoreFull):
                 done.append(outcome)
                 continue
@@ -293,3 +298,13 @@ class Desk:
                 return []
         write.has_failed = True
         return [write.failed(reason)]
+
+
+def _settled(outcome: Result | Late | StoreFull) -> Result | StoreFull:
+    """What became of a write, its transaction being over."""
+    if not isinstance(outcome, Late):
+        return outcome
+    try:
+        return outcome.settle()
+    except StoreFull as error:
+        return error

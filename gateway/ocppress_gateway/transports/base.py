@@ -96,5 +96,9 @@ class Listener(abc.ABC):
         """Start; each connection runs `handler` in a task of its own, and is closed when that returns."""
 
     @abc.abstractmethod
+    def refuse(self) -> None:
+        """Let nobody new in, if that can be done without a word, so that whoever sent them tries elsewhere; those there stay."""
+
+    @abc.abstractmethod
     async def close(self) -> None:
         """Stop listening and close all connections."""

@@ -103,6 +103,9 @@ class MemoryListener(Listener):
     async def serve(self, handler: ConnectionHandler) -> None:
         self.handler = handler
 
+    def refuse(self) -> None:
+        self.handler = None
+
     async def close(self) -> None:
         self.handler = None
         tasks = list(self._tasks)

@@ -15,7 +15,7 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -32,6 +32,7 @@ from ocppress_gateway.errors import LinkLost, LinkRefused
 from ocppress_gateway.http_client import ClientSocket, client_session, unreachable
 from ocppress_gateway.http_listener import HttpListener
 from ocppress_gateway.http_requests import is_upgrade, request_logger
+from ocppress_gateway.proxied_server import Network
 from ocppress_gateway.transports.base import Connection, ConnectionHandler, Connector, Listener, check_message
 from ocppress_gateway.transports.names import RememberedNames
 from ocppress_gateway.transports.revoked import RevokedKeys
@@ -96,12 +97,15 @@ class WebSocketConnection(Connection):
         certificate: Certificate | None,
         release: Callable[[], Awaitable[None]],
         probes: bool,
+        address: str = "",
     ) -> None:
-        """`release` is awaited once when the connection has ended, whoever ended it. `probes`: this end does."""
+        """`address`: the far end's, where a load balancer is between.
+
+        `release` is awaited once when the connection has ended, whoever ended it. `probes`: this end does."""
         self._tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         self.certificate = certificate
         self.peer = peer
-        self.address = _address(transport)
+        self.address = address or _address(transport)
         self.network = interface_of(transport.get_extra_info("sockname")[0])
         self._websocket = websocket
         self._transport = transport
@@ -271,10 +275,13 @@ class WebSocketListener(Listener):
         port: int,
         ssl_context: ServerContext | None = None,
         revoked: RevokedKeys | None = None,
+        balancers: Sequence[Network] = (),
         request_within_s: float = REQUEST_WITHIN_S,
         recheck_s: float = RECHECK_S,
     ) -> None:
-        """`revoked`: edges that are locked out. `recheck_s`: how often the certificates of open connections are looked at again."""
+        """`balancers`: those that connections come from, none if edges connect here.
+
+        `revoked`: edges that are locked out. `recheck_s`: how often the certificates of open connections are looked at again."""
         if ssl_context is not None and ssl_context.verify_mode is not ssl.CERT_REQUIRED:
             raise ValueError("a link with TLS requires client certificates")
         self._host = host
@@ -287,7 +294,7 @@ class WebSocketListener(Listener):
         self._rechecking: asyncio.Task[None] | None = None
         self._told = Told()
         self._runner: web.AppRunner | None = None
-        self._listener = HttpListener(request_within_s=request_within_s, newcomers_max=NEWCOMERS_MAX)
+        self._listener = HttpListener(request_within_s=request_within_s, newcomers_max=NEWCOMERS_MAX, balancers=balancers)
         self._connections: set[WebSocketConnection] = set()
 
     @property
@@ -321,6 +328,9 @@ class WebSocketListener(Listener):
         assert self._runner.server is not None, "it is there after the set-up"
         await self._listener.listen(self._runner.server, self._host, self._port, self._ssl_context)
         self._rechecking = asyncio.get_running_loop().create_task(self._recheck(), name="link certificates")
+
+    def refuse(self) -> None:
+        self._listener.stop()
 
     async def close(self) -> None:
         if self._rechecking is not None:
@@ -358,7 +368,15 @@ class WebSocketListener(Listener):
         set_cloud_options(transport.get_extra_info("socket"))
         try:
             await websocket.prepare(request)
-            connection = WebSocketConnection(websocket, transport, peer=peer, certificate=certificate, release=_nothing, probes=False)
+            connection = WebSocketConnection(
+                websocket,
+                transport,
+                peer=peer,
+                certificate=certificate,
+                release=_nothing,
+                probes=False,
+                address=self._listener.address_of(request),
+            )
         except OSError:
             return _gone_already()
         self._connections.add(connection)

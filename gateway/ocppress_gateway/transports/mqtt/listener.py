@@ -101,6 +101,9 @@ class MqttListener(Listener):
         self._serving = asyncio.get_running_loop().create_task(self._serve(), name="broker")
         self._serving.add_done_callback(_failed)
 
+    def refuse(self) -> None:
+        """Nothing: they are at the broker."""
+
     async def close(self) -> None:
         if self._serving is not None:
             self._serving.cancel()
