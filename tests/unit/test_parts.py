@@ -12,6 +12,7 @@ from ocppress_gateway.core.certificate import CERTIFICATE_BYTES_MAX
 from ocppress_gateway.core.limits import LINK_MESSAGE_BYTES_MAX, STATIONS_PER_EDGE_MAX
 from ocppress_gateway.core.parts import (
     CONTROL_BYTES_MAX,
+    PROTOCOL_VERSION,
     REASON_CHARACTERS_MAX,
     Ack,
     Attach,
@@ -209,6 +210,10 @@ def as_control(kind: int, value: object) -> bytes:
         (as_control(3, [3, 7, "CP001", ["ocpp1.6"], "Basic eA==\r\nX: y", 0]), "Attach"),
         (as_control(3, [3, 7, "CP001", ["ocpp1.6"] * 9, None, 0]), "Attach"),
         (control(2, b"\x82\x61v" + b"\x81" * 8 + b"\x01"), "Welcome"),
+        (as_control(1, [2, "whatever", "follows"]), "link protocol 2, this end speaks 1"),
+        (as_control(32, [PROTOCOL_VERSION + 1]), "link protocol 2, this end speaks 1"),
+        (as_control(1, [PROTOCOL_VERSION, "too", "short"]), "Hello"),
+        (as_control(1, [2**70000, "", [], []]), "Hello: "),
         (b"\x80" + bytes(LINK_MESSAGE_BYTES_MAX), "bytes in one link message"),
     ],
 )

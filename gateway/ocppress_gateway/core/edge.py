@@ -691,12 +691,13 @@ class EdgeMachine:
         if self._session is None or event.link != self._session.link:
             return
         words = "link not made" if not self._session.is_open else "link closed" if self._session.goodbye_said else "link lost"
+        turned_away = self._session.goodbye_said and self._session.state is SessionState.GREETING  # of another version, or unknown there
         self._session.moved(SessionEvent.LOST)
         if self._report is None and isinstance(self._session.rider, DayReport):
             self._report = self._session.rider
         self._session = None
         self._lost_at = now if self._lost_at is None else self._lost_at
-        self._refused = self._refused + 1 if event.refused else 0
+        self._refused = self._refused + 1 if event.refused or turned_away else 0
         delay_s = min(self.settings.reconnect_max_s, self.settings.reconnect_min_s * 2.0 ** min(self._attempts, 16))
         if self._refused > REFUSED_QUICKLY:
             delay_s = min(REFUSED_WAIT_S_MAX, delay_s * 2.0 ** min(self._refused - REFUSED_QUICKLY, 16))

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import cbor2
 import msgspec
@@ -152,6 +152,7 @@ class Hello(_Control, frozen=True):
     """
 
     protocol: Count
+    """First in all versions of the protocol, and a number: what comes behind it may be another's."""
     edge: Word
     codecs: Annotated[list[tuple[Word, bytes]], msgspec.Meta(max_length=16)]
     stations: Annotated[list[KnownStation], msgspec.Meta(max_length=STATIONS_PER_EDGE_MAX)]
@@ -422,15 +423,24 @@ def read_parts(data: bytes) -> list[Part]:
     return parts
 
 
+def _other_protocol(value: Any) -> int | None:
+    """The protocol of a hello that isn't of ours; None for one that only is wrong."""
+    first = value[0] if isinstance(value, list) and value else None
+    return first if type(first) is int and first != PROTOCOL_VERSION and 0 <= first < 2**32 else None
+
+
 def _body(part: Control) -> bytes:
     return cbor2.dumps(msgspec.to_builtins(part, builtin_types=(bytes,)))
 
 
 def _control(kind: type[_Control], body: bytes) -> Control:
+    value: Any = None
     try:
         value = cbor2.loads(body, max_depth=CONTROL_DEPTH_MAX)
         part = msgspec.convert(value, kind)
     except (cbor2.CBORError, msgspec.ValidationError, ValueError, RecursionError) as error:
+        if kind in (Hello, Check) and (protocol := _other_protocol(value)) is not None:
+            raise PartError(f"link protocol {protocol}, this end speaks {PROTOCOL_VERSION}") from error
         raise PartError(f"{kind.__name__}: {str(error)[:REASON_CHARACTERS_MAX]}") from error
     assert isinstance(part, Control)
     if _body(part) != body:
