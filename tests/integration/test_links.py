@@ -120,7 +120,7 @@ def test_an_attempt_can_be_given_up() -> None:
 def test_a_last_message_that_does_not_leave_holds_up_a_close_for_its_time_only() -> None:
     """The cloud's reader doesn't get rid of what it has read here, so that the edge's sends pile up."""
 
-    async def _never(_: Event) -> None:
+    async def _never(event: Event) -> None:
         await asyncio.Event().wait()
 
     async def work(edge: ScriptedMachine, edge_program: EdgeProgram, cloud: ScriptedMachine, cloud_program: CloudProgram) -> None:
