@@ -76,7 +76,7 @@ def test_an_edge_stays_where_its_name_has_put_it(balancer: Any, tmp_path: Path, 
                 for resumed in (False, True):
                     connection = await connector.connect()
                     found.append((await connection.receive())[0])
-                    assert connection.resumed is resumed, "by the cloud that has the session"
+                    assert connection.resumed is resumed, f"by the cloud that has the session: {number} {found}"
                     ours = connection._transport.get_extra_info("sockname")
                     assert f"{ours[0]}:{ours[1]}" == addresses[found[-1] - 1][-1], "the edge's own address"
                     await connection.close("enough")
