@@ -4,6 +4,9 @@ Run from the project's root: python -m bench.cloud
 
 Each subject is measured by `bench.fleet`, in the compiled build: the installed one, or one that is made in a temporary folder for this. Latency
 contains what the stations' side takes, which for a cloud is an edge more.
+
+Memory differs by a hundred KiB from run to run and processor time by a fifth, with what else the machine does; so the subjects take turns for some
+rounds, and what counts is the median.
 """
 
 from __future__ import annotations
@@ -12,9 +15,11 @@ import argparse
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +28,7 @@ from bench.fleet import BATCH_S, RELAY
 from ocppress_gateway.core.plan import PlanName
 from ocppress_gateway.workloads.generator import WORKLOADS
 
-__all__ = ["MEMORY_MAX", "PROCESSOR_MAX", "RESULTS", "SUBJECTS", "main", "over", "table"]
+__all__ = ["MEMORY_MAX", "PROCESSOR_MAX", "RESULTS", "SUBJECTS", "main", "median", "over", "table"]
 
 RESULTS: Final = Path(__file__).parent / "results" / "cloud.json"
 
@@ -43,6 +48,12 @@ CALLS: Final = 400
 """Enough that what codec and deflate remember of a station is as large as it becomes."""
 
 ASKING_S: Final = 10
+
+ROUNDS: Final = 3
+"""Times that each subject is measured, one after the other."""
+
+_VARYING: Final = ("processor_us", "memory_kib", "base_kib")
+"""What differs from run to run of a subject."""
 
 _WORDS: Final = {
     RELAY: "relay",
@@ -72,7 +83,8 @@ def _rows(results: dict[str, Any]) -> Iterator[str]:
     relay, *_ = results["subjects"]
     yield (
         f"{relay['stations']} stations, each with an edge of its own, that say the first {relay['calls']:,} CALLs of a day of `{results['workload']}`"
-        f" (Python {results['python']}, {results['processor']}, codecs {relay['build']}; `saver` sends every {BATCH_S / 60:g} minutes of that day):"
+        f" (Python {results['python']}, {results['processor']}, {relay['build']}; `saver` sends every {BATCH_S / 60:g} minutes of that day), the median"
+        f" of {relay['rounds']} runs of each in turn, least and most behind it:"
         " the cloud's processor time per OCPP message to or from the CSMS, in microseconds, and how many messages a second a processor carries"
         " with it; what a further station takes of the cloud's memory, and the cloud without stations; and how long a relayed CALL takes from the"
         " station until its answer, an edge on the same machine included, in milliseconds."
@@ -84,15 +96,20 @@ def _rows(results: dict[str, Any]) -> Iterator[str]:
         cells = (
             _WORDS[one["subject"]],
             f"{one['messages']:,}",
-            f"{one['processor_us']:,.0f}",
+            _with_spread(one, "processor_us"),
             f"{one['processor_us'] / relay['processor_us']:.2f}",
             f"{1e6 / one['processor_us']:,.0f}",
-            f"{one['memory_kib']:,.0f}",
+            _with_spread(one, "memory_kib"),
             f"{one['memory_kib'] / relay['memory_kib']:.2f}",
             f"{one['base_kib']:,.0f}",
             *(f"{value:.1f}" for value in one["latency_ms"]),
         )
         yield f"| {' | '.join(cells)} |"
+
+
+def _with_spread(one: dict[str, Any], name: str) -> str:
+    least, most = one["spread"][name]
+    return f"{one[name]:,.0f} ({least:,.0f}–{most:,.0f})"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -105,6 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--further", type=_count, default=FURTHER, help="stations after that (default: %(default)s)")
     parser.add_argument("--calls", type=_count, default=CALLS, help="of each station (default: %(default)s)")
     parser.add_argument("--asking-s", type=_count, default=ASKING_S, help="how long latency is measured (default: %(default)s)")
+    parser.add_argument("--rounds", type=_count, default=ROUNDS, help="of all subjects in turn (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=RESULTS, help="the file to write (default: %(default)s)")
     parser.add_argument("--no-compile", action="store_true", help="take the build that is installed, whatever it is")
     parser.add_argument("--json", action="store_true", help="end with the results as one line of JSON")
@@ -119,15 +137,37 @@ def main(arguments: list[str] | None = None) -> int:
         if compiled is None and not chosen.no_compile:
             print(f"there is no compiled build to measure: {reason}", file=sys.stderr)
             return 1
-        for subject in SUBJECTS:
-            print(f"{subject} …", file=sys.stderr, flush=True)
-            results["subjects"].append(_measured(subject, compiled or [ROOT / "codecs", ROOT / "gateway"], chosen))
+        results["subjects"] = _in_turn(compiled or [ROOT / "codecs", ROOT / "gateway"], chosen)
     chosen.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     excess = over(results)
     print("\n".join([table(results), "", *excess]).rstrip(), file=sys.stderr if chosen.json else sys.stdout)
     if chosen.json:
         print(json.dumps(results))
     return int(bool(excess))
+
+
+def _in_turn(paths: list[Path], chosen: argparse.Namespace) -> list[dict[str, Any]]:
+    runs: dict[str, list[dict[str, Any]]] = {subject: [] for subject in SUBJECTS}
+    for number in range(1, chosen.rounds + 1):
+        for subject in SUBJECTS:
+            begun = time.monotonic()
+            print(f"{subject}, {number} of {chosen.rounds} …", end=" ", file=sys.stderr, flush=True)
+            run = _measured(subject, paths, chosen)
+            runs[subject].append(run)
+            took_s = time.monotonic() - begun
+            print(f"{run['processor_us']:.0f} us, {run['memory_kib']:.0f} KiB, in {took_s:.0f} s", file=sys.stderr, flush=True)
+    return [median(of_one) for of_one in runs.values()]
+
+
+def median(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One of the runs of a subject with the medians of all in it, and how far they are apart."""
+    found = dict(runs[0])
+    for name in _VARYING:
+        found[name] = round(statistics.median(run[name] for run in runs), 1)
+    found["latency_ms"] = [round(statistics.median(times), 2) for times in zip(*(run["latency_ms"] for run in runs), strict=True)]
+    found["rounds"] = len(runs)
+    found["spread"] = {name: [min(run[name] for run in runs), max(run[name] for run in runs)] for name in _VARYING}
+    return found
 
 
 def _measured(subject: str, paths: list[Path], chosen: argparse.Namespace) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Compiles the codecs' hot modules with mypyc while a wheel is built, where a C compiler is at hand; elsewhere the wheel is pure Python.
+"""Compiles the hot modules with mypyc while a wheel is built, where a C compiler is at hand; elsewhere the wheel is pure Python.
 
 Both kinds give identical bytes: the same sources, and the same vectors in the tests. `OCPPRESS_PURE=1` in the environment asks for the pure one.
 Editable installs are always pure, so that what one edits is what runs.
@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-COMPILE_REQUIREMENTS: Final = ["mypy==2.4.1", "setuptools>=75", "zstandard>=0.25"]
-"""Only asked for where something will be compiled. mypyc checks the types of all that the modules import, and so wants the last one's."""
+COMPILE_REQUIREMENTS: Final = ["mypy==2.4.1", "setuptools>=75", "cbor2>=6.1", "msgspec>=0.22", "zstandard>=0.25"]
+"""Only asked for where something will be compiled: the compiler, and the libraries whose types the compiled modules see."""
 
 _SETUP: Final = """
 import sys
@@ -29,7 +29,7 @@ setup(name="ocppress", packages=[], ext_modules=mypycify(["--strict", *sys.argv.
 
 
 class CompileHotModules(BuildHookInterface[Any]):
-    """Hatchling's hook; `modules` in pyproject.toml names what is compiled, relative to `root`."""
+    """Hatchling's hook; `modules` in pyproject.toml names what is compiled, by import root and relative to it."""
 
     PLUGIN_NAME = "custom"
 
@@ -41,13 +41,13 @@ class CompileHotModules(BuildHookInterface[Any]):
         if self.target_name != "wheel" or version == "editable":
             return
         if reason:
-            self.app.display_info(f"ocppress: codecs stay pure Python ({reason})")
+            self.app.display_info(f"ocppress: all stays pure Python ({reason})")
             return
         self._scratch = Path(tempfile.mkdtemp(prefix="ocppress-build-"))
         try:
             compiled = self._compile(self._scratch)
         except subprocess.CalledProcessError as error:
-            self.app.display_warning(f"ocppress: codecs stay pure Python (compiling them failed)\n{error.stdout}")
+            self.app.display_warning(f"ocppress: all stays pure Python (compiling them failed)\n{error.stdout}")
             return
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
@@ -60,14 +60,15 @@ class CompileHotModules(BuildHookInterface[Any]):
             shutil.rmtree(scratch)
 
     def _compile(self, scratch: Path) -> list[Path]:
-        root = Path(self.root, self.config["root"])
+        modules = [module for of_root in self.config["modules"].values() for module in of_root]
         (scratch / "setup.py").write_text(_SETUP)
         arguments = ["build_ext", "--build-lib", str(scratch / "out"), "--build-temp", str(scratch / "objects")]
         # mypyc names a module by its path from where it runs.
-        for package in {Path(module).parts[0] for module in self.config["modules"]}:
-            shutil.copytree(root / package, scratch / package, ignore=shutil.ignore_patterns("__pycache__"))
+        for root, of_root in self.config["modules"].items():
+            for package in {Path(module).parts[0] for module in of_root}:
+                shutil.copytree(Path(self.root, root, package), scratch / package, ignore=shutil.ignore_patterns("__pycache__"))
         subprocess.run(
-            [sys.executable, "setup.py", "-q", *arguments, ":".join(self.config["modules"])],
+            [sys.executable, "setup.py", "-q", *arguments, ":".join(modules)],
             cwd=scratch,
             check=True,
             text=True,

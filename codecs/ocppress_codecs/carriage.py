@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from hashlib import blake2s
 from typing import Final, final
 
+from mypy_extensions import mypyc_attr
+
 from ocppress_codecs.calls import CallLog
 from ocppress_codecs.errors import EncodeError, IntegrityError, LimitExceeded, Malformed, NotOcppJ
 from ocppress_codecs.interface import FRAME_TEXT_BYTES_MAX
@@ -56,6 +58,7 @@ _SEND: Final = MessageType.SEND
 
 
 @final
+@mypyc_attr(acyclic=True)
 class Progress:
     """How far one direction of an epoch has come: the same at both ends after the same frame. Not changed but replaced."""
 
@@ -90,7 +93,7 @@ def numbered(batch: Sequence[Message], progress: Progress) -> list[Message]:
             call = None
         if call is not None and not 0 <= call <= CALL_NUMBER_MAX:
             raise EncodeError(f"CALL number {call}")
-        result.append(message if call == message.call else Message(message.type, message.action, message.body, call))
+        result.append(message if call == message.call else message.with_call(call))
     return result
 
 
@@ -171,9 +174,9 @@ def covered(messages: Sequence[Message]) -> bytes:
         raise EncodeError(f"text that UTF-8 can't hold: {error.reason}") from error
 
 
-def checksum(text: bytes, progress: Progress) -> tuple[bytes, Progress]:
-    """The checksum of a frame with this text, and the progress with the chain moved on."""
-    chain = blake2s(progress.chain + text, digest_size=16).digest()
+def checksum(text: bytes, progress: Progress, chain: bytes = b"") -> tuple[bytes, Progress]:
+    """The checksum of a frame with this text, and the progress with the chain moved on, to `chain` if that is known."""
+    chain = chain or blake2s(progress.chain + text, digest_size=16).digest()
     return chain[: 2 if len(text) <= SHORT_TEXT_BYTES_MAX else 4], Progress(progress.call_count, progress.next_answer, chain)
 
 
@@ -182,11 +185,11 @@ def checked(messages: Sequence[Message], received: bytes, progress: Progress) ->
     return checked_text(covered(messages), received, progress)
 
 
-def checked_text(text: bytes, received: bytes, progress: Progress) -> Progress:
-    """`checked`, where the text that the messages stand for is known."""
+def checked_text(text: bytes, received: bytes, progress: Progress, chain: bytes = b"") -> Progress:
+    """`checked`, where the text that the messages stand for is known, and `chain` after it if that is known, too."""
     if len(text) > FRAME_TEXT_BYTES_MAX:
         raise LimitExceeded("frame_text_bytes", FRAME_TEXT_BYTES_MAX, len(text))
-    expected, progress = checksum(text, progress)
+    expected, progress = checksum(text, progress, chain)
     if len(received) != len(expected):
         raise Malformed(f"a checksum of {len(received)} bytes instead of {len(expected)}")
     if received != expected:

@@ -13,6 +13,8 @@ import functools
 import re
 from typing import Final, final
 
+from mypy_extensions import mypyc_attr
+
 __all__ = [
     "CLOCK_DIGITS",
     "MANTISSA_MAX",
@@ -61,6 +63,7 @@ _ENDING: Final = re.compile(r"(?:\.0{1,7})?(?:Z|[+-][0-9]{2}:[0-9]{2}|)")
 
 
 @final
+@mypyc_attr(acyclic=True)
 class Number:
     """mantissa / 10**scale, printed with exactly `scale` fraction digits; as a JSON string if `quoted`."""
 
@@ -79,6 +82,7 @@ class Number:
 
 
 @final
+@mypyc_attr(acyclic=True)
 class Time:
     """A timestamp string of RFC 3339: `value` counts 10**-digits seconds from 1970 in the clock it is written in.
 
@@ -100,6 +104,7 @@ class Time:
 
 
 @final
+@mypyc_attr(acyclic=True)
 class Text:
     """Any other string or number: its JSON token."""
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from ocppress_gateway import __version__
+from ocppress_gateway.admin import command as admin_command
 from ocppress_gateway.config import CloudConfig, EdgeConfig, effective_json, load_cloud, load_edge
 from ocppress_gateway.control import commands as control_commands
 from ocppress_gateway.demo import command as demo_command
@@ -77,6 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
     tools_commands.add_parsers(commands)
     estimate_command.add_parser(commands)
     ca_command.add_parser(commands)
+    admin_command.add_parser(commands)
     return parser
 
 

@@ -1,7 +1,7 @@
 """The configuration files of edge and cloud: TOML into frozen structs.
 
 Defaults stand here and nowhere else; the README's tables and the files in `deploy/` are made from these declarations (see `config_text`).
-Unknown keys are refused. Secrets are never in the file, only the name of a file that holds one, so a configuration may be shown whole.
+Unknown keys are refused. Secrets are never in the file, only the name of a file that holds one, or a hash: so a configuration may be shown, hashes masked.
 Relative paths are relative to the file that names them.
 
 Constraints are checked when a file is read, not by the constructors: code that makes a configuration uses `edge_from` and `cloud_from`.
@@ -15,7 +15,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import UTC, tzinfo
+from datetime import UTC, time, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import SplitResult, urlsplit
@@ -25,6 +25,7 @@ import msgspec
 from msgspec import Meta
 
 from ocppress_codecs.interface import CodecName
+from ocppress_gateway.config_admin import AdminConfig
 from ocppress_gateway.core.broker_topics import PREFIX_PATTERN
 from ocppress_gateway.core.identity import CLOUD_NAME, EDGE_NAME_PATTERN, IDENTITY_PATTERN
 from ocppress_gateway.core.keepalive import SILENCES, START_S
@@ -32,7 +33,9 @@ from ocppress_gateway.core.measurands import MEASURANDS
 from ocppress_gateway.core.parts import REACHABILITY_MAX_S
 from ocppress_gateway.core.plan import PROBE_BYTES, PlanName
 from ocppress_gateway.core.suppression import SuppressionSettings
+from ocppress_gateway.core.transfer_rules import TransferRules, Window
 from ocppress_gateway.errors import ConfigError
+from ocppress_gateway.masking import MASK
 
 __all__ = [
     "PING_BYTES",
@@ -53,6 +56,7 @@ __all__ = [
     "StationTls",
     "StationsConfig",
     "SuppressionConfig",
+    "TransfersConfig",
     "cloud_from",
     "edge_from",
     "effective_json",
@@ -75,10 +79,26 @@ Identity = Annotated[str, Meta(pattern=IDENTITY_PATTERN)]
 InterfaceName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}\Z")]
 """Of Linux (IFNAMSIZ); the name is part of a path, and begins no other."""
 EdgeName = Annotated[str, Meta(pattern=EDGE_NAME_PATTERN)]
+_HOUR: Final = "([01][0-9]|2[0-3]):[0-5][0-9]"
+_WINDOW_PATTERN: Final = rf"^{_HOUR}-{_HOUR}\Z"
+_HOST_PATTERN: Final = r"^[A-Za-z0-9_.:-]{1,253}\Z"
+"""A host name, or an address of either kind, without brackets and port."""
 
 
 class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of all tables."""
+
+
+def _zone(name: str) -> tzinfo:
+    """UTC also on a machine that knows no zones. Raises what `ZoneInfo` does."""
+    return UTC if name == "UTC" else ZoneInfo(name)
+
+
+def _check_zone(name: str) -> None:
+    try:
+        _zone(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"`time_zone` {name!r} isn't known on this machine (packages `tzdata` have them)") from None
 
 
 class LogConfig(_Table, frozen=True, kw_only=True):
@@ -327,10 +347,7 @@ class SimConfig(_Table, frozen=True, kw_only=True):
     ] = 0
 
     def __post_init__(self) -> None:
-        try:
-            _ = self.zone
-        except (KeyError, ValueError, OSError):
-            raise ValueError(f"`time_zone` {self.time_zone!r} isn't known on this machine (packages `tzdata` have them)") from None
+        _check_zone(self.time_zone)
 
     @property
     def budget_bytes(self) -> int:
@@ -339,8 +356,8 @@ class SimConfig(_Table, frozen=True, kw_only=True):
 
     @property
     def zone(self) -> tzinfo:
-        """`time_zone`; UTC also on a machine that knows none."""
-        return UTC if self.time_zone == "UTC" else ZoneInfo(self.time_zone)
+        """`time_zone`."""
+        return _zone(self.time_zone)
 
 
 class EdgeConfig(_Table, frozen=True, kw_only=True):
@@ -370,6 +387,7 @@ class EdgeConfig(_Table, frozen=True, kw_only=True):
     suppression: SuppressionConfig = SuppressionConfig()
     sim: SimConfig = SimConfig()
     log: LogConfig = LogConfig()
+    admin: AdminConfig | None = None
 
 
 # --- cloud
@@ -522,6 +540,54 @@ class CloudTimeouts(_Table, frozen=True, kw_only=True):
     shutdown_s: Annotated[Seconds, Meta(description="How long SIGTERM may take to send what waits.")] = 10.0
 
 
+class TransfersConfig(_Table, frozen=True, kw_only=True):
+    """Files that a CSMS has stations fetch or send (firmware, logs), past the gateway over the SIM: each is reported, and refused if a key here says so."""
+
+    window: Annotated[
+        Annotated[str, Meta(pattern=_WINDOW_PATTERN)] | None,
+        Meta(
+            description="When transfers may begin, a part of each day: `01:00-05:00`. One that would begin at another time is refused, and its CSMS is"
+            " told when the next window begins."
+        ),
+    ] = None
+    time_zone: Annotated[str, Meta(description="Whose clock `window` goes by: a name like `Europe/Berlin`.")] = "UTC"
+    mb_max: Annotated[
+        Annotated[float, Meta(ge=0, le=1_000_000)] | None,
+        Meta(
+            description="How large a file may be that a station is to fetch, in MB of 1,000,000 bytes, where its server tells over HTTP; what isn't"
+            " known passes. 0 refuses all transfers, either way."
+        ),
+    ] = None
+    budget_percent_max: Annotated[
+        Annotated[int, Meta(ge=0, le=10_000)] | None,
+        Meta(
+            description="Stations of an edge whose SIM has used so much of its month's budget transfer nothing more: in percent, by the edge's last daily"
+            " report; before the first one they may."
+        ),
+    ] = None
+    hosts: Annotated[
+        tuple[Annotated[str, Meta(pattern=_HOST_PATTERN)], ...],
+        Meta(
+            description="Servers that the cloud may ask how large a file is though their addresses are private, as they stand in URLs; public ones"
+            " need no entry."
+        ),
+    ] = ()
+
+    def __post_init__(self) -> None:
+        _check_zone(self.time_zone)
+        if self.window is not None and len(set(self.window.split("-"))) == 1:
+            raise ValueError(f"`window` {self.window} has no length")
+
+    @property
+    def rules(self) -> TransferRules:
+        """What the machine goes by."""
+        window = None
+        if self.window is not None:
+            begin, end = map(time.fromisoformat, self.window.split("-"))
+            window = Window(begin, end, _zone(self.time_zone))
+        return TransferRules(window, None if self.mb_max is None else round(self.mb_max * 1_000_000), self.budget_percent_max)
+
+
 class CloudConfig(_Table, frozen=True, kw_only=True):
     """`cloud.toml`"""
 
@@ -540,9 +606,11 @@ class CloudConfig(_Table, frozen=True, kw_only=True):
     ] = False
     link: CloudLinkConfig = CloudLinkConfig()
     csms: CsmsConfig
+    transfers: TransfersConfig = TransfersConfig()
     fleet: FleetConfig | None = None
     timeouts: CloudTimeouts = CloudTimeouts()
     log: LogConfig = LogConfig()
+    admin: AdminConfig | None = None
     edges: Annotated[tuple[EdgeEntry, ...], Meta(description="One `[[edges]]` for each edge that may connect.")] = ()
 
     def __post_init__(self) -> None:
@@ -587,8 +655,9 @@ def cloud_from(values: Mapping[str, Any], path: Path) -> CloudConfig:
 
 
 def effective_json(config: EdgeConfig | CloudConfig) -> str:
-    """The whole configuration, defaults included and paths absolute, as indented JSON."""
-    return msgspec.json.format(msgspec.json.encode(config, enc_hook=str), indent=2).decode()
+    """The whole configuration, defaults included, paths absolute and hashes masked, as indented JSON."""
+    text = msgspec.json.format(msgspec.json.encode(config, enc_hook=str), indent=2).decode()
+    return re.sub(r'("(?:password|token)_hash": )"[^"]*"', rf'\1"{MASK}"', text)
 
 
 Config = TypeVar("Config", EdgeConfig, CloudConfig)

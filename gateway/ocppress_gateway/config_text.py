@@ -33,8 +33,8 @@ def commented_toml(kind: type[msgspec.Struct], values: Mapping[str, Any], headin
 
 def edges_entry(name: str, stations: Sequence[str], psk_file: str | None = None) -> str:
     """The table that lets an edge connect, to be appended to `cloud.toml`."""
-    key = "" if psk_file is None else f"psk_file = {_value(psk_file)}\n"
-    return f"\n[[edges]]\nname = {_value(name)}\nstations = {_value(list(stations))}\n{key}"
+    psk = {} if psk_file is None else {"psk_file": psk_file}
+    return _entry("edges", {"name": name, "stations": list(stations), **psk})
 
 
 def reference(kind: type[msgspec.Struct]) -> str:
@@ -62,7 +62,15 @@ def _table(kind: type[msgspec.Struct], values: Mapping[str, Any], place: str, *,
             yield from _table(key.table, values.get(key.name, {}), f"{place}{key.name}.", mark=inner_mark)
         elif key.entry is not None:
             yield from ("", *_comment(key.description))
-            yield from "".join(edges_entry(**entry) for entry in values.get(key.name, ())).strip("\n").splitlines()
+            yield from "".join(_entry(f"{place}{key.name}", entry) for entry in values.get(key.name, ())).strip("\n").splitlines()
+            if mark:
+                yield f"#[[{place}{key.name}]]"
+                yield from _table(key.entry, {}, "", mark=mark)
+
+
+def _entry(place: str, values: Mapping[str, Any]) -> str:
+    """One table of an array of tables."""
+    return "\n".join(["", f"[[{place}]]", *(f"{name} = {_value(value)}" for name, value in values.items()), ""])
 
 
 def _rows(kind: type[msgspec.Struct], place: str) -> Iterator[tuple[str, str, str]]:

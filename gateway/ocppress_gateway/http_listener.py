@@ -10,6 +10,7 @@ only so many newcomers may be there at once, and a connection is closed with its
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
@@ -65,13 +66,9 @@ class HttpListener:
 
     async def listen(self, make_protocol: Callable[[], asyncio.Protocol], host: str, port: int, ssl_context: ssl.SSLContext | None) -> None:
         """Listen, each connection with a protocol of its own. Raises `OSError` where the address can't be had."""
-
-        def newcomer(address: str = "") -> _Newcomer:
-            return _Newcomer(make_protocol(), self._newcomers, self._request_within_s, self._newcomers_max, address)
-
         if self._balancers:
             self._server = ProxiedServer(
-                newcomer,
+                lambda address: self._newcomer(make_protocol, address),
                 balancers=self._balancers,
                 header_within_s=self._request_within_s,
                 newcomers_max=self._newcomers_max,
@@ -80,12 +77,19 @@ class HttpListener:
             await self._server.listen(host, port)
             return
         self._server = await asyncio.get_running_loop().create_server(
-            newcomer,
+            lambda: self._newcomer(make_protocol),
             host,
             port,
             ssl=ssl_context,
             ssl_handshake_timeout=None if ssl_context is None else self._request_within_s,
         )
+
+    async def listen_at(self, make_protocol: Callable[[], asyncio.Protocol], listener: socket.socket) -> None:
+        """The same on a Unix socket that is bound already."""
+        self._server = await asyncio.get_running_loop().create_unix_server(lambda: self._newcomer(make_protocol), sock=listener)
+
+    def _newcomer(self, make_protocol: Callable[[], asyncio.Protocol], address: str = "") -> _Newcomer:
+        return _Newcomer(make_protocol(), self._newcomers, self._request_within_s, self._newcomers_max, address)
 
     def stop(self) -> None:
         """Accept no more connections; those there stay."""

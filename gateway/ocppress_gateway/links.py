@@ -1,14 +1,16 @@
 """The link connections of one program, edge or cloud: events from them, effects to them.
 
-Each connection has a reader, which is the task that calls `carry` or `dial`, and a writer.
+Each connection has a reader, which is the task that calls `carry` or `dial`, and a writer, which sends what the kernel doesn't take at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable
 from typing import Final, Protocol
 
+from ocppress_gateway.begun import begun
 from ocppress_gateway.core.events import LinkClosed, LinkMessage, LinkOpened, LinkSent
 from ocppress_gateway.core.wire_count import WireCount
 from ocppress_gateway.deadline import Deadline
@@ -46,7 +48,9 @@ class _Link:
 
     def __init__(self) -> None:
         self.connection: Connection | None = None
-        self.messages: asyncio.Queue[bytes | None] = asyncio.Queue()  # None: close
+        self.messages: asyncio.Queue[bytes | Awaitable[None] | None] = asyncio.Queue()
+        """For the writer: a message, the rest of one's sending, or None to close."""
+        self.writer_idle = False
         self.deadline = Deadline()
         self.close_reason: str | None = None
         self.within_s = 0.0
@@ -102,9 +106,21 @@ class Links:
         await self._carry(number, link, connection)
 
     def send(self, number: int, data: bytes) -> None:
-        """Hand a message to the writer, which posts `LinkSent`; dropped if the connection has gone."""
-        if (link := self._links.get(number)) is not None:
+        """Send a message, and post `LinkSent`; dropped if the connection has gone."""
+        link = self._links.get(number)
+        if link is None:
+            return
+        if link.connection is None or not link.writer_idle or link.messages.qsize():
             link.messages.put_nowait(data)
+            return
+        try:
+            rest = begun(link.connection.send(data))
+        except LinkLost:
+            return  # the reader sees it, too, and has the reason
+        if rest is None:
+            self._driver.post_now(LinkSent(number))
+        else:
+            link.messages.put_nowait(rest)
 
     def close(self, number: int, reason: str) -> None:
         """Close after what was sent before; `LinkClosed` follows. Nothing happens if the connection has gone."""
@@ -162,8 +178,13 @@ class Links:
 
     async def _write(self, number: int, link: _Link, connection: Connection) -> None:
         try:
-            while (data := await link.messages.get()) is not None:
-                await connection.send(data)
+            while True:
+                link.writer_idle = True
+                item = await link.messages.get()
+                link.writer_idle = False
+                if item is None:
+                    break
+                await (connection.send(item) if isinstance(item, bytes) else item)
                 self._driver.post_now(LinkSent(number))
         except LinkLost:
             return  # the reader sees it, too, and has the reason

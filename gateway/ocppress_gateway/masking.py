@@ -3,7 +3,7 @@
     "SetVariables",{"setVariableData":[{"attributeValue":"***","component":{…},"variable":{"name":"BasicAuthPassword"}}]}
 
 Secret are passwords and keys, as members or as values of configuration keys and variables with such names, tokens that identify a person (idToken,
-idTag), and user information in URLs. All by name: what a vendor sends under a name of its own is not found.
+idTag), and in URLs user information and signatures that open a file to whoever has them. All by name: what a vendor sends under a name of its own is not found.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 
 from ocppress_codecs.jsontext import JsonError, tokens
 
-__all__ = ["MASK", "carries_secret", "elided", "masked", "masked_token", "printable", "secrets_of"]
+__all__ = ["MASK", "carries_secret", "elided", "masked", "masked_token", "masked_url", "printable", "secrets_of"]
 
 MASK: Final = "***"
 
@@ -31,10 +31,21 @@ _VALUES: Final = frozenset({"value", "attributeValue"})
 _VPN: Final = "vpn"
 """Member of SetNetworkProfile whose `key` is a shared secret, not the name of a setting."""
 
-_HINTS: Final = ("pass", "secret", "authorizationkey", "simpin", _VPN, "://", "\\u")
+_HINTS: Final = ("pass", "secret", "authorizationkey", "simpin", _VPN, "://", ":\\/", ":/\\/", "\\u")
 """One of these is in every text, with small letters, that `carries_secret` is true of and that is ASCII."""
 
-_USER_INFORMATION: Final = re.compile(r"(?<=://)[^/@\"]+(?=@)")
+_USER_INFORMATION: Final = re.compile(r"(?<=://)[^/\"]+(?=@)")
+"""Up to the last @ before the path: a password may have one that isn't escaped."""
+
+_OPENS: Final = re.compile(r"sig|token|secret|credential|key", re.IGNORECASE)
+"""In the name of a URL's parameter whose value opens a file to whoever has it."""
+
+_PARAMETER: Final = re.compile(r"[?&;]")
+
+URL_CHARACTERS_MAX: Final = 200
+"""Of a URL that is shown."""
+
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*\Z")
 _NEVER: Final = frozenset({'""', "true", "false", "null"})
 
 
@@ -70,8 +81,34 @@ def carries_secret(body: str) -> bool:
 
 
 def masked_token(token: str) -> str:
-    """A JSON token that is no secret as such, without user information if it is a URL."""
-    return _USER_INFORMATION.sub(MASK, token)
+    """A JSON token that is no secret as such, or any text, without what opens a URL in it."""
+    if token[:1] != '"' or "\\" not in token:
+        return _masked_text(token)
+    text = str(json.loads(token))
+    shown = _masked_text(text)
+    return token if shown == text else json.dumps(shown)
+
+
+def _masked_text(text: str) -> str:
+    shown = _USER_INFORMATION.sub(MASK, text)
+    place, mark, query = shown.partition("?")
+    names = [name for name, equals, _ in (one.partition("=") for one in _PARAMETER.split(query)) if equals]
+    if not mark or "://" not in place or not any(map(_OPENS.search, names)):
+        return shown
+    return f"{place}?{MASK}" + ('"' if text[:1] == text[-1:] == '"' else "")
+
+
+def masked_url(url: str) -> str:
+    """A URL as it may be shown: without user information, and without query and fragment, where the signature stands that opens a file to whoever has it.
+
+    What could be read as both is left out: a password may hold any character that should have been escaped.
+    """
+    scheme, mark, rest = url.partition("://")
+    place, *more = re.split(r"[?#]", rest, maxsplit=1)
+    if not mark or not _SCHEME.match(scheme) or any("@" in part for part in more):
+        return MASK if url else ""
+    _, at, place = place.rpartition("@")
+    return elided(printable(f"{scheme}://{MASK + at if at else ''}{place}{'?' + MASK if more else ''}"), URL_CHARACTERS_MAX)
 
 
 def printable(text: str) -> str:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from ocppress_gateway.control.protocol import Answer, Request
 from ocppress_gateway.control.server import ControlServer
@@ -23,7 +23,12 @@ from ocppress_gateway.links import Links
 from ocppress_gateway.log import log_note
 from ocppress_gateway.service_manager import ServiceManager
 
-__all__ = ["Program", "run_until_signal"]
+if TYPE_CHECKING:
+    from ocppress_gateway.admin.server import AdminServer
+
+__all__ = ["NO_EXTRA", "Program", "run_until_signal"]
+
+NO_EXTRA: Final = "the table `admin` needs packages that are not there: pip install 'ocppress[admin]'"
 
 
 class Program(abc.ABC):
@@ -46,6 +51,7 @@ class Program(abc.ABC):
         self._group = asyncio.TaskGroup()
         self._stop_wanted = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
+        self._admin: AdminServer | None = None
         self._control = None if control is None else ControlServer(control, self._answer, logger=logger)
         self.links = Links(self._driver)
 
@@ -54,8 +60,10 @@ class Program(abc.ABC):
             await self._open()
             if self._control is not None:
                 await self._control.start()
+            if self._admin is not None:
+                await self._admin.start()
         except BaseException:
-            await self._close()
+            await self._end()
             raise
         self._serving = asyncio.get_running_loop().create_task(self._serve(), name=self._logger.name)
         return self
@@ -144,9 +152,25 @@ class Program(abc.ABC):
                 raise
             raise known from failures
         finally:
-            if self._control is not None:
-                await self._control.close()
-            await self._close()
+            await self._end()
+
+    async def _end(self) -> None:
+        if self._admin is not None:
+            await self._admin.close()
+        if self._control is not None:
+            await self._control.close()
+        await self._close()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the end has begun."""
+        return self._stop_wanted.is_set()
+
+    @property
+    def admin_url(self) -> str:
+        """Where operators look on."""
+        assert self._admin is not None, "only where that is configured"
+        return self._admin.url
 
 
 def _for_people(failures: ExceptionGroup) -> GatewayError | None:

@@ -1,6 +1,6 @@
 """One OCPP-J WebSocket, of a station or of the CSMS: a reader that hands texts on, a writer with a bounded queue.
 
-The machine never waits for a peer: `send` and `close` only fill the queue. A peer that doesn't read is found by what piles up, and cut off.
+The machine never waits for a peer: what can't be written at once waits in the queue. A peer that doesn't read is found by what piles up, and cut off.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Final
 import aiohttp
 from aiohttp import web
 
+from ocppress_gateway.begun import begun
 from ocppress_gateway.core.limits import MESSAGE_TEXT_BYTES_MAX
 from ocppress_gateway.deadline import Deadline
 from ocppress_gateway.http_client import ClientSocket
@@ -43,6 +44,8 @@ _CLOSE_REASON_BYTES_MAX: Final = 123
 
 _DOES_NOT_READ: Final = "it doesn't read what it is sent"
 
+Websocket = ClientSocket | web.WebSocketResponse
+
 _UNSUPPORTED_DATA: Final = 1003
 """RFC 6455 7.4.1; OCPP-J has text messages only."""
 
@@ -60,16 +63,27 @@ class TextSocket:
         """`name` is the writer task's; `on_text` takes each text message and may wait, which makes the peer wait."""
         self._name = name
         self._on_text = on_text
-        self._queue: asyncio.Queue[str | _Close] = asyncio.Queue()
+        self._queue: asyncio.Queue[str | _Close | Awaitable[None]] = asyncio.Queue()
+        """For the writer; also the rest of a sending that couldn't be done at once."""
         self._waiting_characters = 0
+        self._writable: Websocket | None = None
+        """Set while the writer has nothing to do."""
         self._reading = asyncio.Event()
         self._reading.set()
         self._deadline = Deadline()
         self._end_reason: str | None = None
 
     def send(self, text: str) -> None:
-        """Queue a text message; dropped once `close` was called."""
+        """Send a text message, now or when the peer has read more; dropped once `close` was called, or the connection has gone."""
         if self._end_reason is not None:
+            return
+        if self._writable is not None and not self._queue.qsize():
+            try:
+                rest = begun(self._writable.send_str(text))
+            except (OSError, aiohttp.ClientError):
+                return  # the reader sees the loss, too, and has the reason
+            if rest is not None:
+                self._queue.put_nowait(rest)
             return
         self._queue.put_nowait(text)
         self._waiting_characters += len(text)
@@ -89,7 +103,7 @@ class TextSocket:
     def resume(self) -> None:
         self._reading.set()
 
-    async def run(self, websocket: ClientSocket | web.WebSocketResponse, abort: Callable[[], None]) -> str:
+    async def run(self, websocket: Websocket, abort: Callable[[], None]) -> str:
         """Read and write until the socket has closed; returns the reason, for people. `abort` ends the connection without more ado."""
         reason = "the program ends"
         try:
@@ -104,7 +118,7 @@ class TextSocket:
             abort()
         return self._end_reason or reason
 
-    async def _read(self, websocket: ClientSocket | web.WebSocketResponse) -> str:
+    async def _read(self, websocket: Websocket) -> str:
         while True:
             await self._reading.wait()
             try:
@@ -120,16 +134,20 @@ class TextSocket:
             else:
                 return _why(message, websocket)
 
-    async def _write(self, websocket: ClientSocket | web.WebSocketResponse) -> None:
+    async def _write(self, websocket: Websocket) -> None:
         try:
             while True:
+                self._writable = websocket
                 item = await self._queue.get()
+                self._writable = None
                 if isinstance(item, _Close):
                     await websocket.close(code=item.code, message=_cut(item.reason))
                     break
-                self._waiting_characters -= len(item)
+                if isinstance(item, str):
+                    self._waiting_characters -= len(item)
+                    item = websocket.send_str(item)
                 async with asyncio.timeout(SEND_TIMEOUT_S):
-                    await websocket.send_str(item)
+                    await item
         except TimeoutError:
             self._end(_DOES_NOT_READ, within_s=0)
         except (OSError, aiohttp.ClientError):
@@ -146,7 +164,7 @@ def _cut(reason: str) -> bytes:
     return reason.encode()[:_CLOSE_REASON_BYTES_MAX].decode(errors="ignore").encode()
 
 
-def _why(message: aiohttp.WSMessage, websocket: ClientSocket | web.WebSocketResponse) -> str:
+def _why(message: aiohttp.WSMessage, websocket: Websocket) -> str:
     if isinstance(message.data, Exception):
         return str(message.data) or type(message.data).__name__
     if message.type is aiohttp.WSMsgType.CLOSE:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from ocppress_codecs.calls import CallLog
@@ -170,7 +170,7 @@ def _check_messages(messages: Sequence[Message], count: int) -> None:
     for message in messages:
         text = render("", message)
         text_bytes += len(text.encode())
-        if parse(text) != ("", replace(message, call=None)):
+        if parse(text) != ("", message.with_call(None)):
             raise Violation(f"not OCPP-J as it is written: {text[:200]}")
         if message.type is MessageType.CALL and message.call != count:
             raise Violation(f"CALL {message.call} instead of {count}")
@@ -183,6 +183,6 @@ def _numbered(messages: Sequence[Message], count: int) -> list[Message]:
     found = []
     for message in messages:
         is_call = message.type is MessageType.CALL
-        found.append(replace(message, call=count) if is_call else message)
+        found.append(message.with_call(count) if is_call else message)
         count += is_call
     return found

@@ -12,9 +12,9 @@ hook = pytest.importorskip("scripts.build_hook", reason="hatchling is not instal
 
 
 def test_every_hot_module_exists() -> None:
-    options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["hooks"]["custom"]
-    assert options["modules"], "something is worth compiling"
-    assert [module for module in options["modules"] if not (ROOT / options["root"] / module).is_file()] == []
+    modules = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["hooks"]["custom"]["modules"]
+    assert modules, "something is worth compiling"
+    assert [module for root, of_root in modules.items() for module in of_root if not (ROOT / root / module).is_file()] == []
 
 
 def test_without_a_compiler_nothing_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,9 @@ from tests.support.tree import Module, modules
 MAY_IMPORT: Final = {
     "errors": set[str](),
     "core": {"masking"},
-    "config": {"core", "errors"},
+    "admin": {"config_admin", "control", "core", "errors", "http_listener", "http_requests", "status", "transports"},
+    "config": {"config_admin", "core", "errors", "masking"},
+    "config_admin": set[str](),
     "config_text": {"config"},
     "log": {"config", "core"},
     "masking": set[str](),

@@ -17,7 +17,9 @@ STATIONS = 2
 
 @pytest.fixture(name="arguments")
 def _arguments(tmp_path: Path) -> list[str]:
-    sizes = [f"--{name}={value}" for name, value in {"stations": 1, "further": STATIONS - 1, "calls": CALLS, "asking-s": 1}.items()]
+    sizes = [
+        f"--{name}={value}" for name, value in {"stations": 1, "further": STATIONS - 1, "calls": CALLS, "asking-s": 1, "rounds": 1}.items()
+    ]
     return ["--workload", "home", *sizes, "--no-compile", "--json", "--out", str(tmp_path / "cloud.json")]
 
 
@@ -34,7 +36,18 @@ def test_relay_and_cloud_carry_the_same_calls(arguments: list[str], tmp_path: Pa
         assert (one["stations"], one["calls"]) == (STATIONS, CALLS)
         assert one["processor_us"] > 0
         assert 0 < one["latency_ms"][0] <= one["latency_ms"][1]
+        assert one["spread"]["processor_us"] == [one["processor_us"]] * 2, "of one round"
     assert cloud.table(results).count("\n| `ocppress cloud`, `saver` |") == 1
+
+
+def test_the_median_of_the_rounds_counts() -> None:
+    rounds = [
+        {"subject": RELAY, "processor_us": us, "memory_kib": kib, "base_kib": 9.0, "latency_ms": [ms, 2 * ms]}
+        for us, kib, ms in [(40.0, 300.0, 3.0), (90.0, 100.0, 1.0), (50.0, 200.0, 2.0)]
+    ]
+    median = cloud.median(rounds)
+    assert (median["processor_us"], median["memory_kib"], median["latency_ms"]) == (50.0, 200.0, [2.0, 4.0])
+    assert (median["rounds"], median["spread"]["processor_us"], median["spread"]["memory_kib"]) == (3, [40.0, 90.0], [100.0, 300.0])
 
 
 def _results(processor_us: float, memory_kib: float) -> dict[str, object]:

@@ -158,7 +158,6 @@ def test_a_csms_that_does_not_answer_is_reported_in_time_and_can_be_given_up() -
                 await connected.get()
                 await connected.get()
                 cloud.do(CloseCsms(1, 1000, "not wanted any more"), OpenCsms(2, "CS-1", ("ocpp1.6",)), CloseCsms(2, 1000, "at once"))
-                await cloud.program._driver.turn()
                 while cloud.program._is_busy():
                     await cloud.program._driver.turn()
                 assert not any(isinstance(event, CsmsRefused | CsmsClosed | CsmsOpened) for event in cloud.machine.events)

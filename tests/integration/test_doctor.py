@@ -19,8 +19,9 @@ import pytest
 from ocppress_gateway.doctor.findings import Finding, Verdict
 from ocppress_gateway.provisioning.certificates import issue_cloud, issue_edge, make_authority
 from tests.support.doctoring import NOW, PAST, SOON, authority_of, examined, put
-from tests.support.processes import WAIT_S, Files, Process, change, make_files, ocppress, open_gateway
+from tests.support.processes import WAIT_S, Files, Process, change, free_port, make_files, ocppress, open_gateway
 from tests.support.raw_peers import RawCsms, RawStation
+from tests.support.redis_server import needs_redis, running_redis
 
 CSMS_GONE = "ws://127.0.0.1:1/{identity}"
 
@@ -84,7 +85,7 @@ def test_an_edge_that_runs_is_well_and_keeps_its_link(tmp_path: Path) -> None:
             assert not [line for line in gateway.edge.lines + gateway.cloud.lines if "link lost" in line or " WARNING " in line]
             code, out = await _doctor(edge_file)
             assert code == 0
-            assert out.splitlines()[-1].endswith("0 failed, 1 skipped")
+            assert out.splitlines()[-1].endswith("0 failed, 2 skipped")
 
     asyncio.run(main())
 
@@ -495,6 +496,50 @@ def test_lists_of_edges_that_cannot_be_used(tmp_path: Path) -> None:
         assert "stranger.pem" in findings["renewals"].found
         shutil.rmtree(renewals)
         assert (await examined(files.cloud))["renewals"].verdict is Verdict.FAIL
+
+    asyncio.run(main())
+
+
+@needs_redis
+def test_the_store_of_a_fleet(tmp_path: Path) -> None:
+    async def main() -> None:
+        files = await make_files(tmp_path, CSMS_GONE)
+        assert (await examined(files.cloud))["fleet's store"].verdict is Verdict.SKIP
+        password = tmp_path / "store.password"
+        password.write_text("open sesame\n")
+        with running_redis(tmp_path / "careless") as server:
+            server.client().config_set("requirepass", "open sesame")
+            change(files.cloud, ("#[fleet]\n", f'[fleet]\nstore = "{server.place.url}"\n'))
+            finding = (await examined(files.cloud))["fleet's store"]
+            assert finding.verdict is Verdict.FAIL
+            assert "password_file" in finding.remedy
+            change(files.cloud, ("[fleet]\n", f'[fleet]\npassword_file = "{password}"\n'))
+            finding = (await examined(files.cloud))["fleet's store"]
+            assert finding.verdict is Verdict.WARN, finding
+            assert "appendonly" in finding.found
+            assert "sesame" not in repr(finding)
+            url = server.place.url
+        finding = (await examined(files.cloud))["fleet's store"]
+        assert finding.verdict is Verdict.FAIL
+        assert url in finding.found
+        with running_redis(tmp_path / "careful", "--appendonly", "yes") as server:
+            server.client().config_set("requirepass", "open sesame")
+            change(files.cloud, (url, server.place.url))
+            assert (await examined(files.cloud))["fleet's store"].verdict is Verdict.PASS
+
+    asyncio.run(main())
+
+
+def test_where_operators_look_on(tmp_path: Path) -> None:
+    async def main() -> None:
+        files = await make_files(tmp_path, CSMS_GONE)
+        assert (await examined(files.edge))["operators' listener"].verdict is Verdict.SKIP
+        port = await free_port()
+        change(files.edge, ("#[admin]\n", f'[admin]\nlisten = "127.0.0.1:{port}"\n'))
+        assert (await examined(files.edge))["operators' listener"].verdict is Verdict.PASS
+        async with await asyncio.start_server(_hangs_up, "127.0.0.1", port):
+            finding = (await examined(files.edge))["operators' listener"]
+        assert (finding.verdict, finding.remedy) == (Verdict.FAIL, "stop that one, or set another `port` in `[admin] listen`")
 
     asyncio.run(main())
 

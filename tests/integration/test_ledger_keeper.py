@@ -15,7 +15,7 @@ from ocppress_gateway.cloud.program import CloudProgram
 from ocppress_gateway.core.events import CloseLink, LinkClosed, LinkMessage, LinkOpened, LinkSent, OpenLink, SendLink
 from ocppress_gateway.core.ledger import Ledger
 from ocppress_gateway.core.ledger_day import Layer
-from ocppress_gateway.core.ledger_events import FrameShare, LinkMessageCounted, Way
+from ocppress_gateway.core.ledger_events import FrameShare, LinkMessageCounted, TransferBegan, TransferEnded, Way
 from ocppress_gateway.core.ledger_links import REFUSED_BYTES, websocket_header_bytes
 from ocppress_gateway.core.plan import Plan, PlanName, PlanSettings
 from ocppress_gateway.edge.program import EdgeProgram
@@ -279,3 +279,21 @@ def test_a_link_that_is_refused_is_estimated(tmp_path: Path) -> None:
                 assert site.keeper.ledger.month().undated.estimated_bytes >= sum(REFUSED_BYTES.values())
 
     asyncio.run(main())
+
+
+def test_a_transfer_is_what_the_interface_counts_between_its_ends(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    interface = FakeInterface(tmp_path)
+    site = _Site(tmp_path, MemoryLedgerStore())
+    site.begin()
+    interface.count(received_bytes=50_000, sent_bytes=0)  # since the last reading, and before the transfer
+    site.keeper.transfer(TransferBegan("CP1", Way.DOWN, "UpdateFirmware"))
+    interface.count(received_bytes=2_050_000, sent_bytes=100_000)
+    site.pass_time(60)
+    interface.count(received_bytes=3_050_000, sent_bytes=150_000)
+    site.keeper.transfer(TransferEnded("CP1", Way.DOWN))
+    interface.count(received_bytes=3_060_000, sent_bytes=150_000)
+    site.pass_time(60)
+    month = site.keeper.ledger.month()
+    assert (month.transfers_bytes, month.others_bytes) == (3_150_000, 3_210_000)
+    (said,) = [line for line in _said(caplog) if line.startswith("a transfer went around the gateway")]
+    assert "'mb_at_most': 3.15, 'budget_percent': 31.5" in said

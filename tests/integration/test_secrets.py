@@ -1,4 +1,5 @@
-"""Secrets appear nowhere: two real programs at debug level, everything that goes wrong, and a search through all that they leave behind.
+"""Secrets appear nowhere: two real programs at debug level, everything that goes wrong, and a search through all that they leave behind and say, to
+operators, too.
 
 Passwords and keys may be in no file and no line at all. Tokens (idToken, idTag) are in the station's own messages, which wait in the outbox and among
 the dead letters; everywhere else they are masked.
@@ -16,14 +17,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientSession
 from websockets.exceptions import InvalidStatus
 
 from ocppress_codecs.rpc import MessageType, parse
+from ocppress_gateway.admin.api import endpoints
 from ocppress_gateway.cloud.contexts import CONTEXTS_FILE, ContextsFile
 from ocppress_gateway.edge.credentials import CREDENTIALS_FILE
 from ocppress_gateway.ledger.sqlite import LEDGER_FILE
 from ocppress_gateway.outbox.sqlite import OUTBOX_FILE
 from ocppress_gateway.positions.sqlite import POSITIONS_FILE
+from tests.support.admin import OPERATOR, PASSWORD, PEOPLE, admin_change
 from tests.support.processes import WAIT_S, Files, Lives, change, make_files
 from tests.support.raw_peers import RawCsms, RawStation
 
@@ -35,6 +39,7 @@ def _basic(password: str) -> str:
     return "Basic " + base64.b64encode(f"CS-1:{password}".encode()).decode()
 
 
+OPERATORS = [OPERATOR, PASSWORD, *(one[name] for one in (*PEOPLE["users"], *PEOPLE["tokens"]) for name in one if name.endswith("_hash"))]
 PASSWORDS = [form for password in (OLD, NEW, WRONG) for form in (password, _basic(password).split()[1])]
 UPDATED = (
     '{"eventType":"Updated","triggerReason":"MeterValuePeriodic","seqNo":%d,"timestamp":"2026-03-01T08:00:00Z",'
@@ -72,6 +77,22 @@ async def _said(outputs: list[str], *arguments: str | Path) -> None:
     async with asyncio.timeout(WAIT_S):
         out, err = await process.communicate()
     outputs += [out.decode(), err.decode()]
+
+
+async def _looked_on(outputs: list[str], url: str) -> None:
+    """Ask for all that operators may see, as nobody, with a wrong token and with a right one; keep every answer, headers and all."""
+    paths = [endpoint.path.format(identity="CS-1") for endpoint in endpoints("cloud")]
+    async with ClientSession(url) as client:
+        for token in (None, f"{OPERATOR}x", OPERATOR):
+            headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+            for path in ("/healthz", "/readyz", "/api/v1/openapi.json", f"/{OPERATOR}", "/api/v1/stations?search=%00", *paths):
+                async with client.get(path, headers=headers) as response:
+                    outputs.append(f"{response.status} {response.headers} {(await response.read()).decode(errors='replace')}")
+            for body in ('{"plan":', '{"plan":"auto","reason":[]}', '{"plan":"auto","reason":"as it was"}'):
+                async with client.put(
+                    "/api/v1/stations/CS-1/plan", data=body, headers={**headers, "Content-Type": "application/json"}
+                ) as response:
+                    outputs.append(f"{response.status} {response.headers} {await response.text()}")
 
 
 async def _refused(url: str, password: str | None) -> None:
@@ -142,6 +163,8 @@ async def _run(files: Files, csms: RawCsms, behaviour: _Csms, outputs: list[str]
             await _said(outputs, "dead", "list", "--json", "--config", files.cloud)
             await _said(outputs, "dead", "show", "1", "--config", files.cloud)
             await _said(outputs, "dead", "replay", "1", "--config", files.cloud)
+            for process in (edge.process, cloud.process):
+                await _looked_on(outputs, (await process.said("listening for operators url=")).rpartition("url=")[2].strip())
             await _change_password(station, csms)
             behaviour.password = NEW
             await cloud.kill()
@@ -205,7 +228,8 @@ def test_secrets_appear_nowhere(tmp_path: Path) -> None:
         behaviour = _Csms()
         async with RawCsms(admit=behaviour.admit, handler=behaviour.answer) as csms:
             quick = ("#reconnect_max_s = 60.0", "reconnect_max_s = 1.0")
-            files = await make_files(tmp_path, csms.url, log_level="debug", edge_changes=[quick])
+            look_on = admin_change()
+            files = await make_files(tmp_path, csms.url, log_level="debug", edge_changes=[quick, look_on], cloud_changes=[look_on])
             lines = await _run(files, csms, behaviour, outputs)
             keys = _keys(tmp_path)
             await _wrong_files(files, outputs)
@@ -222,9 +246,14 @@ def test_secrets_appear_nowhere(tmp_path: Path) -> None:
         "new ones begin",
         "new password",
         '"idTag":"***"',
+        "listening for operators",
+        "a token was wrong",
+        "an operator changes the plan",
+        "ocppress_edge_ip_bytes_total{",
+        '"action":"TransactionEvent"',
     ):
         assert words in said, f"{words}: the run doesn't do what it is there for"
-    assert [secret for secret in (*PASSWORDS, *keys, TOKEN) if secret in said] == []
+    assert [secret for secret in (*PASSWORDS, *keys, TOKEN, *OPERATORS) if secret in said] == []
     own_messages = (OUTBOX_FILE.partition(".")[0], POSITIONS_FILE.partition(".")[0], CONTEXTS_FILE.partition(".")[0])
     assert {file.name.partition(".")[0].partition("-")[0] for file in state} >= {"outbox", "credentials", "ledger", "positions", "contexts"}
     assert any(TOKEN.encode() in file.read_bytes() for file in state if file.name.startswith(own_messages)), (

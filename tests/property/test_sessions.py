@@ -7,7 +7,6 @@ must be refused, the first or the second is.
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -35,7 +34,7 @@ def numbered(batch: list[Message], count: int) -> list[Message]:
     found = []
     for message in batch:
         is_call = message.type is MessageType.CALL
-        found.append(replace(message, call=count) if is_call else message)
+        found.append(message.with_call(count) if is_call else message)
         count += is_call
     return found
 
@@ -253,5 +252,5 @@ def test_enormous_values_come_back(codec: CodecName, value: str) -> None:
 @settings(max_examples=200)
 @given(message=any_messages())
 def test_a_message_is_what_its_text_says(message: Message) -> None:
-    assert parse(render("19", message)) == ("19", replace(message, call=None))
+    assert parse(render("19", message)) == ("19", message.with_call(None))
     assert action_of(message.type, message.body) == message.action

@@ -64,10 +64,12 @@ from ocppress_gateway.core.parts import (
     PROTOCOL_VERSION,
     Ack,
     Attach,
+    ChoosePlan,
     CsmsTime,
     Delivered,
     Detach,
     Eject,
+    FlushStation,
     FramePart,
     Goodbye,
     Hello,
@@ -338,6 +340,8 @@ class Attacker:
                 lambda: CsmsTime(slot, random.choice([0, 2**48 - 1])),
                 lambda: Eject(slot, attachment, 1008, "x"),
                 lambda: Renewal(random.randbytes(random.choice([1, CERTIFICATE_BYTES_MAX]))),
+                lambda: ChoosePlan(random.choice(["saver", "", "x"]), random.choice(WORDS)),
+                lambda: FlushStation(identity),
                 lambda: Welcome(random.choice(["verbatim", "cbor-zstd", "x"]), welcomes),
             ]
         return random.choice(makers)()
@@ -599,7 +603,7 @@ class FluentEdge:
         expires_at = self.now + 30.0 if random.random() < 0.3 else None
         channel.encode([Outgoing(Message(MessageType.CALL, body.split('"')[1], body), expires_at) for body in bodies])
         while channel.has_unsent:
-            self.step(LinkMessage(self._link, write_parts([channel.next_part(self._clock, self.now)])))
+            self.step(LinkMessage(self._link, write_parts([channel.next_part(0, self._clock, self.now)])))
         channel.acknowledged(channel.sent % 0x10000)
 
 

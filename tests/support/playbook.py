@@ -121,11 +121,7 @@ class Play:
         channel.encode(batch)
         parts: list[Part] = []
         while channel.has_unsent:
-            part = channel.next_part(self._clock, self.now)
-            slot = carried.slot
-            parts.append(
-                FramePart(slot, part.number, part.data, part.expiry) if isinstance(part, FramePart) else Piece(slot, part.number, part.data)
-            )
+            parts.append(channel.next_part(carried.slot, self._clock, self.now))
         return parts
 
     def _read(self, data: bytes) -> list[object]:

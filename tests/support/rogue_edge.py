@@ -90,7 +90,7 @@ class RogueEdge:
         """The next frame of the station attached last, with one CALL of this body."""
         assert self._channel is not None, "attach first"
         self._channel.encode([Outgoing(Message(MessageType.CALL, action_of(MessageType.CALL, body), body, None), 30.0)])
-        return self._channel.next_part(self._clock, 0.0)
+        return self._channel.next_part(0, self._clock, 0.0)
 
     async def told(self, kind: type[Wanted]) -> Wanted:
         """The next part of this kind, whatever comes before. Raises `LinkLost`, with the goodbye if one was said."""

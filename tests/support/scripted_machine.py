@@ -35,7 +35,7 @@ class ScriptedMachine:
         return [*wanted, *self.react(event)]
 
     def do(self, program: Program, *effects: Effect) -> None:
-        """Let the program carry out these effects, in its next turn."""
+        """Let the program carry out these effects."""
         self._wanted += effects
         program._driver.post_now(Tick())
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -82,11 +82,11 @@ class CodecPair:
         if message.type is MessageType.CALL:
             number = self._ends[way].encoder.calls.count
             self._open[way][message_id] = number
-            return replace(message, call=number)
+            return message.with_call(number)
         if message.type is MessageType.SEND:
             return message
         asked = way if message.type is MessageType.CALLRESULTERROR else _other(way)
-        return replace(message, call=self._open[asked].get(message_id))
+        return message.with_call(self._open[asked].get(message_id))
 
 
 def _other(way: str) -> str:

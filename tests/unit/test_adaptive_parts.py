@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from ocppress_codecs.adaptive import clocks, forecasts
@@ -207,6 +209,7 @@ def test_history_is_bounded_and_can_be_undone() -> None:
     for number in range(1500):
         history.add(b"line %d" % number)
     history.keep()
+    assert history.own.index is not None
     text, index = history.own.text, history.own.index[:]
     for number in range(1500):
         history.add(b"other %d" % number)
@@ -219,6 +222,31 @@ def test_history_is_bounded_and_can_be_undone() -> None:
     history.undo()
     assert (history.own.text, history.own.index) == (text, index)
     assert index == index_of(text, len(index)), "the index is that of the text, whatever it went through"
+
+
+@pytest.mark.parametrize("size", [7, 16, 4096])
+def test_a_short_text_is_searched_for_what_an_index_would_give(size: int) -> None:
+    source = random.Random(size)
+    for _ in range(100):
+        text = bytes(source.choices(b"abc", k=source.randrange(200)))
+        short = Source(text, size)
+        indexed = Source(text, size)
+        indexed.index = index_of(text, size)
+        assert short.index is None
+        for tail in {text[place : place + 4] for place in range(len(text) - 3)} | {b"aaaa", b"none"}:
+            assert short.find(tail) == indexed.find(tail)
+
+
+def test_a_text_that_becomes_long_gets_an_index_and_loses_it_when_undone() -> None:
+    history = History()
+    history.add(b"abcd")
+    history.keep()
+    for _ in range(20):
+        history.add(b"some more of that text")
+    assert history.own.index == index_of(history.own.text, 4096)
+    history.undo()
+    assert history.own.text == b"abcd\n"
+    assert not history.own.index
 
 
 def test_costs_are_logarithms() -> None:

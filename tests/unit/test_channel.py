@@ -56,7 +56,7 @@ class Pair:
     def carry(self, sender: Channel, receiver: Channel, now: float) -> list[ReceivedBatch]:
         batches = []
         while sender.has_unsent:
-            part = sender.next_part(self.clock, now)
+            part = sender.next_part(0, self.clock, now)
             # On the wire the number is modulo 16.
             part = replace(part, number=part.number % 16)
             if isinstance(part, Piece):
@@ -67,7 +67,7 @@ class Pair:
 
     def lose(self, sender: Channel) -> None:
         while sender.has_unsent:
-            sender.next_part(self.clock, 0.0)
+            sender.next_part(0, self.clock, 0.0)
 
     def renew(self, epoch: int = EPOCH + 1) -> None:
         """Both ends, as the hello and the welcome have it."""
@@ -122,7 +122,7 @@ def test_a_frame_out_of_turn_is_refused() -> None:
     pair = Pair()
     for number in range(3):
         pair.edge.encode([call(number)])
-    first, second, third = (pair.edge.next_part(pair.clock, 0.0) for _ in range(3))
+    first, second, third = (pair.edge.next_part(0, pair.clock, 0.0) for _ in range(3))
     assert isinstance(first, FramePart)
     assert isinstance(second, FramePart)
     assert isinstance(third, FramePart)
@@ -177,7 +177,7 @@ def test_a_large_frame_goes_in_pieces(size: int) -> None:
     pair.edge.encode([call("x" * size)])
     pieces = []
     while pair.edge.has_unsent:
-        pieces.append(pair.edge.next_part(pair.clock, 0.0))
+        pieces.append(pair.edge.next_part(0, pair.clock, 0.0))
     assert all(isinstance(piece, Piece) and len(piece.data) == PIECE_BYTES for piece in pieces[:-1])
     assert isinstance(pieces[-1], FramePart)
     assert 0 < len(pieces[-1].data) <= PIECE_BYTES
@@ -189,7 +189,7 @@ def test_a_large_frame_goes_in_pieces(size: int) -> None:
 def test_a_frame_lost_halfway_is_sent_again_from_its_start() -> None:
     pair = Pair()
     pair.edge.encode([call("x" * 3 * PIECE_BYTES)])
-    piece = pair.edge.next_part(pair.clock, 0.0)
+    piece = pair.edge.next_part(0, pair.clock, 0.0)
     pair.cloud.take_piece(piece.number, piece.data)
     pair.resume()
     assert len(bodies(pair.up())) == 1
@@ -240,7 +240,7 @@ def test_an_acknowledgement_frees_what_was_kept() -> None:
     assert pair.edge.can_resume(0, 2)
     assert not pair.edge.can_resume(0, 1), "frame 2 can't be sent again"
     pair.edge.resume(2)
-    assert pair.edge.next_part(pair.clock, 0.0).number == 3
+    assert pair.edge.next_part(0, pair.clock, 0.0).number == 3
 
 
 def test_frames_that_were_never_sent_cannot_be_acknowledged() -> None:
@@ -309,7 +309,7 @@ def test_a_lost_connection_costs_nothing(codec: CodecName, arrived: int) -> None
         pair.edge.encode([call(number)])
     got: list[ReceivedBatch] = []
     for _ in range(arrived):
-        part = pair.edge.next_part(pair.clock, 0.0)
+        part = pair.edge.next_part(0, pair.clock, 0.0)
         assert isinstance(part, FramePart)
         got.append(pair.cloud.take_frame(part, pair.clock, 0.0))
     pair.lose(pair.edge)
@@ -348,7 +348,7 @@ def test_a_new_epoch_keeps_what_is_kept_and_the_numbers_of_calls(codec: CodecNam
     for number in range(3):
         pair.edge.encode([answer(0), call(number, relay=relays[number])])
     for _ in range(arrived):
-        part = pair.edge.next_part(pair.clock, 0.0)
+        part = pair.edge.next_part(0, pair.clock, 0.0)
         assert isinstance(part, FramePart)
         got.append(pair.cloud.take_frame(part, pair.clock, 0.0))
     pair.lose(pair.edge)
@@ -369,7 +369,7 @@ def test_a_frame_that_does_not_decode_leaves_the_channel_as_it_was(codec: CodecN
     pair.edge.encode([call(0)])
     pair.up()
     pair.edge.encode([call(1)])
-    part = pair.edge.next_part(pair.clock, 0.0)
+    part = pair.edge.next_part(0, pair.clock, 0.0)
     assert isinstance(part, FramePart)
     broken = replace(part, data=part.data[:-1] + bytes([part.data[-1] ^ 1]))
     with pytest.raises(DecodeError):

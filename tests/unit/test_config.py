@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC
+from datetime import UTC, time
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ from ocppress_gateway.cloud.program import cloud_settings
 from ocppress_gateway.config import cloud_from, edge_from, effective_json, load_cloud, load_edge
 from ocppress_gateway.core.plan import PlanName
 from ocppress_gateway.core.suppression import SuppressionSettings
+from ocppress_gateway.core.transfer_rules import NO_RULES, TransferRules, Window
 from ocppress_gateway.edge.program import edge_settings, outbox_limits
 from ocppress_gateway.errors import ConfigError
 from ocppress_gateway.outbox.base import OutboxLimits
@@ -138,6 +139,12 @@ def _edges(*entries: tuple[str, list[str]]) -> dict[str, Any]:
         ({"csms": {"url": "ws://h/{identity}", "ca_file": "ca.pem"}}, "$.csms", "is for a `wss://` CSMS"),
         ({"csms": {"url": "wss://h/{identity}", "key_file": "a.key"}}, "$.csms", "go together"),
         ({"csms": {"url": "ws://h/{identity}", "key_file": "a.key", "certificate_file": "a.pem"}}, "$.csms", "is for a `wss://` CSMS"),
+        ({"transfers": {"window": "1-5"}}, "$.transfers.window", "matching regex"),
+        ({"transfers": {"window": "01:00-24:00"}}, "$.transfers.window", "matching regex"),
+        ({"transfers": {"window": "01:00-01:00"}}, "$.transfers", "has no length"),
+        ({"transfers": {"time_zone": "Europe/Atlantis"}}, "$.transfers", "isn't known on this machine"),
+        ({"transfers": {"mb_max": -1}}, "$.transfers.mb_max", ">= 0"),
+        ({"transfers": {"hosts": ["http://h/"]}}, "$.transfers.hosts[0]", "matching regex"),
         (_edges(("a", [])), "$.edges[0].stations", "length >= 1"),
         (_edges(("a", ["CP 1"])), "$.edges[0].stations[0]", "matching regex"),
         (_edges(("a", ["C" * 49])), "$.edges[0].stations[0]", "matching regex"),
@@ -198,6 +205,17 @@ def test_refuses_what_is_not_toml(data: bytes, place: str, reason: str, tmp_path
     with pytest.raises(ConfigError) as caught:
         load_cloud(file)
     assert (caught.value.place, caught.value.reason) == (place, reason)
+
+
+def test_transfers_are_let_through_unless_the_file_says_otherwise(tmp_path: Path) -> None:
+    def rules(**keys: Any) -> TransferRules:
+        return cloud_from({**CLOUD, "transfers": keys}, tmp_path / "cloud.toml").transfers.rules
+
+    assert rules() == NO_RULES
+    window = Window(time(22, 30), time(4), ZoneInfo("Europe/Berlin"))
+    assert rules(window="22:30-04:00", time_zone="Europe/Berlin") == TransferRules(window)
+    assert rules(mb_max=2.5, budget_percent_max=80) == TransferRules(None, 2_500_000, 80)
+    assert rules(mb_max=0) == TransferRules(None, 0)
 
 
 def test_refuses_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -630,6 +630,18 @@ def test_refused_connections_come_less_and_less_often() -> None:
     play.play([("in", LinkClosed(newest, "no route")), ("tick", 19.99), ("out", []), ("tick", 0.02), ("out", [OpenLink(newest + 1)])])
 
 
+def test_an_edge_that_the_cloud_turns_away_comes_less_and_less_often() -> None:
+    """Each try is a handshake on the SIM, and the answer stays the same until somebody acts."""
+    play = edge()
+    waits_s = [1.0, 2.0, 4.0, 8.0, 16.0, 20.0, 20.0, 20.0, 20.0, 20.0, 20.0, 40.0, 80.0]  # the first link was up
+    for attempt, wait_s in enumerate(waits_s):
+        if attempt:
+            play.play([("in", LinkOpened(attempt + 1)), ("out", [Link(attempt + 1, hello())])])
+            play.greeted(attempt + 1)
+        play.play([("far", Goodbye("link protocol 1, this cloud speaks 2", 0)), ("in", LinkClosed(attempt + 1, "closed by the far end"))])
+        play.play([("tick", wait_s - 0.01), ("out", []), ("tick", 0.02), ("out", [OpenLink(attempt + 2)])])
+
+
 def test_goodbye_says_when_to_come_back() -> None:
     play = edge()
     play.play([("far", Goodbye("maintenance", 90)), ("in", LinkClosed(1, "closed")), ("tick", 89.0), ("out", [])])

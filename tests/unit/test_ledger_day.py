@@ -70,6 +70,25 @@ def test_the_largest_account_is_small() -> None:
     assert len(account.encoded()) < 12_000
 
 
+def test_an_account_from_before_transfers_were_booked_is_read() -> None:
+    values = [[0] * 14, [3, 0], [0, 9000], 0, {}, {}]
+    account = DayAccount.decoded(msgspec.msgpack.encode(values))
+    assert (account.others_bytes, account.transfers_bytes) == (8997, 0)
+    account.add_transfers(5000)
+    assert DayAccount.decoded(account.encoded()).transfers_bytes == 5000
+
+
+def test_transfers_are_part_of_the_others() -> None:
+    account = DayAccount()
+    account.add_transfers(500)
+    assert (account.transfers_bytes, account.others_bytes, account.total_bytes) == (0, 0, 0)
+    account.add_sim(DOWN, 300)
+    account.add_estimated(UP, 100)
+    assert (account.transfers_bytes, account.others_bytes, account.total_bytes) == (200, 200, 300)
+    both = DayAccount.sum([account, account])
+    assert both.transfers == 1000
+
+
 @pytest.mark.parametrize(
     "values",
     [
@@ -78,7 +97,8 @@ def test_the_largest_account_is_small() -> None:
         [[2**63] + [0] * 13],
         [[1] + [0] * 13, [0, 0], [0, 0], 0, {}, {}],
         [[1] + [0] * 13, [0, 0], [0, 0], 0, {"CP1": [0, 1]}, {"": [1, 0]}],
-        [[0] * 14, [0, 0], [0, 0], 0, {}, {}, 9],
+        [[0] * 14, [0, 0], [0, 0], 0, {}, {}, -9],
+        [[0] * 14, [0, 0], [0, 0], 0, {}, {}, 9, 9],
         [[0] * 14, [0], [0, 0], 0, {}, {}],
         "text",
     ],

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ocppress_codecs.jsontext import tokens
 from ocppress_codecs.rpc import OcppVersion
-from ocppress_gateway.masking import carries_secret, elided, masked, printable, secrets_of
+from ocppress_gateway.masking import carries_secret, elided, masked, masked_url, printable, secrets_of
 from tests.support.schema_messages import Kind, Size, actions, payload_text, schema_of
 
 SECRET = "hunter2"
@@ -33,6 +33,11 @@ SECRET = "hunter2"
         '"SetNetworkProfile",{"connectionData":{"basicAuthPassword":"hunter2","apn":{"apnPassword":"hunter2","simPin":"hunter2"}}}',
         '"SetNetworkProfile",{"connectionData":{"vpn":{"user":"u","key":"hunter2","password":"hunter2"}}}',
         '"GetLog",{"log":{"remoteLocation":"ftp://user:hunter2@example.com/logs"}}',
+        '"GetLog",{"log":{"remoteLocation":"ftp://user:p@hunter2@example.com/logs"}}',
+        r'"GetLog",{"log":{"remoteLocation":"ftp:\/\/user:hunter2@example.com\/logs"}}',
+        r'"GetLog",{"log":{"remoteLocation":"ftp:\u002f/user:\u0068unter2@example.com/logs"}}',
+        '"UpdateFirmware",{"location":"https://s3.example.com/f?X-Amz-Date=1&X-Amz-Signature=hunter2"}',
+        r'"UpdateFirmware",{"location":"https:\/\/s3.example.com\/f?a=1\u0026sig=hunter2\u0026se=hunter2"}',
         '"DataTransfer",{"sharedSecret":"hunter2"}',
     ],
 )
@@ -55,6 +60,8 @@ def test_secrets_are_masked(body: str) -> None:
         '"MeterValues",{"connectorId":1,"meterValue":[{"timestamp":"2026-01-01T00:00:00Z","sampledValue":[{"value":"2e+01"}]}]}',
         '"Authorize",{"idToken":{"idToken":"","type":"NoAuthorization"}}',
         '"GetLog",{"log":{"remoteLocation":"https://example.com/a@b"}}',
+        r'"UpdateFirmware",{"location":"https:\/\/example.com\/f?version=2\u0026sig"}',
+        '"DataTransfer",{"data":"is it a key=value?token=1"}',
         '{"idTag":null,"password":true}',
         '"StatusNotification",{"x":1,"x":-0,"y":"\\u20ac\\/"}',
     ],
@@ -170,3 +177,32 @@ def test_the_quick_look_is_never_content_with_what_the_thorough_one_is_not(versi
     assert len(set(quick)) == 2, "some do, some don't"
     monkeypatch.setattr("ocppress_gateway.masking._HINTS", ("",))
     assert [carries_secret(payload) for payload in payloads] == quick
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://h:8443/fw/v1.bin", "https://h:8443/fw/v1.bin"),
+        ("ftp://user:hunter2@h/f", "ftp://***@h/f"),
+        ("ftp://hunter2@h/f", "ftp://***@h/f"),
+        ("ftp://user:p@hunter2@h/f", "ftp://***@h/f"),
+        ("ftp://user:hunter/2@h/f", "ftp://***@h/f"),
+        ("ftp://user:hunter2?x@h/f", "***"),
+        ("ftp://user:hunter2#x@h/f", "***"),
+        ("https://h/f?X-Amz-Signature=hunter2", "https://h/f?***"),
+        ("https://h/f#hunter2", "https://h/f?***"),
+        ("https://h/f?to=a@hunter2", "***"),
+        ("https://u:hunter2@h/f?sig=hunter2", "https://***@h/f?***"),
+        ("user:hunter2@h/f", "***"),
+        ("hunter2@x://h/f", "***"),
+        ("h\u001b[31m://h", "***"),
+        ("https://h/\u001b[31m", "https://h/\\u001b[31m"),
+        ("", ""),
+    ],
+)
+def test_a_url_is_shown_without_what_opens_it(url: str, shown: str) -> None:
+    assert masked_url(url) == shown
+
+
+def test_a_long_url_is_shown_without_its_middle() -> None:
+    assert len(masked_url("https://h/" + "a" * 2000)) == 200

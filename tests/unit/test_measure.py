@@ -17,7 +17,7 @@ from rich.console import Console
 from ocppress_codecs.account import Part
 from ocppress_codecs.errors import Malformed
 from ocppress_codecs.interface import CodecName
-from ocppress_codecs.rpc import OcppVersion
+from ocppress_codecs.rpc import Message, OcppVersion
 from ocppress_gateway.tools import commands, measure, running
 from ocppress_gateway.tools.breakdown import NO_CALL
 from ocppress_gateway.tools.coding import Opened, opened
@@ -65,9 +65,8 @@ def damaged(last: Opened) -> list[Opened]:
     raise Malformed("damaged")
 
 
-def with_message(last: Opened, **changes: Any) -> list[Opened]:
-    (message,) = last.messages
-    return [replace(last, messages=[replace(message, **changes)])]
+def with_message(last: Opened, message: Message) -> list[Opened]:
+    return [replace(last, messages=[message])]
 
 
 def test_what_comes_back_equal_is_exact() -> None:
@@ -82,8 +81,10 @@ def test_what_comes_back_equal_is_exact() -> None:
         lambda last: [],
         lambda last: [last, last],
         lambda last: [replace(last, sent=replace(last.sent, direction=last.sent.direction.opposite))],
-        lambda last: with_message(last, body=last.messages[0].body + " "),
-        lambda last: with_message(last, call=7),
+        lambda last: with_message(
+            last, Message(last.messages[0].type, last.messages[0].action, last.messages[0].body + " ", last.messages[0].call)
+        ),
+        lambda last: with_message(last, last.messages[0].with_call(7)),
         damaged,
     ],
 )

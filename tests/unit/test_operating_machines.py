@@ -23,6 +23,7 @@ from ocppress_gateway.core.events import (
     LinkOpened,
     LinkSent,
     Note,
+    PlanWanted,
     Replay,
     ReplayEnded,
     SendCsms,
@@ -31,12 +32,16 @@ from ocppress_gateway.core.events import (
     StationText,
     TellReport,
     Tick,
+    WantFlush,
+    WantPlan,
 )
 from ocppress_gateway.core.parts import (
     PROTOCOL_VERSION,
     Attach,
+    ChoosePlan,
     DayReport,
     Detach,
+    FlushStation,
     Hello,
     Part,
     TellDelivered,
@@ -53,7 +58,7 @@ LETTER = DeadLetter("CP001", "00ff00ff00ff00ffo7", "1.6", '"StopTransaction",{"t
 TEXT = '[2,"00ff00ff00ff00ffo7","StopTransaction",{"transactionId":7}]'
 CODECS = [("verbatim", fingerprint(CodecName.VERBATIM))]
 CALL_TIMEOUT_S = 30.0
-REPORT = Report(date(2026, 3, 1), 1, None, 2, PlanName.AUTO, PlanName.LIVE, 3, None, DiskHealth.GOOD, "1.0")
+REPORT = Report(date(2026, 3, 1), 1, None, 2, 25_000, None, PlanName.AUTO, PlanName.LIVE, 3, None, DiskHealth.GOOD, "1.0")
 
 
 class Cloud:
@@ -192,6 +197,21 @@ def test_a_report_that_makes_no_sense_harms_nothing() -> None:
     assert cloud.machine.view(1.0).edges[0].up_s is not None
 
 
+def test_an_operators_wishes_go_to_the_edge_that_is_linked() -> None:
+    cloud = Cloud()
+    for _ in ("the welcome", "the verdict"):
+        cloud.machine.step(LinkSent(1), 1.0)
+    assert sent(cloud.machine.step(WantPlan("edge", "saver", "ann: too\ndear"), 1.0)) == [ChoosePlan("saver", "ann: too?dear")]
+    cloud.machine.step(LinkSent(1), 1.0)
+    assert sent(cloud.machine.step(WantFlush("CP001"), 1.0)) == [FlushStation("CP001")]
+    cloud.machine.step(LinkSent(1), 1.0)
+    for wish in (WantPlan("other", "saver", "why"), WantPlan("nobody", "saver", "why"), WantFlush("CP002")):
+        assert sent(cloud.machine.step(wish, 2.0)) == []
+    cloud.machine.step(LinkClosed(1, "gone"), 3.0)
+    for wish in (WantPlan("edge", "saver", "why"), WantFlush("CP001")):
+        assert sent(cloud.machine.step(wish, 3.0)) == []
+
+
 # --- the edge
 
 RECORD = StationRecord("CP001", "1.6", (0, 0), (0, 3), accepted=True, heartbeat_interval_s=300, fingerprints=())
@@ -271,6 +291,22 @@ def test_a_report_waits_for_company_and_outlives_a_lost_link() -> None:
     assert report in sent(machine.step(StationText(1, '[2,"1","Authorize",{}]'), 6.0))
     machine.step(LinkSent(2), 6.0)
     assert report not in sent(machine.step(StationText(1, '[2,"2","Authorize",{}]'), 7.0)), "once"
+
+
+def test_a_report_that_somebody_waits_for_goes_at_once() -> None:
+    machine = edge(admitted=False)
+    report = DayReport(write_report(REPORT))
+    assert sent(machine.step(TellReport(report.report, now=True), 1.0)) == [report]
+    machine.step(LinkClosed(1, "gone"), 2.0)
+    assert sent(machine.step(TellReport(report.report, now=True), 2.0)) == [], "it waits for the next link"
+
+
+def test_what_the_cloud_wants_is_done() -> None:
+    machine = edge()
+    assert PlanWanted("saver", "ann: why") in machine.step(LinkMessage(1, write_parts([ChoosePlan("saver", "ann: why")])), 1.0)
+    assert TellDelivered(0) in sent(machine.step(LinkMessage(1, write_parts([FlushStation("CP001")])), 1.0))
+    machine.step(LinkSent(1), 1.0)
+    assert machine.step(LinkMessage(1, write_parts([FlushStation("CP002")])), 2.0)[1:] == [], "a station that isn't here"
 
 
 def test_delivery_tells_by_itself_when_all_that_was_received_is_answered() -> None:

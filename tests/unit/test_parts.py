@@ -12,11 +12,14 @@ from ocppress_gateway.core.certificate import CERTIFICATE_BYTES_MAX
 from ocppress_gateway.core.limits import LINK_MESSAGE_BYTES_MAX, STATIONS_PER_EDGE_MAX
 from ocppress_gateway.core.parts import (
     CONTROL_BYTES_MAX,
+    PROTOCOL_VERSION,
     REASON_CHARACTERS_MAX,
     Ack,
     Attach,
+    ChoosePlan,
     Detach,
     Eject,
+    FlushStation,
     FramePart,
     Goodbye,
     Hello,
@@ -34,6 +37,7 @@ from ocppress_gateway.core.parts import (
     read_parts,
     write_parts,
 )
+from ocppress_gateway.core.plan import CHOICE_CHARACTERS_MAX
 
 PICTURES: list[tuple[str, list[Part]]] = [
     # 1 nnnn t s l
@@ -53,6 +57,8 @@ PICTURES: list[tuple[str, list[Part]]] = [
     # 0 0 kkkkkk
     ("05 03 82 03 07", [Detach(3, 7)]),
     ("06 08 84 03 07 1903f0 61 78", [Eject(3, 7, 1008, "x")]),
+    ("0f 0a 82 64 6c697665 63 776879", [ChoosePlan("live", "why")]),
+    ("10 07 81 65 4350303031", [FlushStation("CP001")]),
     ("08 01 80", [TakeClock()]),
     ("09 01 80", [RenewedClock()]),
     ("40 0001 09 01 80 88 a1", [Ack(0, 1), RenewedClock(), FramePart(0, 1, b"\xa1")]),
@@ -106,6 +112,8 @@ CONTROLS = st.one_of(
     st.builds(Goodbye, REASONS, st.integers(0, 3600)),
     st.builds(TakeClock),
     st.builds(RenewedClock),
+    st.builds(ChoosePlan, WORDS, st.text(max_size=CHOICE_CHARACTERS_MAX)),
+    st.builds(FlushStation, IDENTITIES),
     st.builds(Renewal, st.binary(min_size=1, max_size=CERTIFICATE_BYTES_MAX)),
 )
 PARTS = st.one_of(
@@ -176,7 +184,7 @@ def as_control(kind: int, value: object) -> bytes:
         (bytes.fromhex("4000"), "2 bytes announced"),
         (bytes.fromhex("42 0001"), "unknown part 0x42"),
         (bytes.fromhex("00"), "unknown part 0x00"),
-        (bytes.fromhex("0f 01 80"), "unknown part 0x0f"),
+        (bytes.fromhex("11 01 80"), "unknown part 0x11"),
         (control(5, b"\x80" * (CONTROL_BYTES_MAX + 1)), f"over {CONTROL_BYTES_MAX}"),
         (control(5, b""), "Detach"),
         (control(5, bytes.fromhex("820307 00")), "followed by something"),
@@ -202,6 +210,10 @@ def as_control(kind: int, value: object) -> bytes:
         (as_control(3, [3, 7, "CP001", ["ocpp1.6"], "Basic eA==\r\nX: y", 0]), "Attach"),
         (as_control(3, [3, 7, "CP001", ["ocpp1.6"] * 9, None, 0]), "Attach"),
         (control(2, b"\x82\x61v" + b"\x81" * 8 + b"\x01"), "Welcome"),
+        (as_control(1, [2, "whatever", "follows"]), "link protocol 2, this end speaks 1"),
+        (as_control(32, [PROTOCOL_VERSION + 1]), "link protocol 2, this end speaks 1"),
+        (as_control(1, [PROTOCOL_VERSION, "too", "short"]), "Hello"),
+        (as_control(1, [2**70000, "", [], []]), "Hello: "),
         (b"\x80" + bytes(LINK_MESSAGE_BYTES_MAX), "bytes in one link message"),
     ],
 )

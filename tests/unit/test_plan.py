@@ -13,6 +13,7 @@ from ocppress_gateway.core.ledger import Ledger
 from ocppress_gateway.core.ledger_events import InterfaceCounted, LinkCounted
 from ocppress_gateway.core.ledger_month import RESERVE
 from ocppress_gateway.core.plan import (
+    CHOICE_CHARACTERS_MAX,
     COARSER_WAIT_S,
     DEBT_DAYS_MAX,
     FINER_WAIT_DAYS_MAX,
@@ -423,6 +424,46 @@ def test_a_plan_configured_anew_begins_anew_with_the_old_bucket() -> None:
     auto = _again(fixed, then=10.0, now=0.0)
     assert auto.view(0.0).step is PlanName.TWO_MINUTES
     assert _again(_plan(PlanName.TRANSPARENT), then=0.0, now=0.0).view(0.0).step is PlanName.LIVE
+
+
+def test_an_operator_chooses() -> None:
+    site = _Site(_costs(4, 2, 1.2, 0.3))
+    site.run(1)
+    note = site.plan.choose(PlanName.SAVER, "ann: a month that costs too much", site.books.now)
+    assert note.fields == {"before": "auto", "after": "saver", "reason": "ann: a month that costs too much"}
+    site.run(5)
+    view = site.plan.view(site.books.now)
+    assert (view.plan, view.step, view.delay_s, view.reason) == (PlanName.SAVER, PlanName.SAVER, 900.0, "ann: a month that costs too much")
+    site.plan.choose(PlanName.TRANSPARENT, "ann: a test", site.books.now)
+    assert site.plan.delay_s("CP001", site.books.now) is None
+
+
+def test_auto_goes_on_from_where_an_operator_left_it() -> None:
+    plan = _plan(PlanName.TRANSPARENT)
+    plan.choose(PlanName.AUTO, "why not", 0.0)
+    assert plan.view(0.0).step is STEPS[0]
+    plan.choose(PlanName.SAVER, "less", 0.0)
+    plan.choose(PlanName.AUTO, "as before", 0.0)
+    assert (plan.view(0.0).plan, plan.view(0.0).step) == (PlanName.AUTO, PlanName.SAVER)
+    site = _Site(_costs(0.1, 0.1, 0.1, 0.1), plan=plan)
+    site.run(8)
+    assert site.plan.view(site.books.now).step is PlanName.LIVE, "it moves again"
+
+
+def test_a_choice_lasts_over_restarts_until_the_configuration_is_another() -> None:
+    plan = _plan()
+    plan.choose(PlanName.SAVER, "less", 0.0)
+    again = _again(_again(plan, then=1.0, now=5.0), then=6.0, now=7.0)
+    assert (again.view(7.0).plan, again.view(7.0).step, again.view(7.0).reason) == (PlanName.SAVER, PlanName.SAVER, "less")
+    assert _again(plan, then=1.0, now=5.0, name=PlanName.LIVE).view(5.0).plan is PlanName.LIVE
+    again.choose(PlanName.AUTO, "more", 8.0)
+    assert _again(again, then=9.0, now=9.0).view(9.0).plan is PlanName.AUTO
+
+
+def test_a_choice_is_no_longer_than_what_is_kept() -> None:
+    plan = _plan()
+    plan.choose(PlanName.SAVER, "r" * 1000, 0.0)
+    assert len(_again(plan, then=1.0, now=1.0).view(1.0).reason) == CHOICE_CHARACTERS_MAX
 
 
 @pytest.mark.parametrize(

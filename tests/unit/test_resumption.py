@@ -199,7 +199,7 @@ class Cloud:
         """What waits at the edge reaches this cloud."""
         assert site.channel is not None
         while site.channel.has_unsent:
-            self.say(site.channel.next_part(self._clock, self.now))
+            self.say(site.channel.next_part(0, self._clock, self.now))
 
     def say(self, part: Part) -> None:
         self.step(LinkMessage(self.links, write_parts([part])))

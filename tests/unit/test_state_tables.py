@@ -16,6 +16,8 @@ from ocppress_gateway.core.edge_station import EarlyAnswers, EdgeStation, Statio
 from ocppress_gateway.core.policy import NO_OVERRIDES
 from ocppress_gateway.core.session import TRANSITIONS as SESSION_TRANSITIONS
 from ocppress_gateway.core.session import LinkSession, SessionEvent, SessionState
+from ocppress_gateway.core.transfer_guard import TransferGuards
+from ocppress_gateway.core.transfer_rules import NO_RULES
 
 
 def session() -> LinkSession:
@@ -30,8 +32,21 @@ def edge_station() -> EdgeStation:
 
 
 def cloud_station() -> CloudStation:
-    times = {"call_timeout_s": 30.0, "command_timeout_s": 30.0, "attempt_interval_s": 60.0}
-    return CloudStation("CP001", 0, make_id=str, attempts_max=3, stops_late_rejected=False, relayed_bytes=0, counters=Counters(), **times)
+    counters = Counters()
+    return CloudStation(
+        "CP001",
+        0,
+        make_id=str,
+        call_timeout_s=30.0,
+        command_timeout_s=30.0,
+        attempts_max=3,
+        attempt_interval_s=60.0,
+        stops_late_rejected=False,
+        relayed_bytes=0,
+        counters=counters,
+        guards=TransferGuards(NO_RULES, lambda: 0.0, counters),
+        month_percent=lambda: None,
+    )
 
 
 # Written from the drawings in the modules, not from the tables.

@@ -23,6 +23,7 @@ def _account() -> DayAccount:
     account.add_counted(Way.DOWN, Layer.KEEPALIVE, 80)
     account.add_estimated(Way.UP, 20)
     account.add_sim(Way.DOWN, 4_000_000)
+    account.add_transfers(700_000)
     return account
 
 
@@ -36,6 +37,7 @@ MONTH = MonthView(
     counted_bytes=ACCOUNT.counted_bytes,
     estimated_bytes=20,
     others_bytes=ACCOUNT.others_bytes,
+    transfers_bytes=ACCOUNT.transfers_bytes,
     rounding_bytes=512,
     total_bytes=ACCOUNT.total_bytes,
     projection_bytes=12_345_678,
@@ -56,6 +58,7 @@ def test_lines() -> None:
         "  keepalive                                        0 B         80 B         80 B",
         "ours, estimated                                   20 B          0 B         20 B",
         "others                                                                   2.68 MB",
+        "  while stations transferred files                                        700 kB",
         "rounded up                                                                 512 B",
         "total                                                                    4.00 MB",
         "budget 25.0 MB, 16.0 % used; 5.00 MB of the reserve of 5.00 MB left",
@@ -83,6 +86,7 @@ def test_what_is_not_known_is_not_none() -> None:
     assert "  of which 5 B have no date yet: the clock has to stand for an hour" in lines
     assert "plan transparent: nothing waits" in lines
     assert sim_data(month, PLAN)["month"]["others_bytes"] is None
+    assert sim_data(month, PLAN)["month"]["transfers_bytes"] is None
 
 
 def test_many_stations_are_cut_and_fit_in_80_columns() -> None:

@@ -63,6 +63,7 @@ _RUN: Final = 28
 
 
 @final
+@mypyc_attr(acyclic=True)
 class Readings:
     """What the message being coded has said so far, by reading and phase."""
 

@@ -39,13 +39,16 @@ _MORE_BITS: Final = 16
 class Direction:
     """One direction of an epoch: the model, and how far it has come."""
 
-    __slots__ = ("answered", "calls", "model", "progress")
+    __slots__ = ("_written", "_written_chain", "answered", "calls", "model", "progress")
 
     def __init__(self, knowledge: Knowledge, calls: CallLog, answered: CallLog) -> None:
         self.model: Model = Model(knowledge)
         self.calls: CallLog = calls
         self.answered: CallLog = answered
         self.progress: Progress = Progress(call_count=calls.count)
+        self._written: bytes = b""
+        """The text of what was written and is yet to be read back, with the chain after it."""
+        self._written_chain: bytes = b""
 
     def write(self, messages: Sequence[Message], text: bytes, as_text: bool) -> tuple[bytes, list[int], Progress]:
         """A frame, with what it takes to `advance`; the model has learned from it. Raises `DecodeError` for what can't be written so."""
@@ -60,6 +63,7 @@ class Direction:
             left -= len(message.body)
             _more(writer, model, place + 1, len(messages))
         received, after = checksum(text, self.progress)
+        self._written, self._written_chain = text, after.chain
         if len(received) > _CHECKSUM_BYTES:
             writer.raw(_MORE_BITS, int.from_bytes(received[_CHECKSUM_BYTES:], "big"))
         return writer.finish() + received[:_CHECKSUM_BYTES], notes, Progress(progress.call_count, progress.next_answer, after.chain)
@@ -90,12 +94,14 @@ class Direction:
         found = restoring.restored(data, self.model.knowledge)
         self.model = found.model
         self.progress = found.progress
+        self._written = self._written_chain = b""
         self.calls.restore(found.call_count, found.notes)
 
     def advance(self, messages: Sequence[Message], notes: Sequence[int], progress: Progress) -> None:
         """Keep what the model has learned from a frame."""
         self.model.keep()
         self.progress = progress
+        self._written = self._written_chain = b""
         for message, note in zip(messages, notes, strict=True):
             if message.type is MessageType.CALL:
                 self.calls.add(note)
@@ -132,7 +138,7 @@ class Direction:
             account.settle(len(frame))
         if not bits.read_all:
             raise Malformed("bytes after the last message")
-        return messages, notes, checked_text(text, received, progress)
+        return messages, notes, checked_text(text, received, progress, self._written_chain if text == self._written else b"")
 
 
 def _more(coder: Coder, model: Model, sent: int, count: int) -> int:

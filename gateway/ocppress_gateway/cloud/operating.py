@@ -10,7 +10,7 @@ from typing import TypeVar
 from ocppress_gateway import __version__
 from ocppress_gateway.control.protocol import Answer, DeadDrop, DeadList, DeadReplay, DeadShow, Drain, Request, Status
 from ocppress_gateway.core.certificate import Certificate
-from ocppress_gateway.core.events import Event, Level, Replay, ReplayEnded
+from ocppress_gateway.core.events import Event, Level, Replay, ReplayEnded, WantFlush, WantPlan
 from ocppress_gateway.core.stored import DeadLetter
 from ocppress_gateway.core.views import CertificateView, CloudView
 from ocppress_gateway.positions.base import Positions
@@ -81,24 +81,40 @@ class CloudOperator:
             _set(waiting, reason)
 
     def _status(self, station: str | None) -> Answer:
-        now = self._clock()
-        view = self._view(now)
-        if station is not None and all(one.identity != station for one in view.stations):
+        status = self.status()
+        if station is not None and all(one.identity != station for one in status.view.stations):
             return Answer(error=f"the cloud knows no station {station}")
-        status = CloudStatus(
+        return Answer(lines=cloud_lines(status, station), data=cloud_data(status, station))
+
+    def status(self) -> CloudStatus:
+        """How the cloud stands."""
+        now = self._clock()
+        return CloudStatus(
             version=__version__,
             uptime_s=now - self._began_at,
             csms=self._csms,
-            view=view,
+            view=self._view(now),
             positions=self._positions.measure(),
             certificate=None if self._certificate is None else CertificateView.of("this cloud", self._certificate, time.time()),
         )
-        return Answer(lines=cloud_lines(status, station), data=cloud_data(status, station))
+
+    def choose_plan(self, edge: str, plan: str, reason: str) -> None:
+        """Have an edge follow this plan; its next report says what came of it."""
+        self._say(Level.WARNING, "an operator changes an edge's plan", edge=edge, plan=plan, reason=reason)
+        self._post(WantPlan(edge, plan, reason))
+
+    def flush(self, identity: str) -> None:
+        """Have a station's edge send what waits."""
+        self._post(WantFlush(identity))
+
+    async def dead_letters(self, station: str | None, limit: int) -> Sequence[DeadLetter]:
+        """The oldest dead letters, of this station or of all."""
+        reported: asyncio.Future[Sequence[DeadLetter]] = asyncio.get_running_loop().create_future()
+        self._positions.dead(station, limit, lambda letters: _set(reported, letters))
+        return await reported
 
     async def _list(self, request: DeadList) -> Answer:
-        reported: asyncio.Future[Sequence[DeadLetter]] = asyncio.get_running_loop().create_future()
-        self._positions.dead(request.station, request.limit, lambda letters: _set(reported, letters))
-        letters = await reported
+        letters = await self.dead_letters(request.station, request.limit)
         in_store = self._positions.measure().dead_letters
         return Answer(
             lines=letters_lines(letters, in_store if request.station is None else len(letters)),

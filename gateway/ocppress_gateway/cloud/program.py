@@ -10,16 +10,19 @@ import random
 import secrets
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ocppress_gateway.cloud.contexts import ContextsFile
 from ocppress_gateway.cloud.csms import CsmsClient
+from ocppress_gateway.cloud.history import ReportHistory, report_store
 from ocppress_gateway.cloud.operating import CloudOperator
 from ocppress_gateway.cloud.renewals import Renewals
+from ocppress_gateway.cloud.sizing import TransferSizing
 from ocppress_gateway.config import CloudConfig, EdgeEntry, FleetConfig, LinkTls
+from ocppress_gateway.config_admin import AdminConfig
 from ocppress_gateway.control.place import CLOUD_SOCKET
 from ocppress_gateway.control.protocol import Answer, Request
 from ocppress_gateway.core.certificate import Certificate
@@ -33,6 +36,7 @@ from ocppress_gateway.core.events import (
     Effect,
     ExpectSigns,
     FindRenewal,
+    KeepReport,
     Level,
     LoadPositions,
     OpenCsms,
@@ -43,6 +47,8 @@ from ocppress_gateway.core.events import (
     SavePosition,
     SendCsms,
     SendLink,
+    SizeTransfer,
+    TransferSized,
 )
 from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.core.saved_contexts import LeavingContext, SavedContext
@@ -55,7 +61,7 @@ from ocppress_gateway.positions.server import ServerPlace
 from ocppress_gateway.positions.sqlite import SqlitePositionsStore
 from ocppress_gateway.positions.store import PositionsStore
 from ocppress_gateway.positions.worker import PositionsWorker
-from ocppress_gateway.program import Program, run_until_signal
+from ocppress_gateway.program import NO_EXTRA, Program, run_until_signal
 from ocppress_gateway.proxied_server import networks
 from ocppress_gateway.storage.opening import Opening
 from ocppress_gateway.transports.base import Connection, Listener
@@ -65,6 +71,7 @@ from ocppress_gateway.transports.tls import ServerContext, certificate_in, csms_
 from ocppress_gateway.transports.websocket import WebSocketListener
 
 if TYPE_CHECKING:
+    from ocppress_gateway.admin.server import AdminServer
     from ocppress_gateway.cloud.fleet import FleetWatch
 
 __all__ = ["CloudProgram", "cloud_settings", "run"]
@@ -89,16 +96,22 @@ class CloudProgram(Program):
         fleet: tuple[ServerPlace, str] | None = None,
         renewals: Renewals | None = None,
         certificate: Certificate | None = None,
+        private_hosts: Iterable[str] | None = None,
         view: Callable[[float], CloudView] | None = None,
         control: Path | None = None,
+        admin: AdminConfig | None = None,
+        edges: Mapping[str, frozenset[str]] | None = None,
+        history: ReportHistory | None = None,
         shutdown_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`listener` is the edges' side; `positions` is needed if an edge has an outbox. `contexts`: where those are that outlive the process.
+        Servers are asked for files' sizes, `private_hosts` besides public ones, unless that is None.
         `fleet`: the server of `positions`, where they are else, and the name of this cloud's life.
 
         `csms_url` has one `{identity}`, `csms_ssl_context` None means the system's certificates. `renewals` is for a listener that sees
-        certificates, `certificate` the cloud's own. `positions` and the machine's `view` are needed with `control`, the operator's socket.
+        certificates, `certificate` the cloud's own. `positions` and the machine's `view` are needed with `control`, the operator's socket,
+        and that with `admin`, where operators look on; `edges` are those that may connect, `history` what they have told, for them.
         """
         super().__init__(machine, logger=logging.getLogger("ocppress.cloud"), shutdown_s=shutdown_s, control=control, clock=clock)
         self._listener = listener
@@ -106,6 +119,7 @@ class CloudProgram(Program):
         self._csms_url = csms_url
         self._renewals = renewals
         self._contexts = contexts
+        self._history = history
         self._leaving: list[LeavingContext | SavedContext] = []
         self._kept_contexts = [0, 0]
         self._save_until: float | None = None
@@ -129,7 +143,29 @@ class CloudProgram(Program):
                 say=self._say,
                 clock=clock,
             )
+        self._sizing: TransferSizing | None = None
+        if private_hosts is not None:
+            self._sizing = TransferSizing(self._driver.post_now, self._spawn, private_hosts=private_hosts)
+        if admin is not None:
+            self._admin = self._admin_server(admin, edges or {})
         self._csms = CsmsClient(self._driver, self._spawn, url=csms_url, connect_timeout_s=connect_timeout_s, ssl_context=csms_ssl_context)
+
+    def _admin_server(self, config: AdminConfig, edges: Mapping[str, frozenset[str]]) -> AdminServer:
+        assert self._operator is not None, "what operators see is the operator's"
+        try:
+            from ocppress_gateway.admin.server import AdminServer  # whoever has no such table needs none of it
+            from ocppress_gateway.admin.source_cloud import CloudSource
+        except ImportError as error:
+            raise GatewayError(NO_EXTRA) from error
+        source = CloudSource(
+            self._operator,
+            turn=self.stepped,
+            is_stopping=lambda: self.is_stopping,
+            edges=edges,
+            obstacle=lambda: self._listener.obstacle,
+            history=lambda edge, days: () if self._history is None else self._history.of(edge, days),
+        )
+        return AdminServer(config, source)
 
     def _execute(self, effect: Effect) -> None:
         match effect:
@@ -151,13 +187,24 @@ class CloudProgram(Program):
                 if self._fleet is not None and not self._leaving:
                     asyncio.get_running_loop().call_soon(self._keep_contexts)
                 self._leaving.append(effect.context)
+            case SizeTransfer():
+                self._size(effect)
             case FindRenewal():
                 self._spawn(self._find_renewal(effect), "renewal")
+            case KeepReport():
+                if self._history is not None:
+                    self._history.keep(effect.edge, effect.report)
             case ReplayEnded():
                 assert self._operator is not None, "replays are an operator's"
                 self._operator.replay_ended(effect)
             case _:
                 raise TypeError(f"the cloud cannot do {type(effect).__name__}")
+
+    def _size(self, effect: SizeTransfer) -> None:
+        if self._sizing is not None:
+            self._sizing.size(effect)
+        else:
+            self._driver.post_now(TransferSized(effect.identity, effect.ticket, None, "nobody is asked"))
 
     async def _find_renewal(self, effect: FindRenewal) -> None:
         assert self._renewals is not None, "who sees certificates can renew them"
@@ -199,6 +246,8 @@ class CloudProgram(Program):
     async def _open(self) -> None:
         if self._positions is not None:
             await self._opening.wait(self._positions)
+        if self._history is not None:
+            await self._history.begin()
         if self._contexts is not None:
             await self._take_contexts(self._contexts)
         self._csms.start()
@@ -251,6 +300,8 @@ class CloudProgram(Program):
             self._spawn(self._positions.ended(), "positions")
         if self._fleet is not None:
             self._spawn(self._fleet.run(), "fleet")
+        if self._history is not None:
+            self._spawn(self._history.run(), "reports")
 
     async def _stop_listening(self) -> None:
         """Edges that connect now are turned away by the machine, with a reason; in a fleet they don't get here."""
@@ -266,6 +317,8 @@ class CloudProgram(Program):
         await self._csms.close()
         if self._contexts is not None:
             await self._save_contexts(self._contexts)
+        if self._history is not None:
+            await self._history.finish()
         if self._positions is not None:
             await self._positions.close()
         if self._fleet is not None:
@@ -290,6 +343,7 @@ def cloud_settings(config: CloudConfig) -> CloudSettings:
         stops_late_rejected=config.stop_late_rejected,
         fleet=config.fleet is not None,
         relayed_bytes=relayed_ip_bytes(Conditions()),
+        transfers=config.transfers.rules,
     )
 
 
@@ -314,8 +368,12 @@ def run(config: CloudConfig) -> int:
         fleet=fleet,
         renewals=None if tls is None else Renewals(tls),
         certificate=None if tls is None else certificate_in(tls.certificate_file),
+        private_hosts=config.transfers.hosts,
         view=machine.view,
         control=config.state_folder / CLOUD_SOCKET,
+        admin=config.admin,
+        edges=machine.settings.edges,
+        history=ReportHistory(report_store(config.state_folder), logger=logging.getLogger("ocppress.cloud")),
         shutdown_s=config.timeouts.shutdown_s,
     )
     return run_until_signal(program)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from ocppress_codecs.rpc import Message, MessageType
@@ -27,6 +27,9 @@ LATE_KEPT: Final = 32
 
 WAITING_MAX: Final = 256
 """CALLs waiting for their turn at one socket. A well-behaved far end keeps `CALLS_OPEN_MAX`; a flood is refused here."""
+
+_LETTER_OF: Final = {Lane.EXPRESS: "e", Lane.ORDERED: "o"}
+"""In a message id."""
 
 INCOMING_OPEN_MAX: Final = 256
 """CALLs of one socket that wait for an answer; a station isn't read long before, a CSMS has one."""
@@ -134,11 +137,11 @@ class StoredCall:
     position: int
     attempts: int = 0
     wait_until: float = 0.0
+    message_id: str = field(init=False)
+    """The same whoever sends it and whenever: 16 hexadecimal digits, a letter and a number, unique for the station's identity."""
 
-    @property
-    def message_id(self) -> str:
-        """The same whoever sends it and whenever: 16 hexadecimal digits, a letter and a number, unique for the station's identity."""
-        return f"{self.incarnation.hex()}{self.lane.name[0].lower()}{self.position}"
+    def __post_init__(self) -> None:
+        self.message_id = f"{self.incarnation.hex()}{_LETTER_OF[self.lane]}{self.position}"
 
 
 class OutgoingCalls:

@@ -116,10 +116,9 @@ class Channel:
         self._kept_weight += kept.weight
         self._to_send.append(kept)
 
-    def next_part(self, clock: LinkClock, now: float) -> FramePart | Piece:
-        """The next frame or piece to put on the link; there must be an unsent one."""
+    def next_part(self, slot: int, clock: LinkClock, now: float) -> FramePart | Piece:
+        """The next frame or piece to put on the link, for this slot; there must be an unsent one."""
         kept = self._to_send[0]
-        slot = 0  # the session knows the slot and sets it
         if not self._cut:
             self._cut.extend(kept.data[start : start + PIECE_BYTES] for start in range(0, max(len(kept.data), 1), PIECE_BYTES))
         data = self._cut.popleft()

@@ -33,6 +33,7 @@ from ocppress_gateway.core.events import (
     Effect,
     Event,
     ExpectSigns,
+    KeepReport,
     Level,
     LinkClosed,
     LinkMessage,
@@ -48,6 +49,9 @@ from ocppress_gateway.core.events import (
     SendLink,
     Stop,
     Tick,
+    TransferSized,
+    WantFlush,
+    WantPlan,
 )
 from ocppress_gateway.core.limits import IDENTITIES_MAX
 from ocppress_gateway.core.parts import (
@@ -56,8 +60,11 @@ from ocppress_gateway.core.parts import (
     Attach,
     Check,
     Checked,
+    ChoosePlan,
+    Control,
     DayReport,
     Detach,
+    FlushStation,
     FramePart,
     Goodbye,
     Hello,
@@ -74,6 +81,7 @@ from ocppress_gateway.core.parts import (
     for_people,
     read_parts,
 )
+from ocppress_gateway.core.plan import CHOICE_CHARACTERS_MAX
 from ocppress_gateway.core.renewing import RenewalWatch
 from ocppress_gateway.core.report import read_report, report_fields
 from ocppress_gateway.core.resumption import WaitingContexts, is_known, leaving, resumed
@@ -93,6 +101,8 @@ from ocppress_gateway.core.stored import (
     PositionsTrouble,
 )
 from ocppress_gateway.core.told import Told
+from ocppress_gateway.core.transfer_guard import TransferGuards
+from ocppress_gateway.core.transfer_rules import NO_RULES, TransferRules
 from ocppress_gateway.core.views import CloudView
 
 __all__ = ["ANY_STATION", "CloudMachine", "CloudSettings"]
@@ -153,6 +163,8 @@ class CloudSettings:
     """Whether other clouds share the store of positions, and an edge may be theirs the next moment."""
     relayed_bytes: int = 0
     """What the packets of one relayed message and its answer cost the SIM, for what is reported of such answers."""
+    transfers: TransferRules = NO_RULES
+    """Which files stations may transfer around the gateway."""
 
 
 @dataclass
@@ -168,6 +180,7 @@ class CloudMachine:
 
     def __post_init__(self) -> None:
         self._told = Told()
+        self._guards = TransferGuards(self.settings.transfers, self.wall_s, self.counters)
         self._checking: dict[CloudLink, None] = {}
         self._saved_contexts = WaitingContexts()
         self._links: dict[int, CloudLink] = {}
@@ -226,9 +239,14 @@ class CloudMachine:
                 if link is not None:
                     self._link_message(link, event.data, now, out)
             case LinkSent():
-                if event.link in self._links:
-                    self._links[event.link].session.kernel_has_it()
-                    self._touched_links[self._links[event.link]] = None
+                link = self._links.get(event.link)
+                if link is not None:
+                    link.session.kernel_has_it()
+                    if link.session.next_deadline() is not None or self._stopping:  # mostly nothing has waited for it
+                        self._touched_links[link] = None
+            case PositionSaved():
+                for station in self._of_identity(event.identity):
+                    station.saved(event, now, out)
             case CsmsOpened() | CsmsRefused() | CsmsClosed():
                 known = self._of_socket(event.socket)
                 if known is not None:
@@ -239,9 +257,6 @@ class CloudMachine:
                 self._closed(event, now, out)
             case PositionsLoaded():
                 self._positions_loaded(event, out)
-            case PositionSaved():
-                for station in self._of_identity(event.identity):
-                    station.saved(event, now, out)
             case PositionNotSaved():
                 out.append(self._note(Level.ERROR, "a position can't be saved yet", station=event.identity, reason=event.reason))
             case Buried():
@@ -257,6 +272,11 @@ class CloudMachine:
                 self._trouble(event, out)
             case Replay():
                 self._replay(event, now, out)
+            case WantPlan():
+                self._tell(self._edges.get(event.edge), ChoosePlan(event.plan, for_people(event.reason, CHOICE_CHARACTERS_MAX)), now)
+            case WantFlush():
+                for edge in self._by_identity.get(event.identity, {}).values():
+                    self._tell(edge, FlushStation(event.identity), now)
             case RenewalFound():
                 if event.link in self._links:
                     self._renewals.found(event, self._links[event.link], now, out)
@@ -270,6 +290,9 @@ class CloudMachine:
                 self._taken(event, out)
             case ContextsFound():
                 self._saved_contexts.found(event.contexts)
+            case TransferSized():
+                for station in self._of_identity(event.identity):
+                    station.sized(event, now, out)
             case Stop():
                 self._stop(now, out)
             case Tick():
@@ -445,6 +468,7 @@ class CloudMachine:
         if edge.report is None or edge.report.day != report.day:
             out.append(self._note(Level.INFO, "an edge reports", edge=edge.name, **report_fields(report)))
         edge.report = report
+        out.append(KeepReport(edge.name, part.report))
 
     def _frame_part(self, link: CloudLink, edge: CloudEdge, part: FramePart | Piece | Ack, now: float, out: list[Effect]) -> None:
         station = edge.slots.get(part.slot)
@@ -475,14 +499,17 @@ class CloudMachine:
         conversations: list[Conversation] = list(link.edge.slots.values())
         link.session.wake(conversations, now)
         message = link.session.next_message(conversations, now)
-        settled = all(station.is_settled for station in link.edge.slots.values())
-        if link.session.link in self._undrained and settled and link.session.drained(conversations):
+        if link.session.link in self._undrained and self._drained(link.session, link.edge):
             self._undrained.remove(link.session.link)
         if message:
             out.append(SendLink(link.session.link, message))
         elif self._shut_down and link.session.idle:
             self._save_contexts(link.edge, out)
             self._close_link(link, "the cloud is stopping", out)
+
+    def _drained(self, session: LinkSession, edge: CloudEdge) -> bool:
+        """Whether nothing more is to be sent to an edge, or to come of what it has sent."""
+        return all(station.is_settled for station in edge.slots.values()) and session.drained(edge.slots.values())
 
     # --- the hello
 
@@ -726,6 +753,8 @@ class CloudMachine:
                 stops_late_rejected=self.settings.stops_late_rejected,
                 relayed_bytes=self.settings.relayed_bytes,
                 counters=self.counters,
+                guards=self._guards,
+                month_percent=edge.month_percent,
             )
             edge.stations[identity] = station
             self._by_identity.setdefault(identity, {})[station] = edge
@@ -763,6 +792,11 @@ class CloudMachine:
             out.append(self._note(Level.INFO, "the store of positions works again"))
         else:
             out.append(self._note(Level.ERROR, "the store of positions is in trouble, stored messages wait", reason=event.reason))
+
+    def _tell(self, edge: CloudEdge | None, part: Control, now: float) -> None:
+        if edge is not None:
+            edge.tell(part, now)
+            self._touch(edge)
 
     def _replay(self, event: Replay, now: float, out: list[Effect]) -> None:
         station = next((station for station in self._of_identity(event.letter.identity) if station.socket_open), None)

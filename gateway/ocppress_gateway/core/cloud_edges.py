@@ -36,6 +36,10 @@ class CloudEdge:
     claim: Claim | None = None
     """By which right this cloud speaks for it, where there are others; None once it doesn't."""
 
+    def month_percent(self) -> int | None:
+        """What its SIM has used of the month's budget, by its last report."""
+        return None if self.report is None else self.report.month_percent
+
     def tell(self, part: Control, now: float) -> None:
         """Say something to it, if it is connected."""
         if self.link is not None:

@@ -18,24 +18,24 @@ import enum
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
-from ocppress_codecs.rpc import Message, MessageType, OcppVersion, action_of
+from ocppress_codecs.rpc import Message, MessageType, OcppVersion, action_of, render
 from ocppress_gateway.core.answers import FINAL_ERRORS, boot_answer, content_of, csms_time_s, error_of, is_accepted, with_messages_in_queue
 from ocppress_gateway.core.calls import IncomingCalls, OutgoingCall, StoredCall
 from ocppress_gateway.core.contents import CONTENT_ACTION, Contents
 from ocppress_gateway.core.conversation import Conversation, Counters
 from ocppress_gateway.core.credentials import Authorization, Credentials, password_accepted, password_headers
 from ocppress_gateway.core.delivery import Delivery
-from ocppress_gateway.core.events import Bury, Effect, Level, ReplayEnded, SavePosition, SendCsms
+from ocppress_gateway.core.events import Bury, Effect, Level, ReplayEnded, SavePosition, SendCsms, TransferSized
 from ocppress_gateway.core.heartbeats import HEARTBEAT, Heartbeats
 from ocppress_gateway.core.lanes import TURN_OF, Outgoing, Relay
 from ocppress_gateway.core.late_rejections import LateRejections
 from ocppress_gateway.core.parts import Attach, CsmsTime, Delivered, Part
-from ocppress_gateway.core.policy import Turn, is_transaction
+from ocppress_gateway.core.policy import Turn, is_transaction, turn_of
 from ocppress_gateway.core.repeats import RepeatMemory, fingerprint
 from ocppress_gateway.core.stored import Claim, DeadLetter, Lane, PositionSaved
+from ocppress_gateway.core.transfer_guard import TransferGuard, TransferGuards
 from ocppress_gateway.core.views import CloudStationView
 
 __all__ = ["TRANSITIONS", "CloudStation", "CsmsState", "CsmsStep"]
@@ -89,6 +89,8 @@ class CloudStation(Conversation):
         stops_late_rejected: bool,
         relayed_bytes: int,
         counters: Counters,
+        guards: TransferGuards,
+        month_percent: Callable[[], int | None],
     ) -> None:
         super().__init__(identity, slot, make_id=make_id, answer_timeout_s=call_timeout_s, call_life_s=command_timeout_s, counters=counters)
         self._call_timeout_s = call_timeout_s
@@ -119,6 +121,7 @@ class CloudStation(Conversation):
         self._burying: dict[str, OutgoingCall] = {}
         self._contents = Contents(relayed_bytes)
         self._late_rejections = LateRejections() if stops_late_rejected else None
+        self._guard = TransferGuard(identity, guards, month_percent=month_percent, let_through=self._let_through, answer=self._answer_csms)
         self._replays: dict[int, OutgoingCall] = {}
         """Dead letters that wait for their turn or their answer, by key."""
 
@@ -162,6 +165,7 @@ class CloudStation(Conversation):
             self._call_dropped(outstanding)
         # The CSMS has given its CALLs up with its socket.
         self.incoming = IncomingCalls()
+        self._guard.forget()
         self.lanes.drop_calls()
         if self.channel is not None:
             self.channel.void_calls()
@@ -175,6 +179,7 @@ class CloudStation(Conversation):
         self.lost_at = None
         self._under_way.clear()
         self._burying.clear()
+        self._guard.forget()
         if self.delivery is not None:
             self.delivery.begin_again()
         if self.channel is not None:
@@ -216,7 +221,20 @@ class CloudStation(Conversation):
         if new := password_headers(self.version, message, self.identity, self.credentials.first):
             self.credentials.asked(new)
             self._new_passwords.append((relay, new))
-        return True
+        return self._guard.take(self.version, relay, message, now, out)
+
+    def _let_through(self, relay: Relay, message: Message) -> None:
+        """A CALL of the CSMS that had to wait goes to the station."""
+        self.lanes.add(Outgoing(message, relay.expires_at, relay), turn_of(self.version, message))
+
+    def _answer_csms(self, relay: Relay, answer: Message, out: list[Effect]) -> None:
+        """Answer a CALL of the CSMS instead of the station, if it still waits."""
+        if self.incoming.finish(relay):
+            out.append(self._send(render(relay.message_id, answer)))
+
+    def sized(self, event: TransferSized, now: float, out: list[Effect]) -> None:
+        """It is known how large a file is that the station is to fetch, or that it can't be known."""
+        self._guard.sized(event, now, out)
 
     def _put_call(self, call: OutgoingCall, now: float, out: list[Effect]) -> bool:
         if not is_transaction(call.message):
@@ -230,7 +248,7 @@ class CloudStation(Conversation):
         self._count_repeat()
         out.append(self._note(Level.INFO, "repeat not sent twice", action=call.message.action, answered=answer is not None))
         if answer is not None:
-            self.lanes.add(Outgoing(replace(answer, call=call.number)), Turn.PROMPT)
+            self.lanes.add(Outgoing(answer.with_call(call.number)), Turn.PROMPT)
         elif under_way is not None:
             under_way.number = call.number
             under_way.expires_at = call.expires_at
@@ -242,6 +260,7 @@ class CloudStation(Conversation):
                 self.credentials.accepted(new)
             elif asking is relay:
                 self.credentials.rejected(new)
+        self._guard.answered(relay, answer, out)
         if self._late_rejections is not None:
             self._stop_answered(self._late_rejections, relay, answer, out)
         if relay.action == "GetTransactionStatus" and self.outgoing.has_stored_transactions:
@@ -497,7 +516,12 @@ class CloudStation(Conversation):
 
     def expire(self, now: float, out: list[Effect]) -> None:
         super().expire(now, out)
+        self._guard.expire(now, out)
         self.put_calls(now, out)
+
+    def next_deadline(self) -> float | None:
+        at, guard_at = super().next_deadline(), self._guard.deadline
+        return at if guard_at is None else guard_at if at is None else min(at, guard_at)
 
     def silent_csms(self, now: float, timeout_s: float, out: list[Effect]) -> bool:
         """Give up the outstanding CALL if it is unanswered; true if nothing else came either, and the socket should go."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from ocppress_codecs.errors import NotOcppJ
@@ -52,6 +52,9 @@ class Counters:
     dead_letters: int = 0
     stops_asked: int = 0
     stops_accepted: int = 0
+    transfers: int = 0
+    transfers_refused: int = 0
+    routes_taken: int = 0
     not_ocppj: int = 0
     sends: int = 0
 
@@ -202,7 +205,7 @@ class Conversation(abc.ABC):
             self.counters.answers_without_call += 1
             out.append(self._note(Level.INFO, "answer without an open CALL dropped", type=message.type.value))
             return
-        self.lanes.add(Outgoing(replace(message, call=number)), Turn.PROMPT)
+        self.lanes.add(Outgoing(message.with_call(number)), Turn.PROMPT)
 
     # --- from the link
 

@@ -74,7 +74,9 @@ class Delivery:
         """Whether the edge should be told by itself."""
         if self._awaited and self.delivered == self.received and self._told != self.delivered:
             return True
-        return self._text >= DELIVERED_TEXT or any(self.delivered[lane] - self._told[lane] >= DELIVERED_MESSAGES for lane in Lane)
+        express = self.delivered[Lane.EXPRESS] - self._told[Lane.EXPRESS]
+        ordered = self.delivered[Lane.ORDERED] - self._told[Lane.ORDERED]
+        return self._text >= DELIVERED_TEXT or max(express, ordered) >= DELIVERED_MESSAGES
 
     def news(self, riding: bool) -> tuple[int, int] | None:
         """What to tell the edge now, or if something goes to it anyway; counts as told."""

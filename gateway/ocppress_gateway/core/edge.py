@@ -50,6 +50,7 @@ from ocppress_gateway.core.events import (
     LinkSent,
     Note,
     OpenLink,
+    PlanWanted,
     RefuseStation,
     SendLink,
     StationArrived,
@@ -67,11 +68,13 @@ from ocppress_gateway.core.parts import (
     PROTOCOL_VERSION,
     Ack,
     Attach,
+    ChoosePlan,
     CsmsTime,
     DayReport,
     Delivered,
     Detach,
     Eject,
+    FlushStation,
     FramePart,
     Goodbye,
     Hello,
@@ -84,8 +87,10 @@ from ocppress_gateway.core.parts import (
     TellDelivered,
     Verdict,
     Welcome,
+    for_people,
     read_parts,
 )
+from ocppress_gateway.core.plan import CHOICE_CHARACTERS_MAX
 from ocppress_gateway.core.policy import NO_OVERRIDES, Overrides
 from ocppress_gateway.core.refused_upgrades import REFUSED_STATUSES, RefusedUpgrades
 from ocppress_gateway.core.session import LinkSession, SessionEvent, SessionState
@@ -304,7 +309,10 @@ class EdgeMachine:
             case CredentialsChecked():
                 self._checked(event, now, out)
             case TellReport():
-                self._report = DayReport(event.report)
+                if event.now and self._session is not None and self._session.is_open:
+                    self._session.control(DayReport(event.report), now)
+                else:
+                    self._report = DayReport(event.report)
             case Stop():
                 self._stop(now, out)
             case Tick():
@@ -683,12 +691,13 @@ class EdgeMachine:
         if self._session is None or event.link != self._session.link:
             return
         words = "link not made" if not self._session.is_open else "link closed" if self._session.goodbye_said else "link lost"
+        turned_away = self._session.goodbye_said and self._session.state is SessionState.GREETING  # of another version, or unknown there
         self._session.moved(SessionEvent.LOST)
         if self._report is None and isinstance(self._session.rider, DayReport):
             self._report = self._session.rider
         self._session = None
         self._lost_at = now if self._lost_at is None else self._lost_at
-        self._refused = self._refused + 1 if event.refused else 0
+        self._refused = self._refused + 1 if event.refused or turned_away else 0
         delay_s = min(self.settings.reconnect_max_s, self.settings.reconnect_min_s * 2.0 ** min(self._attempts, 16))
         if self._refused > REFUSED_QUICKLY:
             delay_s = min(REFUSED_WAIT_S_MAX, delay_s * 2.0 ** min(self._refused - REFUSED_QUICKLY, 16))
@@ -820,6 +829,10 @@ class EdgeMachine:
                 self._session.clock_renewed(now)
             case Renewal():
                 out.append(TakeRenewal(part.certificate))
+            case ChoosePlan():
+                out.append(PlanWanted(part.plan, for_people(part.reason, CHOICE_CHARACTERS_MAX)))
+            case FlushStation():
+                self._hurry(part.identity, now)
             case Delivered() | CsmsTime():
                 station = self._slot(part.slot)
                 if station.channel is None:

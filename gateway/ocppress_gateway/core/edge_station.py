@@ -20,6 +20,7 @@ A CALL that may be answered here goes to the outbox first:
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -36,6 +37,7 @@ from ocppress_gateway.core.answers import (
     is_accepted,
     with_messages_in_queue,
 )
+from ocppress_gateway.core.bypass import STATUSES, TRANSFERS, Phase, phase_of, transfer_accepted, transfer_of
 from ocppress_gateway.core.calls import OutgoingCall
 from ocppress_gateway.core.conversation import Conversation, Counters
 from ocppress_gateway.core.credentials import Authorization, Credentials, password_accepted, password_headers
@@ -53,6 +55,7 @@ from ocppress_gateway.core.events import (
     StoreMessage,
 )
 from ocppress_gateway.core.lanes import TURN_OF, Outgoing, Relay, Storing
+from ocppress_gateway.core.ledger_events import TransferBegan, TransferEnded, Way
 from ocppress_gateway.core.limits import CALLS_OPEN_MAX, STORED_IN_MEMORY_TEXT_MAX
 from ocppress_gateway.core.policy import MessageClass, Overrides, class_of, is_transaction, is_urgent
 from ocppress_gateway.core.repeats import RefusedMemory, RepeatMemory, fingerprint
@@ -185,6 +188,8 @@ class EdgeStation(Conversation):
         self.answered_early = 0
         """Those of this station among `counters.answered_early`."""
         self._early = early
+        self._transfers: dict[Way, float] = {}
+        """When its transfers around the gateway begin, those that the ledger watches."""
         self._transactions = Transactions()
         self._suppression = None if early.suppression is None else Suppression(early.suppression)
         self.suppressed = 0
@@ -380,6 +385,30 @@ class EdgeStation(Conversation):
         """What the CSMS's clock says."""
         self._csms_time = unix_s, now
 
+    def _unix_s(self, now: float) -> float:
+        """By the CSMS's clock, or by ours until it has told its time."""
+        return self._early.wall_s() if self._csms_time is None else self._csms_time[0] + now - self._csms_time[1]
+
+    # --- files that go around the gateway, for the ledger
+
+    def _transfer_answered(self, asked: Message, answer: Message, now: float, out: list[Effect]) -> None:
+        transfer = transfer_of(asked)
+        if transfer is None or not transfer_accepted(asked.action, answer):
+            return
+        in_s = 0.0 if transfer.begins_at_s is None else max(0.0, transfer.begins_at_s - self._unix_s(now))
+        self._transfers[transfer.way] = now + in_s
+        out.append(TransferBegan(self.identity, transfer.way, transfer.action, in_s))
+
+    def _transfer_told(self, message: Message, now: float, out: list[Effect]) -> None:
+        phase, way = phase_of(message), STATUSES[message.action]
+        under_way = self._transfers.get(way, math.inf) <= now
+        if phase is Phase.UNDER_WAY and not under_way:
+            self._transfers[way] = now
+            out.append(TransferBegan(self.identity, way, message.action))
+        elif phase is Phase.OVER and under_way:
+            del self._transfers[way]
+            out.append(TransferEnded(self.identity, way))
+
     def view(self, now: float) -> EdgeStationView:
         """For status."""
         channel, told = self.channel, self._csms_time
@@ -417,6 +446,8 @@ class EdgeStation(Conversation):
         return SendStation(self.socket, text)
 
     def _take_call(self, relay: Relay, message: Message, now: float, out: list[Effect]) -> bool:
+        if message.action in STATUSES:
+            self._transfer_told(message, now, out)
         if is_transaction(message):
             self._transactions.take(message, now)
             self._transactions_changed(now)
@@ -546,6 +577,8 @@ class EdgeStation(Conversation):
 
     def _answer_taken(self, call: OutgoingCall, answer: Message, now: float, out: list[Effect]) -> None:
         self._password_answered(call, answer, out)
+        if call.message.action in TRANSFERS:
+            self._transfer_answered(call.message, answer, now, out)
         if not is_accepted(answer):
             return
         if steers(call.message):

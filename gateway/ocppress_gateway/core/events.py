@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ocppress_gateway.core.certificate import Certificate
-from ocppress_gateway.core.ledger_events import FrameShare
+from ocppress_gateway.core.ledger_events import FrameShare, TransferBegan, TransferEnded
 from ocppress_gateway.core.saved_contexts import LeavingContext, SavedContext
 from ocppress_gateway.core.stored import Claim, DeadLetter, Lane, OutboxEvent, PositionsEvent, StoredMessage
 
@@ -43,6 +43,7 @@ __all__ = [
     "ForgetCredentials",
     "ForgetStored",
     "KeepCredentials",
+    "KeepReport",
     "Level",
     "LinkClosed",
     "LinkHeard",
@@ -56,6 +57,7 @@ __all__ = [
     "OpenCsms",
     "OpenLink",
     "PauseStation",
+    "PlanWanted",
     "RefuseStation",
     "ReleaseEdge",
     "RememberStation",
@@ -68,6 +70,7 @@ __all__ = [
     "SendCsms",
     "SendLink",
     "SendStation",
+    "SizeTransfer",
     "StationArrived",
     "StationGone",
     "StationText",
@@ -76,6 +79,9 @@ __all__ = [
     "TakeRenewal",
     "TellReport",
     "Tick",
+    "TransferSized",
+    "WantFlush",
+    "WantPlan",
 ]
 
 
@@ -189,12 +195,29 @@ class CredentialsChecked:
 
 @dataclass(frozen=True, slots=True)
 class TellReport:
-    """The cloud is to have this, as `report` writes it, with the next frames that go."""
+    """The cloud is to have this, as `report` writes it, with the next frames that go; `now`, for somebody waits for it."""
 
     report: bytes
+    now: bool = False
 
 
 # --- events of the cloud
+
+
+@dataclass(frozen=True, slots=True)
+class WantPlan:
+    """An operator wants this edge to follow this plan, a value of `PlanName`. An edge that isn't linked never hears of it."""
+
+    edge: str
+    plan: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WantFlush:
+    """An operator wants what this station's edge has stored of it. An edge that isn't linked never hears of it."""
+
+    identity: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +276,16 @@ class ContextsFound:
     contexts: tuple[SavedContext, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class TransferSized:
+    """What came of `SizeTransfer`: the file's bytes, or None and why they aren't known."""
+
+    identity: str
+    ticket: int
+    size_bytes: int | None
+    reason: str = ""
+
+
 CsmsEvent = CsmsOpened | CsmsRefused | CsmsText | CsmsClosed
 Event = (
     OutboxEvent
@@ -270,9 +303,12 @@ Event = (
     | CredentialsOpened
     | CredentialsChecked
     | TellReport
+    | WantPlan
+    | WantFlush
     | Replay
     | RenewalFound
     | ContextsFound
+    | TransferSized
     | CsmsEvent
 )
 
@@ -400,6 +436,14 @@ class ResumeStation:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanWanted:
+    """An operator at the cloud wants this plan; follow it, and report (`TellReport`) what came of that."""
+
+    plan: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class TakeRenewal:
     """The cloud has sent this as the edge's next certificate, in DER: check it, keep it, use it from the next connection on."""
 
@@ -415,6 +459,15 @@ class FindRenewal:
 
     link: int
     certificate: Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class SizeTransfer:
+    """Ask the server of this URL how large the file is, without fetching it; report `TransferSized` within seconds."""
+
+    identity: str
+    ticket: int
+    url: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -560,6 +613,14 @@ class SaveContext:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepReport:
+    """An edge has told this of a day (`report.read_report` has read it); keep it for operators."""
+
+    edge: str
+    report: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ReplayEnded:
     """The dead letter `key` was answered with CALLRESULT and may be dropped (`reason` None), or is still one, and why."""
 
@@ -598,7 +659,12 @@ Effect = (
     | Bury
     | SaveContext
     | Observe
+    | KeepReport
     | ReplayEnded
+    | PlanWanted
     | TakeRenewal
     | FindRenewal
+    | SizeTransfer
+    | TransferBegan
+    | TransferEnded
 )

@@ -2,7 +2,8 @@
 
     driver ──LinkDialled, LinkCounted, LinkEnded──► links ──layers──┐
     machine ──────LinkMessageCounted──────────────►                 ├──► today's account, or held until the clock is believed
-    driver ──────InterfaceCounted─────────────────► interface ──────┘
+    driver ──────InterfaceCounted─────────────────► interface ──────┤
+    machine ─────TransferBegan, TransferEnded─────► transfers ──────┘
                                                                      ──► month ──► alarms, plan, status
 
 Everything is booked when it is told, on the day that the SIM's zone then has (see `ledger_clock`). Days are kept for more than 13 months.
@@ -20,9 +21,20 @@ import msgspec
 from ocppress_gateway.core.events import Level, Note
 from ocppress_gateway.core.ledger_clock import DayClock
 from ocppress_gateway.core.ledger_day import DayAccount
-from ocppress_gateway.core.ledger_events import InterfaceCounted, LedgerEvent, LinkCounted, LinkDialled, LinkEnded, LinkMessageCounted, Way
+from ocppress_gateway.core.ledger_events import (
+    InterfaceCounted,
+    LedgerEvent,
+    LinkCounted,
+    LinkDialled,
+    LinkEnded,
+    LinkMessageCounted,
+    TransferBegan,
+    TransferEnded,
+    Way,
+)
 from ocppress_gateway.core.ledger_links import LinkAccounts
 from ocppress_gateway.core.ledger_month import MonthView, view_month
+from ocppress_gateway.core.ledger_transfers import TransferWatch
 
 __all__ = ["ALARM_PERCENTS", "DAYS_KEPT", "Ledger", "LedgerSettings"]
 
@@ -94,6 +106,7 @@ class Ledger:
         """When; None for a reading of a former process."""
         self._run = DayAccount()
         """All that this process has booked."""
+        self._transfers = TransferWatch(settings.budget_bytes)
         self._taken_bytes = 0
         """How much of its total `take_spent` has given out."""
 
@@ -112,6 +125,10 @@ class Ledger:
                 self._links.ended(event, now, booked)
             case InterfaceCounted():
                 self._interface(event, now, booked)
+            case TransferBegan():
+                self._transfers.began(event, now)
+            case TransferEnded():
+                self._transfers.ended(event)
         self._book(booked)
         if isinstance(event, LinkEnded):
             self._end_session()
@@ -123,7 +140,9 @@ class Ledger:
     def tick(self, now: float, wall: datetime) -> list[Note]:
         """Once a minute or so: say what there is to say. Each alarm comes once a month."""
         self._look(now, wall)
-        month = self.month()
+        return [*self._transfers.take_notes(), *self._alarms(self.month())]
+
+    def _alarms(self, month: MonthView) -> list[Note]:
         reached = max((percent for percent in ALARM_PERCENTS if month.percent >= percent), default=0)
         if reached <= self._alarmed.get(month.month.first, 0):
             return []
@@ -160,6 +179,16 @@ class Ledger:
     def day(self, day: date) -> DayAccount:
         """A day's account, to be read only; nothing if none is kept."""
         return self._days.get(day, DayAccount())
+
+    @property
+    def days(self) -> Mapping[date, DayAccount]:
+        """All days that are kept, to be read only."""
+        return self._days
+
+    @property
+    def booked(self) -> DayAccount:
+        """All that this process has booked, to be read only: lines that only grow."""
+        return self._run
 
     def take_spent(self) -> int:
         """Bytes that the SIM is billed since the last call, for the plan: the interface's where it is known, else ours."""
@@ -234,6 +263,8 @@ class Ledger:
         same_life = event.life == last.life
         booked.add_sim(Way.UP, _moved(last.sent_bytes if same_life else 0, event.sent_bytes, since_s))
         booked.add_sim(Way.DOWN, _moved(last.received_bytes if same_life else 0, event.received_bytes, since_s))
+        others_bytes = self._run.sim_bytes + booked.sim_bytes - self._run.ours_bytes
+        booked.add_transfers(self._transfers.counted(others_bytes, now))
 
     def _end_session(self) -> None:
         """A started unit is billed whole; so all sessions before have come to whole units."""

@@ -6,6 +6,8 @@ counted    | ours, from the kernel's counters of connections   | way and layer; 
 estimated  | ours, which those counters don't have             | way
 sim        | all that passed the SIM's interface               | way
 rounding   | what a carrier adds that bills started units      |
+
+and what of the SIM's that isn't ours passed while a station transferred a file around the gateway.
 """
 
 from __future__ import annotations
@@ -70,6 +72,8 @@ class DayAccount(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     rounding: Bytes = 0
     stations: Names = {}
     actions: Names = {}
+    transfers: Bytes = 0
+    """Not in accounts that were kept before there was this line."""
 
     def __post_init__(self) -> None:
         for names in (self.stations, self.actions):
@@ -98,11 +102,16 @@ class DayAccount(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
         """Bytes on the SIM's interface, ours among them."""
         self.sim[_WAYS.index(way)] += count
 
+    def add_transfers(self, count: int) -> None:
+        """Bytes on the SIM's interface that aren't ours, while a station transferred a file; they are added to the SIM's besides."""
+        self.transfers += count
+
     def add(self, other: DayAccount) -> None:
         """All of `other` on top."""
         for mine, theirs in ((self.counted, other.counted), (self.estimated, other.estimated), (self.sim, other.sim)):
             mine[:] = [sum(pair) for pair in zip(mine, theirs, strict=True)]
         self.rounding += other.rounding
+        self.transfers += other.transfers
         for names, others in ((self.stations, other.stations), (self.actions, other.actions)):
             for name, both_ways in others.items():
                 for way, count in zip(_WAYS, both_ways, strict=True):
@@ -138,6 +147,11 @@ class DayAccount(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     def others_bytes(self) -> int:
         """What else passed the interface."""
         return max(0, self.sim_bytes - self.ours_bytes)
+
+    @property
+    def transfers_bytes(self) -> int:
+        """What of the others' passed while a station transferred a file around the gateway, which is that file at most."""
+        return min(self.transfers, self.others_bytes)
 
     @property
     def total_bytes(self) -> int:

@@ -8,7 +8,18 @@ from enum import StrEnum
 
 from ocppress_gateway.core.wire_count import WireCount
 
-__all__ = ["FrameShare", "InterfaceCounted", "LedgerEvent", "LinkCounted", "LinkDialled", "LinkEnded", "LinkMessageCounted", "Way"]
+__all__ = [
+    "FrameShare",
+    "InterfaceCounted",
+    "LedgerEvent",
+    "LinkCounted",
+    "LinkDialled",
+    "LinkEnded",
+    "LinkMessageCounted",
+    "TransferBegan",
+    "TransferEnded",
+    "Way",
+]
 
 
 class Way(StrEnum):
@@ -82,5 +93,23 @@ class InterfaceCounted:
     sent_bytes: int
 
 
-LedgerEvent = LinkDialled | LinkCounted | LinkEnded | InterfaceCounted
+@dataclass(frozen=True, slots=True)
+class TransferBegan:
+    """A station transfers a file past the gateway from now on, or in so many seconds. `action`: of the CSMS, which asked for it, or of the station."""
+
+    identity: str
+    way: Way
+    action: str
+    in_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TransferEnded:
+    """A station says that its transfer is over; one that is still to come isn't meant."""
+
+    identity: str
+    way: Way
+
+
+LedgerEvent = LinkDialled | LinkCounted | LinkEnded | InterfaceCounted | TransferBegan | TransferEnded
 """What has its time; a `LinkMessageCounted` waits for the next reading."""

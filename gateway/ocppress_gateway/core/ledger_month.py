@@ -70,6 +70,8 @@ class MonthView:
     counted_bytes: int
     estimated_bytes: int
     others_bytes: int
+    transfers_bytes: int
+    """Of the others': what passed while stations transferred files around the gateway."""
     rounding_bytes: int
     total_bytes: int
     projection_bytes: int | None
@@ -136,6 +138,7 @@ def view_month(
         counted_bytes=so_far.counted,
         estimated_bytes=so_far.estimated,
         others_bytes=so_far.others,
+        transfers_bytes=so_far.transfers,
         rounding_bytes=so_far.rounding,
         total_bytes=so_far.total,
         projection_bytes=projected(so_far.total, recent.total),
@@ -152,6 +155,7 @@ class _Lines:
     counted: int = 0
     estimated: int = 0
     others: int = 0
+    transfers: int = 0
     rounding: int = 0
     total: int = 0
     has_sim: bool = False
@@ -163,6 +167,7 @@ class _Lines:
             lines.counted += account.counted_bytes
             lines.estimated += account.estimated_bytes
             lines.others += account.others_bytes
+            lines.transfers += account.transfers_bytes
             lines.rounding += account.rounding
             lines.total += account.total_bytes
             lines.has_sim |= account.sim_bytes > 0

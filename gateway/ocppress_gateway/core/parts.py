@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import cbor2
 import msgspec
@@ -25,6 +25,7 @@ from ocppress_codecs.interface import FRAME_BYTES_MAX
 from ocppress_gateway.core.certificate import CERTIFICATE_BYTES_MAX
 from ocppress_gateway.core.identity import IDENTITY_PATTERN
 from ocppress_gateway.core.limits import LINK_MESSAGE_BYTES_MAX, STATIONS_PER_EDGE_MAX
+from ocppress_gateway.core.plan import CHOICE_CHARACTERS_MAX
 from ocppress_gateway.core.report import REPORT_BYTES_MAX
 from ocppress_gateway.core.stored import INCARNATION_BYTES
 
@@ -36,6 +37,7 @@ __all__ = [
     "Attach",
     "Check",
     "Checked",
+    "ChoosePlan",
     "Control",
     "CsmsTime",
     "DayReport",
@@ -43,6 +45,7 @@ __all__ = [
     "Detach",
     "Eject",
     "EjectCode",
+    "FlushStation",
     "FramePart",
     "Goodbye",
     "Hello",
@@ -149,6 +152,7 @@ class Hello(_Control, frozen=True):
     """
 
     protocol: Count
+    """First in all versions of the protocol, and a number: what comes behind it may be another's."""
     edge: Word
     codecs: Annotated[list[tuple[Word, bytes]], msgspec.Meta(max_length=16)]
     stations: Annotated[list[KnownStation], msgspec.Meta(max_length=STATIONS_PER_EDGE_MAX)]
@@ -278,6 +282,19 @@ class Renewal(_Control, frozen=True):
     certificate: Annotated[bytes, msgspec.Meta(min_length=1, max_length=CERTIFICATE_BYTES_MAX)]
 
 
+class ChoosePlan(_Control, frozen=True):
+    """Cloud to edge: an operator there wants this plan from now on, and says why. A `DayReport` tells what came of it."""
+
+    plan: Word
+    reason: Annotated[str, msgspec.Meta(max_length=CHOICE_CHARACTERS_MAX)]
+
+
+class FlushStation(_Control, frozen=True):
+    """Cloud to edge: an operator there wants what is stored of this station now."""
+
+    identity: Identity
+
+
 class Check(_Control, frozen=True):
     """Edge to cloud, in the place of a hello: what would one be answered? It displaces nobody, and may be asked again.
 
@@ -313,6 +330,8 @@ Control = (
     | TellDelivered
     | DayReport
     | Renewal
+    | ChoosePlan
+    | FlushStation
     | Check
     | Checked
 )
@@ -333,15 +352,17 @@ _KINDS: Final[dict[int, type[_Control]]] = {
     12: TellDelivered,
     13: DayReport,
     14: Renewal,
+    15: ChoosePlan,
+    16: FlushStation,
     32: Check,
     33: Checked,
 }
 _KIND_OF: Final = {control: kind for kind, control in _KINDS.items()}
 
 
-def for_people(text: str) -> str:
+def for_people(text: str, characters_max: int = REASON_CHARACTERS_MAX) -> str:
     """A reason that any part and any log line can hold, whoever wrote it."""
-    return "".join(character if character.isprintable() else "?" for character in text[:REASON_CHARACTERS_MAX])
+    return "".join(character if character.isprintable() else "?" for character in text[:characters_max])
 
 
 def write_parts(parts: Sequence[Part]) -> bytes:
@@ -402,15 +423,24 @@ def read_parts(data: bytes) -> list[Part]:
     return parts
 
 
+def _other_protocol(value: Any) -> int | None:
+    """The protocol of a hello that isn't of ours; None for one that only is wrong."""
+    first = value[0] if isinstance(value, list) and value else None
+    return first if type(first) is int and first != PROTOCOL_VERSION and 0 <= first < 2**32 else None
+
+
 def _body(part: Control) -> bytes:
     return cbor2.dumps(msgspec.to_builtins(part, builtin_types=(bytes,)))
 
 
 def _control(kind: type[_Control], body: bytes) -> Control:
+    value: Any = None
     try:
         value = cbor2.loads(body, max_depth=CONTROL_DEPTH_MAX)
         part = msgspec.convert(value, kind)
     except (cbor2.CBORError, msgspec.ValidationError, ValueError, RecursionError) as error:
+        if kind in (Hello, Check) and (protocol := _other_protocol(value)) is not None:
+            raise PartError(f"link protocol {protocol}, this end speaks {PROTOCOL_VERSION}") from error
         raise PartError(f"{kind.__name__}: {str(error)[:REASON_CHARACTERS_MAX]}") from error
     assert isinstance(part, Control)
     if _body(part) != body:

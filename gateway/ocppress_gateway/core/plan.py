@@ -26,7 +26,7 @@ import msgspec
 from ocppress_gateway.core.events import Level, Note
 from ocppress_gateway.core.ledger_month import RESERVE, MonthView
 
-__all__ = ["DELAYS_S", "PROBE_BYTES", "STEPS", "Plan", "PlanName", "PlanSettings", "PlanView", "idle_day_bytes"]
+__all__ = ["CHOICE_CHARACTERS_MAX", "DELAYS_S", "PROBE_BYTES", "STEPS", "Plan", "PlanName", "PlanSettings", "PlanView", "idle_day_bytes"]
 
 DAY_S: Final = 86_400.0
 
@@ -95,6 +95,9 @@ POSSIBLE_AGAIN: Final = 0.9
 RECONNECTS_DAY_BYTES: Final = 3 * 1365
 """Three connections a day, TLS resumed, as measured; the least that a link costs besides its probes."""
 
+CHOICE_CHARACTERS_MAX: Final = 200
+"""Of an operator's reason, and of who gave it: a line of a log, and of a table."""
+
 PROBE_BYTES: Final = 80
 """A TCP keepalive probe and its ACK, IPv4, no timestamps."""
 
@@ -131,6 +134,12 @@ Seconds = Annotated[float, msgspec.Meta(ge=0)]
 LevelDays = Annotated[float, msgspec.Meta(ge=-DEBT_DAYS_MAX, le=SAVED_DAYS_MAX)]
 
 
+class _Choice(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
+    configured: PlanName
+    plan: PlanName
+    reason: Annotated[str, msgspec.Meta(max_length=CHOICE_CHARACTERS_MAX)]
+
+
 class _Snapshot(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
     version: int
     step: PlanName
@@ -143,6 +152,8 @@ class _Snapshot(msgspec.Struct, array_like=True, forbid_unknown_fields=True, fro
     """How long ago, like the next."""
     healthy_s: Seconds | None
     impossible_in: date | None
+    chosen: _Choice | None = None
+    """An operator's, while the configuration says what it said then."""
 
 
 class Plan:
@@ -152,7 +163,8 @@ class Plan:
         self.keepalive_s = keepalive_s
         """No delay is longer, for the batch is the probe; set it when another interval has been found."""
         self._settings = settings
-        self._auto = settings.plan is PlanName.AUTO
+        self._plan = settings.plan
+        self._chosen: _Choice | None = None
         self._step = STEPS[0] if self._auto else settings.plan
         self._reason = "where plan auto begins" if self._auto else "as configured"
         self._level_days = FIRST_DAYS
@@ -168,6 +180,10 @@ class Plan:
         self._steered: OrderedDict[str, float] = OrderedDict()
         self._transactions: OrderedDict[str, int] = OrderedDict()
 
+    @property
+    def _auto(self) -> bool:
+        return self._plan is PlanName.AUTO
+
     # --- the answer
 
     def delay_s(self, identity: str, now: float) -> float | None:
@@ -180,7 +196,7 @@ class Plan:
     def view(self, now: float) -> PlanView:
         """For status and report."""
         return PlanView(
-            plan=self._settings.plan,
+            plan=self._plan,
             step=self._step,
             delay_s=None if self._step is PlanName.TRANSPARENT else min(DELAYS_S[self._step], self.keepalive_s),
             reason=self._reason,
@@ -202,6 +218,18 @@ class Plan:
     def charging(self, identity: str, transactions: int) -> None:
         """How many transactions this station has open; unless told, it is taken to have one."""
         _remember(self._transactions, identity, transactions)
+
+    def choose(self, plan: PlanName, reason: str, now: float) -> Note:
+        """An operator wants this one from now on, over restarts, until the configuration names another; `reason` is for people. `auto` goes
+        on from the present step."""
+        note = Note(Level.WARNING, "an operator changes the plan", {"before": self._plan.value, "after": plan.value, "reason": reason})
+        self._take_choice(_Choice(self._settings.plan, plan, reason[:CHOICE_CHARACTERS_MAX]))
+        self._wait_days = [1] * len(STEPS)
+        self._changed_at = now
+        self._changed_level_days = SAVED_DAYS_MAX
+        self._healthy_since = None
+        self._pace_from = None
+        return note
 
     @property
     def is_charging(self) -> bool:
@@ -232,6 +260,7 @@ class Plan:
                 changed_s=now - self._changed_at,
                 healthy_s=None if self._healthy_since is None else now - self._healthy_since,
                 impossible_in=self._impossible_in,
+                chosen=self._chosen,
             )
         )
 
@@ -243,6 +272,8 @@ class Plan:
             raise ValueError(f"a plan of version {former.version}, not {SNAPSHOT_VERSION}")
         self._level_days = former.level_days
         self._impossible_in = former.impossible_in
+        if former.chosen is not None and former.chosen.configured is self._settings.plan:
+            self._take_choice(former.chosen)
         if self._auto and former.step in STEPS:
             self._step = former.step
             self._reason = former.reason
@@ -252,6 +283,15 @@ class Plan:
             self._healthy_since = None if former.healthy_s is None else now - former.healthy_s
 
     # --- deciding
+
+    def _take_choice(self, choice: _Choice) -> None:
+        self._chosen = choice
+        self._plan = choice.plan
+        self._reason = choice.reason
+        if not self._auto:
+            self._step = choice.plan
+        elif self._step not in STEPS:
+            self._step = STEPS[0]
 
     def _fill(self, now: float) -> None:
         self._level_days = min(SAVED_DAYS_MAX, self._level_days + max(0.0, now - self._filled_at) / DAY_S)

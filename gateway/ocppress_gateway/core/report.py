@@ -1,11 +1,14 @@
-"""What an edge tells of itself once a day: one CBOR array (RFC 8949, shortest form), at most 48 bytes.
+"""What an edge tells of itself once a day, and after an operator at the cloud has changed its plan: one CBOR array (RFC 8949, shortest form), at most
+60 bytes.
 
-    8b                  array of 11
-       01               version of this format
+    8d                  array of 13
+       02               version of this format
        19 0922          day of the ledger, from 1 January 2020: here 27 May 2026
        1a 0001c138      ours that day, IP bytes
        f6               others that day, IP bytes; here null: the SIM's interface isn't known
-       0a               the billing month so far, in percent of the budget
+       1a 002625a0      the billing month so far, bytes
+       19 61a8          its budget, in units of 1,000 bytes
+       19 17ce          the month at this pace, likewise; null while there is no pace
        05               plan: 0 transparent, 1 live, 2 2min, 3 5min, 4 saver, 5 auto
        02               its present step, likewise
        00               messages in the outbox
@@ -30,10 +33,10 @@ from ocppress_gateway.core.plan import PlanName
 
 __all__ = ["REPORT_BYTES_MAX", "DiskHealth", "Report", "read_report", "report_fields", "write_report"]
 
-REPORT_BYTES_MAX: Final = 48
-"""All fields at their longest; 60 is what a daily report may cost at most."""
+REPORT_BYTES_MAX: Final = 60
+"""All fields at their longest, which is what a daily report may cost at most; a usual one has 33."""
 
-REPORT_VERSION: Final = 1
+REPORT_VERSION: Final = 2
 
 _FIRST_DAY: Final = date(2020, 1, 1)
 _PLANS: Final = tuple(PlanName)
@@ -60,13 +63,22 @@ class Report:
     day: date
     ours_bytes: int
     others_bytes: int | None
-    month_percent: int
+    month_bytes: int
+    """The billing month so far."""
+    budget_kb: int
+    """Units of 1,000 bytes, like the next."""
+    projection_kb: int | None
     plan: PlanName
     step: PlanName
     outbox_messages: int
     clock_offset_s: int | None
     disk: DiskHealth
     version: str
+
+    @property
+    def month_percent(self) -> int:
+        """Of the budget."""
+        return self.month_bytes // (10 * max(self.budget_kb, 1))
 
 
 U16 = Annotated[int, msgspec.Meta(ge=0, le=_U16_MAX)]
@@ -79,7 +91,9 @@ class _Wire(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=
     day: U16
     ours_bytes: U32
     others_bytes: U32 | None
-    month_percent: U16
+    month_bytes: U32
+    budget_kb: U32
+    projection_kb: U32 | None
     plan: PlanNumber
     step: PlanNumber
     outbox_messages: U32
@@ -96,7 +110,9 @@ def write_report(report: Report) -> bytes:
         day=min(max((report.day - _FIRST_DAY).days, 0), _U16_MAX),
         ours_bytes=min(report.ours_bytes, _U32_MAX),
         others_bytes=None if report.others_bytes is None else min(report.others_bytes, _U32_MAX),
-        month_percent=min(report.month_percent, _U16_MAX),
+        month_bytes=min(report.month_bytes, _U32_MAX),
+        budget_kb=min(report.budget_kb, _U32_MAX),
+        projection_kb=None if report.projection_kb is None else min(report.projection_kb, _U32_MAX),
         plan=_PLANS.index(report.plan),
         step=_PLANS.index(report.step),
         outbox_messages=min(report.outbox_messages, _U32_MAX),
@@ -115,6 +131,9 @@ def report_fields(report: Report) -> dict[str, str | int | None]:
         "day": report.day.isoformat(),
         "ours_bytes": report.ours_bytes,
         "others_bytes": report.others_bytes,
+        "month_bytes": report.month_bytes,
+        "budget_kb": report.budget_kb,
+        "projection_kb": report.projection_kb,
         "month_percent": report.month_percent,
         "plan": report.plan.value,
         "step": report.step.value,
@@ -139,7 +158,9 @@ def read_report(data: bytes) -> Report:
         day=_FIRST_DAY + timedelta(days=wire.day),
         ours_bytes=wire.ours_bytes,
         others_bytes=wire.others_bytes,
-        month_percent=wire.month_percent,
+        month_bytes=wire.month_bytes,
+        budget_kb=wire.budget_kb,
+        projection_kb=wire.projection_kb,
         plan=_PLANS[wire.plan],
         step=_PLANS[wire.step],
         outbox_messages=wire.outbox_messages,

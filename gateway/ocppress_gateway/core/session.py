@@ -16,7 +16,6 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Final
 
 from ocppress_gateway.core.clock import CLOCK_AGE_MAX_S, LinkClock
@@ -239,7 +238,7 @@ class LinkSession:
                     channel.encode(batch)
             if channel.has_unsent:
                 actions = channel.part_actions
-                part = replace(channel.next_part(self.clock, now), slot=conversation.slot)
+                part = channel.next_part(conversation.slot, self.clock, now)
                 self.shares.append(FrameShare(conversation.identity, len(part.data), actions))
                 frames.append(part)
                 size += len(part.data) + PART_HEADER_BYTES_MAX

@@ -56,6 +56,7 @@ def sim_data(month: MonthView, plan: PlanView) -> dict[str, Any]:
             "ours_counted_bytes": month.counted_bytes,
             "ours_estimated_bytes": month.estimated_bytes,
             "others_bytes": month.others_bytes if month.interface_known else None,
+            "transfers_bytes": month.transfers_bytes if month.interface_known else None,
             "rounding_bytes": month.rounding_bytes,
             "undated_bytes": month.undated.total_bytes,
             "layers": {way.value: {layer.value: account.layer_bytes(layer, way) for layer in Layer} for way in Way},
@@ -88,6 +89,8 @@ def _month_lines(month: MonthView, account: DayAccount) -> Iterator[str]:
             yield _row(f"  {_LAYER_WORDS[layer]}", *(_size(account.layer_bytes(layer, way)) for way in (Way.UP, Way.DOWN, None)))
     yield _row("ours, estimated", *(_size(count) for count in (*account.estimated, account.estimated_bytes)))
     yield _row("others", "", "", _size(month.others_bytes) if month.interface_known else "unknown")
+    if month.transfers_bytes:
+        yield _row("  while stations transferred files", "", "", _size(month.transfers_bytes))
     if month.rounding_bytes:
         yield _row("rounded up", "", "", _size(month.rounding_bytes))
     yield _row("total", "", "", _size(month.total_bytes))

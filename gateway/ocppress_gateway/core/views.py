@@ -52,6 +52,11 @@ class CountersView:
     dead_letters: int
     stops_asked: int
     stops_accepted: int
+    transfers: int
+    """CALLs of the CSMS that ask for a transfer around the gateway; those of them that were refused."""
+    transfers_refused: int
+    routes_taken: int
+    """Answers of stations that accept an address which may lead around the gateway."""
     not_ocppj: int
     sends: int
 

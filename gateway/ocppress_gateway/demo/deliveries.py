@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion
@@ -95,4 +95,4 @@ class Deliveries:
 
 def content(message: Message) -> Message:
     """All of a message but what ties it to others."""
-    return replace(message, call=None)
+    return message.with_call(None)

@@ -19,11 +19,14 @@ from ocppress_gateway.doctor.certificates import certificate_facts
 from ocppress_gateway.doctor.csms import ask_csms
 from ocppress_gateway.doctor.facts import Peer, Running
 from ocppress_gateway.doctor.findings import Finding, failed, passed, skipped, warned
+from ocppress_gateway.doctor.operators import operators_place
 from ocppress_gateway.doctor.probes import clock_facts, files_max, folder_facts, port_facts, tcp_timestamps
 from ocppress_gateway.doctor.running import running
 from ocppress_gateway.doctor.steps import Step
+from ocppress_gateway.doctor.store import ask_store
 from ocppress_gateway.doctor.way import STEP_S, Way
 from ocppress_gateway.masking import masked_token
+from ocppress_gateway.positions.server import ServerPlace
 from ocppress_gateway.status.words import count
 from ocppress_gateway.transports.revoked import RevokedKeys
 from ocppress_gateway.transports.tls import ResumingContext, certificate_in, csms_client_context, link_client_context
@@ -58,10 +61,12 @@ class CloudDoctor:
             Step("revoked edges", self._revoked),
             Step("renewals", self._renewals),
             *self._edges_side(),
+            Step("fleet's store", self._store),
             Step("CSMS certificate", self._csms_certificate),
             *self._csms.steps("CSMS certificate"),
             Step("upgrade", self._upgrade, (self._csms.last,)),
             Step("clock against the CSMS", self._clock_offset, ("upgrade",)),
+            Step("operators' listener", self._operators),
             Step("running cloud", self._runs),
             Step("packets", self._packets),
         ]
@@ -164,6 +169,13 @@ class CloudDoctor:
         context = None if link.tls is None else _broker_context(link.tls)
         return judging_way.broker(await ask_broker(link.broker or "", CLOUD_NAME, context, is_edge=False, within_s=STEP_S), is_edge=False)
 
+    async def _store(self) -> Finding:
+        fleet = self._config.fleet
+        if fleet is None:
+            return skipped("fleet's store", "this cloud is no part of a fleet")
+        place = ServerPlace(url=fleet.store, user=fleet.user, password_file=fleet.password_file, ca_file=fleet.ca_file)
+        return judging_way.store(await asyncio.to_thread(ask_store, place))
+
     # --- the CSMS's side
 
     def _way_to_csms(self) -> Way:
@@ -206,6 +218,9 @@ class CloudDoctor:
         return judging.offset("clock against the CSMS", self._offset_s, "the CSMS")
 
     # --- the running cloud
+
+    async def _operators(self) -> Finding:
+        return await operators_place(self._config.admin, self._running)
 
     async def _runs(self) -> Finding:
         return judging_running.cloud_runs(self._running, version=__version__)

@@ -15,6 +15,7 @@ __all__ = [
     "Peer",
     "PortFacts",
     "Running",
+    "StoreAnswer",
 ]
 
 
@@ -145,4 +146,16 @@ class CsmsAnswer:
     why: str = ""
     clock_offset_s: float | None = None
     """This machine's clock less the answer's Date."""
+    took_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreAnswer:
+    """What the server that a fleet shares said; `refused` is why it said nothing, or no."""
+
+    url: str
+    version: str = ""
+    refused: str = ""
+    remark: str | None = None
+    """What of its settings takes back what it has been told."""
     took_s: float = 0.0

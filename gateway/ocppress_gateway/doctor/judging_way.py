@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ocppress_gateway.core.broker_topics import Topics
-from ocppress_gateway.doctor.facts import BrokerAnswer, CertificateFacts, CsmsAnswer, Peer
+from ocppress_gateway.doctor.facts import BrokerAnswer, CertificateFacts, CsmsAnswer, Peer, StoreAnswer
 from ocppress_gateway.doctor.findings import Finding, failed, passed, warned
 from ocppress_gateway.linkcheck.steps import LOOK_UP_REMEDY, TCP_REMEDIES
 from ocppress_gateway.reaching import LookUp, Tcp, TcpFailure, Tls, TlsFailure
 from ocppress_gateway.status.words import moment
 
-__all__ = ["broker", "looked_up", "reached", "secured", "upgraded"]
+__all__ = ["broker", "looked_up", "reached", "secured", "store", "upgraded"]
 
 _TCP: Final = {
     **{(failure, Peer.CLOUD): remedy for failure, remedy in TCP_REMEDIES.items()},
@@ -65,6 +65,15 @@ _TLS: Final[dict[tuple[TlsFailure, Peer | None], str]] = {
         None,
     ): "something accepts the connection and says nothing: a port of another program, or a firewall that inspects TLS",
 }
+
+_STORE: Final = (
+    ("authentication", "set `user` and `password_file` of `[fleet]` to what the server's access list has"),
+    ("password", "set `user` and `password_file` of `[fleet]` to what the server's access list has"),
+    ("noperm", "its access list must let this user do what a cloud does: keys and channels that begin with `ocppress:`, and INFO"),
+    ("certificate", "set `[fleet] ca_file` to the authority of the server's certificate"),
+    ("db index", "the number in `[fleet] store` is more than the server has databases"),
+    ("loading", "try again: it is reading its data from the disk"),
+)
 
 _CONNACKS: Final = (
     ("unspecified error", "the broker's log says why"),
@@ -189,6 +198,21 @@ def broker(answer: BrokerAnswer, *, is_edge: bool) -> Finding:
         remedy = "let it have Topic Alias Maximum 1 or more: the topic crosses the SIM with each message"
         return warned("broker", f"it takes {answer.name}, but has no topic aliases{keep}", remedy, **fields)
     return passed("broker", f"it takes {answer.name} and its topics{', and the cloud is there' if is_edge else ''}{keep}", **fields)
+
+
+def store(answer: StoreAnswer) -> Finding:
+    """What the server that a fleet shares has said."""
+    step, fields = "fleet's store", {"url": answer.url, "version": answer.version, "took_s": round(answer.took_s, 3)}
+    if answer.refused:
+        reason = answer.refused.lower()
+        remedy = next(
+            (helps for words, helps in _STORE if words in reason), "does it run there, and is the way to it open (`[fleet] store`)?"
+        )
+        return failed(step, f"{answer.url}: {answer.refused}", remedy, **fields)
+    if answer.remark is not None:
+        remedy = "set `appendonly yes`, `appendfsync always` and `maxmemory-policy noeviction` there: what it has been told must last"
+        return warned(step, f"{answer.url}, version {answer.version}: {answer.remark}", remedy, **fields)
+    return passed(step, f"{answer.url}, version {answer.version}, in {answer.took_s:.3f} s", **fields)
 
 
 def upgraded(answer: CsmsAnswer) -> Finding:

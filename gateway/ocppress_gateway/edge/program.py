@@ -10,9 +10,10 @@ import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from ocppress_gateway.config import EdgeConfig, EdgeLinkConfig, EdgeLinkTls
+from ocppress_gateway.config_admin import AdminConfig
 from ocppress_gateway.control.place import EDGE_SOCKET
 from ocppress_gateway.control.protocol import Answer, Request
 from ocppress_gateway.core.certificate import Certificate, weeks_left
@@ -33,6 +34,7 @@ from ocppress_gateway.core.events import (
     LoadStored,
     OpenLink,
     PauseStation,
+    PlanWanted,
     RefuseStation,
     RememberStation,
     ResumeStation,
@@ -43,7 +45,7 @@ from ocppress_gateway.core.events import (
 )
 from ocppress_gateway.core.keepalive import SILENCES, START_S, KeepaliveSearch
 from ocppress_gateway.core.ledger import Ledger, LedgerSettings
-from ocppress_gateway.core.ledger_events import LinkMessageCounted, Way
+from ocppress_gateway.core.ledger_events import LinkMessageCounted, TransferBegan, TransferEnded, Way
 from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.core.plan import Plan, PlanName, PlanSettings
 from ocppress_gateway.core.policy import Overrides
@@ -62,12 +64,15 @@ from ocppress_gateway.outbox.base import OutboxLimits
 from ocppress_gateway.outbox.sqlite import SqliteOutboxStore
 from ocppress_gateway.outbox.store import OutboxStore
 from ocppress_gateway.outbox.worker import OutboxWorker
-from ocppress_gateway.program import Program, run_until_signal
+from ocppress_gateway.program import NO_EXTRA, Program, run_until_signal
 from ocppress_gateway.storage.opening import Opening
 from ocppress_gateway.transports.base import Connector
 from ocppress_gateway.transports.psk import read_key, use_client_key
 from ocppress_gateway.transports.tls import ResumingContext, certificate_in, station_server_context
 from ocppress_gateway.transports.websocket import WebSocketConnector
+
+if TYPE_CHECKING:
+    from ocppress_gateway.admin.server import AdminServer
 
 __all__ = ["COMMAND_TIMEOUT_S", "EdgeProgram", "edge_settings", "link_connector", "outbox_limits", "own_certificate", "run"]
 
@@ -101,12 +106,15 @@ class EdgeProgram(Program):
         station_certificate: Certificate | None = None,
         view: Callable[[float], EdgeView] | None = None,
         control: Path | None = None,
+        admin: AdminConfig | None = None,
+        serves_offline: bool = False,
         shutdown_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`host`, `port` (0 for any free one) and `ssl_context` are the stations' side, `connector` the way to the cloud.
 
         `outbox` and `credentials` are needed if the machine's settings say so, `keeper` and the machine's `view` with `control`, the operator's socket.
+        `admin`, with `control`, is where operators look on; `serves_offline` what the machine's settings say, for them.
         `certificate` is the connector's, where it can be renewed, `station_certificate` that of `ssl_context`.
         """
         super().__init__(machine, logger=logging.getLogger("ocppress.edge"), shutdown_s=shutdown_s, control=control, clock=clock)
@@ -114,6 +122,7 @@ class EdgeProgram(Program):
         self._certificate = certificate
         self._station_certificate = station_certificate
         self._renewing: asyncio.Task[None] | None = None
+        self._planning: asyncio.Task[None] | None = None
         self._host = host
         self._scheme = "ws" if ssl_context is None else "wss"
         self._keeper = keeper
@@ -135,6 +144,8 @@ class EdgeProgram(Program):
                 cloud=connector.address,
                 clock=clock,
             )
+        if admin is not None:
+            self._admin = self._admin_server(admin, serves_offline)
         self._stations = StationServer(self._driver, host=host, port=port, ssl_context=ssl_context)
 
     @property
@@ -146,6 +157,16 @@ class EdgeProgram(Program):
         """What to enter in a station that appends its identity by itself; with `/IDENTITY` in one that doesn't."""
         host = "THIS-HOST" if self._host in _ANY_HOST else f"[{self._host}]" if ":" in self._host else self._host
         return f"{self._scheme}://{host}:{self.port}"
+
+    def _admin_server(self, config: AdminConfig, serves_offline: bool) -> AdminServer:
+        assert self._operator is not None, "what operators see is the operator's"
+        try:
+            from ocppress_gateway.admin.server import AdminServer  # whoever has no such table needs none of it
+            from ocppress_gateway.admin.source_edge import EdgeSource
+        except ImportError as error:
+            raise GatewayError(NO_EXTRA) from error
+        source = EdgeSource(self._operator, turn=self.stepped, is_stopping=lambda: self.is_stopping, serves_offline=serves_offline)
+        return AdminServer(config, source)
 
     def flush(self, identity: str) -> None:
         """Let what is stored of a station wait no longer."""
@@ -178,6 +199,12 @@ class EdgeProgram(Program):
                 self.links.close(effect.link, effect.reason)
             case TakeRenewal():
                 self._take_renewal(effect)
+            case TransferBegan() | TransferEnded():
+                if self._keeper is not None:
+                    self._keeper.transfer(effect)
+            case PlanWanted():
+                if self._operator is not None and (self._planning is None or self._planning.done()):
+                    self._planning = self._spawn(self._operator.plan_wanted(effect), "plan")
             case StoreMessage() | LoadStored() | ForgetStored() | RememberStation() | DistrustOutbox():
                 self._ask_outbox(effect)
             case _:
@@ -345,6 +372,8 @@ def run(config: EdgeConfig) -> int:
         station_certificate=None if station_tls is None else certificate_in(station_tls.certificate_file),
         view=machine.view,
         control=config.state_folder / EDGE_SOCKET,
+        admin=config.admin,
+        serves_offline=settings.serves_offline,
         shutdown_s=config.timeouts.shutdown_s,
     )
     return run_until_signal(program)

@@ -81,6 +81,7 @@ class LedgerKeeper(LedgerReader):
         self._disk = DiskThread("ledger")
         self._may_save = False
         self._unsaved: dict[str, bytes | None] = {}
+        self._saving = asyncio.Lock()
 
     async def begin(self) -> None:
         """Take up what a former process left, and read for the first time. Before anything else. Raises `StoreInUse`, `StoreNewer`."""
@@ -104,7 +105,7 @@ class LedgerKeeper(LedgerReader):
             self.read()
             if self._clock() >= save_at:
                 save_at = self._clock() + SAVE_S
-                await self._save()
+                await self.save()
 
     async def finish(self) -> None:
         """Read and save a last time, and close the store. Also after a `begin` that failed."""
@@ -112,7 +113,7 @@ class LedgerKeeper(LedgerReader):
             async with asyncio.timeout(FINISH_S):
                 if self._may_save:
                     self.read()
-                    await self._save()
+                    await self.save()
                 await self._disk.run(self._store.close)
         except TimeoutError:
             self._say(Level.WARNING, "the disk takes too long, the ledger's last minutes are lost")
@@ -161,18 +162,19 @@ class LedgerKeeper(LedgerReader):
             return {}
         return saved
 
-    async def _save(self) -> None:
+    async def save(self) -> None:
         """Save what has changed, and what couldn't be saved before."""
         if not self._may_save:
             return
-        self._unsaved |= self.changes()
-        changes = dict(self._unsaved)
-        try:
-            await self._disk.run(lambda: self._store.save(changes))
-        except StoreError as error:
-            self._say(Level.WARNING, "the ledger can't be saved; it will be tried again", reason=str(error))
-        else:
-            self._unsaved.clear()
+        async with self._saving:
+            self._unsaved |= self.changes()
+            changes = dict(self._unsaved)
+            try:
+                await self._disk.run(lambda: self._store.save(changes))
+            except StoreError as error:
+                self._say(Level.WARNING, "the ledger can't be saved; it will be tried again", reason=str(error))
+            else:
+                self._unsaved.clear()
 
     def _say(self, level: Level, words: str, **fields: str) -> None:
         self._note(Note(level, words, dict(fields)))

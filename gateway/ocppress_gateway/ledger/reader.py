@@ -13,7 +13,15 @@ from typing import Final, Protocol
 
 from ocppress_gateway.core.events import Level, Note
 from ocppress_gateway.core.ledger import Ledger
-from ocppress_gateway.core.ledger_events import InterfaceCounted, LedgerEvent, LinkCounted, LinkDialled, LinkEnded
+from ocppress_gateway.core.ledger_events import (
+    InterfaceCounted,
+    LedgerEvent,
+    LinkCounted,
+    LinkDialled,
+    LinkEnded,
+    TransferBegan,
+    TransferEnded,
+)
 from ocppress_gateway.core.plan import Plan
 from ocppress_gateway.core.wire_count import WireCount
 
@@ -71,6 +79,13 @@ class LedgerReader:
         now = self._clock()
         self.plan.spent(self.ledger.take_spent(), now)
         for note in (*self.ledger.tick(now, self._wall()), *self.plan.tick(now, self.ledger.month())):
+            self._note(note)
+
+    def transfer(self, event: TransferBegan | TransferEnded) -> None:
+        """A station has begun to transfer a file around the gateway, or ended: its bytes are those between two readings."""
+        self.read()
+        self._tell(event)
+        for note in self.ledger.tick(self._clock(), self._wall()):
             self._note(note)
 
     # --- what the links tell

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-__all__ = ["ANSWER_S", "PREFIX", "ServerPlace"]
+__all__ = ["ANSWER_S", "PREFIX", "ServerPlace", "remark_on"]
 
 PREFIX: Final = "ocppress:"
 """Of all keys and channels. Two fleets on one server have databases of their own."""
@@ -51,6 +51,16 @@ class ServerPlace:
         if parts.scheme == "rediss":
             options |= {"ssl": True, "ssl_ca_certs": None if self.ca_file is None else str(self.ca_file), "ssl_min_version": _tls()}
         return options
+
+
+def remark_on(info: dict[str, Any]) -> str | None:
+    """What of the server's settings, by its INFO, takes back what it has been told; None if nothing."""
+    remarks = []
+    if not int(info.get("aof_enabled", 1)):
+        remarks.append("`appendonly` is off, so a restart of the server forgets what came since its last snapshot")
+    if int(info.get("maxmemory", 0)) and info.get("maxmemory_policy", "noeviction") != "noeviction":
+        remarks.append("`maxmemory-policy` isn't `noeviction`, so it may drop positions")
+    return "; ".join(remarks) or None
 
 
 def _tls() -> Any:

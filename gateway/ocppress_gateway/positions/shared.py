@@ -22,7 +22,7 @@ from ocppress_gateway.core.stored import Claim, DeadLetter, Lane
 from ocppress_gateway.errors import StoreFailed, StoreFull, StoreNewer
 from ocppress_gateway.positions.base import DEAD_TEXT_MAX, INCARNATIONS_MAX, PositionsLimits
 from ocppress_gateway.positions.lua import BURY, CLAIM, DROP, KEEP_CONTEXTS, RELEASE, SAVE, SCRIPTS
-from ocppress_gateway.positions.server import PREFIX, ServerPlace
+from ocppress_gateway.positions.server import PREFIX, ServerPlace, remark_on
 from ocppress_gateway.positions.store import Claimed, Figures, Outcome, PositionsStore, size_of_letter, to_bytes, to_text
 
 __all__ = ["CONTEXTS_S", "CONTEXT_BYTES_MAX", "FLEET_LIMITS", "LIFE_S", "SharedPositionsStore", "channel_of", "life_of", "owner_of"]
@@ -88,7 +88,7 @@ class SharedPositionsStore(PositionsStore):
             _load_scripts(self._client)
             self._ask("SET", _FORMAT, FORMAT, "NX")
             found = self._ask("GET", _FORMAT)
-            self.remark = _remark(self.info())
+            self.remark = remark_on(self.info())
             self._counted(self._ask("HMGET", _COUNTS, "pairs", "letters", "bytes"))
         if found != str(FORMAT).encode():
             raise StoreNewer(self._place, f"of format {found!r}, this release knows {FORMAT}")
@@ -347,13 +347,3 @@ def _unpacked(data: bytes, key: int) -> DeadLetter:
     return DeadLetter(
         identity.decode(), to_text(message_id), version, to_text(body), to_text(code), to_text(description), attempts, at_s, key
     )
-
-
-def _remark(info: dict[str, Any]) -> str | None:
-    """What of the server's settings takes back what it has been told."""
-    remarks = []
-    if not int(info.get("aof_enabled", 1)):
-        remarks.append("`appendonly` is off, so a restart of the server forgets what came since its last snapshot")
-    if int(info.get("maxmemory", 0)) and info.get("maxmemory_policy", "noeviction") != "noeviction":
-        remarks.append("`maxmemory-policy` isn't `noeviction`, so it may drop positions")
-    return "; ".join(remarks) or None

@@ -24,6 +24,7 @@ from ocppress_gateway.core.events import (
     Effect,
     Event,
     ExpectSigns,
+    KeepReport,
     LoadPositions,
     Note,
     OpenCsms,
@@ -31,8 +32,10 @@ from ocppress_gateway.core.events import (
     SavePosition,
     SendCsms,
     SendLink,
+    SizeTransfer,
     Stop,
     Tick,
+    TransferSized,
 )
 from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.simulation.stores import VirtualPositions
@@ -155,8 +158,10 @@ class Centre:
                 socket = self._csms_sockets + effect.socket
                 if self._csms_open.pop(socket, None) is not None and self.csms is not None:
                     self.csms.closed(socket)
-            case ExpectSigns():
-                pass  # whoever cuts a link here tells both ends
+            case ExpectSigns() | KeepReport():
+                pass  # whoever cuts a link here tells both ends, and nobody looks on
+            case SizeTransfer():
+                self.at(0.1, lambda: tell(TransferSized(effect.identity, effect.ticket, None, "there is no such server")))
             case _:
                 raise TypeError(f"a cloud cannot do {type(effect).__name__}")
 

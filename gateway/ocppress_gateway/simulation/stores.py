@@ -70,9 +70,10 @@ class VirtualOutbox:
 
     def opened(self) -> OutboxOpened:
         """What a program finds that begins. The one before is dead: it writes nothing any more."""
-        for _ in range(self._random.randint(0, len(self._writing))):
-            self._writing.popleft()()
-        self._writing = deque()
+        if self._writing:
+            for _ in range(self._random.randint(0, len(self._writing))):
+                self._writing.popleft()()
+            self._writing = deque()
         identities = {identity for identity, _ in self._newest} | set(self._accepted)
         return OutboxOpened(self.incarnation, tuple(self._record(identity) for identity in sorted(identities)))
 

@@ -35,6 +35,7 @@ from ocppress_gateway.core.events import (
     Note,
     OpenLink,
     PauseStation,
+    PlanWanted,
     RefuseStation,
     RememberStation,
     ResumeStation,
@@ -43,6 +44,7 @@ from ocppress_gateway.core.events import (
     StoreMessage,
     TakeRenewal,
 )
+from ocppress_gateway.core.ledger_events import TransferBegan, TransferEnded
 from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.ledger.keeper import SAVE_S
 from ocppress_gateway.simulation.centre import Centre, CsmsActor
@@ -233,8 +235,11 @@ class World:
                 self._tell(effect.socket, lambda station: station.closed(effect.code))
             case PauseStation() | ResumeStation():
                 self._tell(effect.socket, lambda station: station.paused(isinstance(effect, PauseStation)))
-            case TakeRenewal():
-                pass  # no certificate is needed here
+            case TransferBegan() | TransferEnded():
+                if self.sim is not None:
+                    self.sim.reader.transfer(effect)
+            case TakeRenewal() | PlanWanted():
+                pass  # no certificate is needed here, and nobody operates it
             case _:
                 raise TypeError(f"an edge cannot do {type(effect).__name__}")
 

@@ -44,6 +44,7 @@ def cloud_lines(status: CloudStatus, station: str | None = None) -> list[str]:
         *_station_lines(stations),
         *_content_lines(stations),
         *_stop_lines(status.view.counters),
+        *_around_lines(status.view.counters),
     ]
 
 
@@ -176,3 +177,12 @@ def _stop_lines(counters: CountersView) -> Iterator[str]:
     if counters.stops_asked:
         yield ""
         yield f"transactions rejected late: {count(counters.stops_asked, 'RequestStopTransaction')} sent, {counters.stops_accepted:,} accepted"
+
+
+def _around_lines(counters: CountersView) -> Iterator[str]:
+    if counters.transfers or counters.routes_taken:
+        yield ""
+    if counters.transfers:
+        yield f"around the gateway: {count(counters.transfers, 'transfer')} asked for, {counters.transfers_refused:,} of them refused"
+    if counters.routes_taken:
+        yield f"ADDRESSES that may lead around the gateway: accepted by stations {count(counters.routes_taken, 'time')}, see the log"

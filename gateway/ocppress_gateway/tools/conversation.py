@@ -7,7 +7,7 @@ has its id and no answer yet; an answer without such a CALL is an orphan, and is
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ocppress_codecs.calls import CallLog
 from ocppress_codecs.errors import NotOcppJ
@@ -58,7 +58,7 @@ class Conversation:
                 self.skipped += 1
                 continue
             call, may_wait = self._place(record.direction, message_id, message)
-            yield Said(at_s, record.direction, record.text, replace(message, call=call), may_wait)
+            yield Said(at_s, record.direction, record.text, message.with_call(call), may_wait)
 
     def _place(self, direction: Direction, message_id: str, message: Message) -> tuple[int | None, bool]:
         if message.type is MessageType.CALL:

@@ -86,6 +86,11 @@ class Listener(abc.ABC):
     def address(self) -> str:
         """For logs: where it listens, once it does."""
 
+    @property
+    def obstacle(self) -> str | None:
+        """Why no edge can connect now; None if one can. Once it listens."""
+        return None
+
     @abc.abstractmethod
     async def serve(self, handler: ConnectionHandler) -> None:
         """Start; each connection runs `handler` in a task of its own, and is closed when that returns."""

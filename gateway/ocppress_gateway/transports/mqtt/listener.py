@@ -87,6 +87,10 @@ class MqttListener(Listener):
     def address(self) -> str:
         return self._url
 
+    @property
+    def obstacle(self) -> str | None:
+        return "the broker is not connected" if self._broker is None or self._lost.is_set() else None
+
     async def serve(self, handler: ConnectionHandler) -> None:
         """Raises `LinkRefused`; a broker that can't be reached yet is tried again."""
         self._handler = handler
