@@ -1,12 +1,12 @@
-# Each target makes what it needs: the virtual environment, the packages in it, Node, libfaketime, mosquitto, HAProxy and Redis or Valkey for the tests that want them,
-# in CI also the programs that read what is in deploy/.
+# Each target makes what it needs: the virtual environment, the packages in it, Node, libfaketime, mosquitto, HAProxy, Redis or Valkey and Chromium for the
+# tests that want them, in CI also the programs that read what is in deploy/.
 #   make test PYTHON=python3.12          another Python
 #   make demo ARGS="--duration-s 15"     more arguments
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 
-.PHONY: help demo test test-all soak check fmt bench bench-cloud bench-cpu bench-edge bench-link bench-outbox bench-wire documents run-venv dev-venv node faketime mosquitto fleet deploy-programs clean
+.PHONY: help demo test test-all soak check fmt bench bench-cloud bench-cpu bench-edge bench-link bench-outbox bench-wire documents run-venv dev-venv node faketime mosquitto fleet chromium deploy-programs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -28,7 +28,7 @@ demo: run-venv
 	@$(VENV)/bin/ocppress demo $(ARGS)
 
 # The whole suite comes last, so that the last line is its count.
-test: check node faketime mosquitto fleet deploy-programs
+test: check node faketime mosquitto fleet chromium deploy-programs
 	.ci/wheel $(VENV)
 	.ci/suite $(VENV) $(ARGS)
 
@@ -102,6 +102,9 @@ fleet:
 
 deploy-programs:
 	@.ci/deploy
+
+chromium:
+	@.ci/chromium
 
 clean:
 	rm -rf .venv .venv-* dist .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/integration/node/node_modules

@@ -102,12 +102,6 @@ def test_keys_of_json_are_explained() -> None:
     assert sorted(key for key in keys if not re.search(rf"`(coded\[\]\.)?{key}`", README)) == []
 
 
-def test_files_that_the_readme_links_to_exist() -> None:
-    links = [link for link in re.findall(r"\]\(([^)#]+)", README) if "://" not in link]
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
-
-
 def test_the_changelog_has_this_version() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert re.search(rf"^## {re.escape(__version__)}\b", changelog, re.MULTILINE)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,11 @@ from ocppress_gateway.config import edge_from
 from ocppress_gateway.config_admin import AdminConfig
 from ocppress_gateway.core.ledger import Ledger, LedgerSettings
 from ocppress_gateway.core.plan import PlanName
+from ocppress_gateway.core.report import Report
 from ocppress_gateway.core.stored import DeadLetter
 from ocppress_gateway.status.cloud import CloudStatus
 from ocppress_gateway.status.edge import EdgeStatus
-from tests.support.statuses import LETTER, cloud_status, edge_status
+from tests.support.statuses import LETTER, REPORT, cloud_status, edge_status
 
 __all__ = [
     "OPERATOR",
@@ -96,6 +97,14 @@ class CloudOperator:
         return [LETTER, replace(LETTER, key=8, identity="CP002")][:limit] if station is None else [LETTER]
 
 
+def _history(edge: str, count: int) -> Sequence[Report]:
+    """Of the first edge a week, 14 kB a day and then some."""
+    if edge != "site-1":
+        return ()
+    days = [replace(REPORT, day=date(2026, 2, 22) + timedelta(number), ours_bytes=14_000 + 1000 * number) for number in range(7)]
+    return [*(replace(day, month_bytes=200_000 + 15_000 * number) for number, day in enumerate(days)), REPORT][-count:]
+
+
 async def _turn() -> None:
     """The machine lives."""
 
@@ -108,7 +117,7 @@ def edge_source(operator: EdgeOperator, *, serves_offline: bool = False) -> Sour
 def cloud_source(operator: CloudOperator, obstacle: str | None = None) -> Source:
     """A running cloud, with a station that has never come."""
     edges = {"site-1": frozenset({"CP001"}), "site-3": frozenset({"CP003"})}
-    return CloudSource(operator, turn=_turn, is_stopping=lambda: False, edges=edges, obstacle=lambda: obstacle)
+    return CloudSource(operator, turn=_turn, is_stopping=lambda: False, edges=edges, obstacle=lambda: obstacle, history=_history)
 
 
 def admin_config(**values: Any) -> AdminConfig:
@@ -119,12 +128,12 @@ def admin_config(**values: Any) -> AdminConfig:
 
 
 @contextlib.asynccontextmanager
-async def serving(config: AdminConfig, source: Source) -> AsyncIterator[str]:
+async def serving(config: AdminConfig, source: Source, within_s: float = 30.0) -> AsyncIterator[str]:
     """Its URL."""
     server = AdminServer(config, source)
     await server.start()
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(within_s):
             yield server.url
     finally:
         await server.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -119,6 +120,63 @@ def test_readers_wait_while_the_inbox_is_full_and_others_do_not() -> None:
         links = [event.link for event in machine.events if isinstance(event, LinkMessage)]
         assert links == list(range(EVENTS_MAX + 1))
         assert LinkSent(7) in machine.events
+
+    _run(work)
+
+
+def test_an_event_that_finds_nothing_before_it_is_worked_off_where_it_is_posted() -> None:
+    async def work() -> None:
+        machine = ScriptedMachine(lambda event: [SendLink(1, b"x")] if isinstance(event, LinkMessage) else [])
+        driver = Driver(machine, lambda effect: driver.post_now(LinkSent(1)), logger=LOGGER)
+        async with background(driver.run(), "driver"):
+            driver.post_now(Tick())
+            await machine.event(Tick)
+            await asyncio.sleep(0)
+            await driver.post(LinkMessage(1, b"a"))
+            assert machine.events == [Tick(), LinkMessage(1, b"a"), LinkSent(1)], "what an effect causes comes after it, and at once, too"
+
+    _run(work)
+
+
+def test_a_reader_that_never_waits_leaves_the_others_their_turn() -> None:
+    async def work() -> None:
+        machine = ScriptedMachine()
+        driver = Driver(machine, _no_effect, logger=LOGGER)
+        events_seen: list[int] = []
+
+        async def other() -> None:
+            while True:
+                events_seen.append(len(machine.events))
+                await asyncio.sleep(0)
+
+        async with background(driver.run(), "driver"), background(other(), "other"):
+            await asyncio.sleep(0)
+            for _ in range(1000):
+                await driver.post(LinkMessage(1, b"x"))
+            await machine.event(LinkMessage, 1000)
+        assert max(after - before for before, after in itertools.pairwise(events_seen)) <= EVENTS_MAX
+
+    _run(work)
+
+
+def test_an_error_of_the_machine_where_an_event_is_posted_ends_the_loop_and_not_the_reader() -> None:
+    def react(event: Event) -> list[Effect]:
+        if isinstance(event, LinkMessage):
+            raise AssertionError("a programmer's mistake")
+        return []
+
+    async def work() -> None:
+        machine = ScriptedMachine(react)
+        driver = Driver(machine, _no_effect, logger=LOGGER)
+        running = asyncio.get_running_loop().create_task(driver.run(), name="driver")
+        driver.post_now(Tick())
+        await machine.event(Tick)
+        await asyncio.sleep(0)
+        await driver.post(LinkMessage(1, b"a"))
+        await driver.post(LinkMessage(2, b"b"))
+        with pytest.raises(AssertionError, match="a programmer's mistake"):
+            await running
+        assert machine.events == [Tick(), LinkMessage(1, b"a")]
 
     _run(work)
 

@@ -90,6 +90,7 @@ def answering(endpoint: Endpoint, source: Source, access: Access) -> Callable[[w
 async def _asked(endpoint: Endpoint, source: Source, caller: Caller, request: web.Request) -> Asked:
     query = _query(endpoint, request)
     body = await _body(endpoint, request)
+    await source.prepare()
     return Asked(
         source,
         caller.identity,

@@ -15,7 +15,9 @@ from ocppress_gateway.core.plan import PlanName
 __all__ = [
     "DAYS_MAX",
     "LETTERS_MAX",
+    "OFFSET_MAX",
     "PAGE_MAX",
+    "SEARCH_CHARACTERS_MAX",
     "BothWays",
     "DayUsage",
     "DeadLetterQuery",
@@ -183,6 +185,7 @@ class DayUsage(_Given, frozen=True, kw_only=True):
     day: date
     ours_bytes: Annotated[int, Meta(ge=0, description="What the gateway caused, both directions.")]
     others_bytes: Annotated[Count | None, Meta(description="What else passed the SIM; null where its interface isn't known.")] = None
+    month_bytes: Annotated[Count | None, Meta(description="The SIM's billing month up to this day; null for a former month's.")] = None
     layers: Annotated[dict[str, BothWays] | None, Meta(description="The gateway's, as counted, by layer; at an edge.")] = None
     actions: Annotated[dict[str, BothWays] | None, Meta(description="Its payload by action; at an edge.")] = None
     station: Annotated[BothWays | None, Meta(description="This station's share of the payload; at an edge.")] = None
@@ -228,7 +231,9 @@ class LedgerRow(_Given, frozen=True, kw_only=True):
 
     day: date
     edge: str
-    line: Annotated[str, Meta(description="`layer`, `action`, `station`, `estimated`, `sim`, `rounding`; at a cloud `ours`, `others`.")]
+    line: Annotated[
+        str, Meta(description="`layer`, `action`, `station`, `estimated`, `sim`, `rounding`; at a cloud `ours`, `others`, `month`.")
+    ]
     name: str
     direction: Annotated[str, Meta(description="`up`, `down` or `both`.")]
     bytes: Count

@@ -20,6 +20,7 @@ from ocppress_gateway.admin.api import endpoints
 from ocppress_gateway.admin.endpoints import BODY_BYTES_MAX, answering
 from ocppress_gateway.admin.model import Health, Readiness
 from ocppress_gateway.admin.openapi import description
+from ocppress_gateway.admin.pages import LIVE, Pages
 from ocppress_gateway.admin.problems import Refused, problem_response
 from ocppress_gateway.admin.source import Source
 from ocppress_gateway.config_admin import AdminConfig
@@ -36,6 +37,12 @@ REQUEST_WITHIN_S: Final = 15.0
 
 NEWCOMERS_MAX: Final = 64
 """Connections that haven't asked for anything yet: a browser opens six at once."""
+
+STREAMS_MAX: Final = 32
+"""Browsers that look on at once; each is sent a page of stations every few seconds at most."""
+
+STREAM_S: Final = 3600.0
+"""How long one may; its browser comes again by itself."""
 
 REQUESTS_MAX: Final = 32
 """Requests that are answered at once; one more is told to come back."""
@@ -60,7 +67,7 @@ _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "Server": "ocppress",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -83,7 +90,9 @@ class AdminServer:
         self._access = Access(config)
         self._listener = HttpListener(request_within_s=REQUEST_WITHIN_S, newcomers_max=NEWCOMERS_MAX)
         self._runner: web.AppRunner | None = None
+        self._pages = Pages(source, self._access)
         self._requests = 0
+        self._streams = 0
 
     @property
     def url(self) -> str:
@@ -132,6 +141,8 @@ class AdminServer:
 
     def _app(self) -> web.Application:
         app = web.Application(middlewares=[self._admit, self._guard], client_max_size=BODY_BYTES_MAX)
+        app.on_response_prepare.append(self._add_headers)
+        self._pages.add_to(app.router)
         table = endpoints(self._source.program)
         document = msgspec.json.encode(description(table, self._source.program))
         for endpoint in table:
@@ -152,6 +163,8 @@ class AdminServer:
 
     def _bounded(self, handle: Handler) -> Handler:
         async def bounded(request: web.Request) -> web.StreamResponse:
+            if request.path.startswith(LIVE):
+                return await self._stream(request, handle)
             if self._requests >= REQUESTS_MAX:
                 response: web.StreamResponse = problem_response(
                     Refused(HTTPStatus.SERVICE_UNAVAILABLE, f"{REQUESTS_MAX} others ask already", {hdrs.RETRY_AFTER: "1"})
@@ -165,15 +178,31 @@ class AdminServer:
                     response = problem_response(Refused(HTTPStatus.SERVICE_UNAVAILABLE, "this took too long"))
                 finally:
                     self._requests -= 1
-            if not response.prepared:
-                response.headers.update(_HEADERS)
-                if self._config.is_https:
-                    response.headers[hdrs.STRICT_TRANSPORT_SECURITY] = _HSTS
-                response.force_close()
-                await _send(request, response)
+            response.force_close()
+            await _send(request, response)
             return response
 
         return bounded
+
+    async def _stream(self, request: web.Request, handle: Handler) -> web.StreamResponse:
+        """What stays open has its own limits, and is sent by itself."""
+        if self._streams >= STREAMS_MAX:
+            return problem_response(
+                Refused(HTTPStatus.SERVICE_UNAVAILABLE, f"{STREAMS_MAX} others look on already", {hdrs.RETRY_AFTER: "30"})
+            )
+        self._streams += 1
+        try:
+            async with asyncio.timeout(STREAM_S):
+                return await handle(request)
+        except TimeoutError:
+            raise ConnectionResetError("it has looked on for long enough, and comes again") from None
+        finally:
+            self._streams -= 1
+
+    async def _add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.update(_HEADERS)
+        if self._config.is_https:
+            response.headers[hdrs.STRICT_TRANSPORT_SECURITY] = _HSTS
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -181,14 +210,21 @@ class AdminServer:
             self._access.check_place(request)
             return await handler(request)
         except Refused as refused:
-            return problem_response(refused)
+            return self._refusal(request, refused)
+        except web.HTTPSeeOther as elsewhere:
+            return web.Response(status=elsewhere.status, headers={"Location": elsewhere.headers["Location"]})
         except web.HTTPException as error:
             allow = {"Allow": error.headers[hdrs.ALLOW]} if hdrs.ALLOW in error.headers else {}
             status = HTTPStatus(error.status)
-            return problem_response(Refused(status, status.description or status.phrase, allow))
+            return self._refusal(request, Refused(status, status.description or status.phrase, allow))
         except Exception:
             _logger.exception("a request could not be answered")
-            return problem_response(Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; the program's log has it"))
+            return self._refusal(request, Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; the program's log has it"))
+
+    def _refusal(self, request: web.Request, refused: Refused) -> web.Response:
+        """A page for who looks at pages, a problem for everybody else."""
+        is_page = "text/html" in request.headers.get(hdrs.ACCEPT, "") and not request.path.startswith("/api/")
+        return self._pages.error(refused, None) if is_page else problem_response(refused)
 
     # --- health
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
+from ocppress_gateway.admin.facts import Fact
 from ocppress_gateway.admin.metrics import Sample
 from ocppress_gateway.admin.model import DeadLetters, Flushed, LedgerRow, PlanChange, Station, Usage
 
@@ -34,6 +35,14 @@ class Source(abc.ABC):
     @abc.abstractmethod
     def samples(self) -> Iterator[Sample]:
         """For Prometheus."""
+
+    @abc.abstractmethod
+    def facts(self) -> Iterator[Fact]:
+        """The program itself, for the dashboard."""
+
+    @abc.abstractmethod
+    async def prepare(self) -> None:
+        """Have at hand what `stations` can't wait for."""
 
     @abc.abstractmethod
     def stations(self) -> Sequence[Station]:

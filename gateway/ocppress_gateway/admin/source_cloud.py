@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from datetime import date
 from typing import Final, Protocol
 
+import msgspec
+
 from ocppress_codecs.rpc import MessageType, action_of
+from ocppress_gateway.admin.facts import Fact, cloud_facts
 from ocppress_gateway.admin.metrics import Sample
 from ocppress_gateway.admin.metrics_cloud import cloud_samples
 from ocppress_gateway.admin.model import (
+    DAYS_MAX,
+    LETTERS_MAX,
     DayUsage,
     DeadLetters,
     DeadLetterView,
@@ -21,6 +28,7 @@ from ocppress_gateway.admin.model import (
     Usage,
 )
 from ocppress_gateway.admin.source import Source
+from ocppress_gateway.core.plan import DELAYS_S
 from ocppress_gateway.core.report import Report
 from ocppress_gateway.core.stored import DeadLetter
 from ocppress_gateway.core.views import CloudEdgeView, CloudStationView
@@ -64,12 +72,16 @@ class CloudSource(Source):
         is_stopping: Callable[[], bool],
         edges: Mapping[str, frozenset[str]],
         obstacle: Callable[[], str | None],
+        history: Callable[[str, int], Sequence[Report]],
     ) -> None:
-        """`edges` may connect, with these stations; `obstacle` says why none could now."""
+        """`edges` may connect, with these stations; `obstacle` says why none could now, `history` what an edge has told of its last days, the oldest first."""
         super().__init__(turn, is_stopping)
         self._operator = operator
         self._edges = edges
         self._obstacle = obstacle
+        self._history = history
+        self._dead: Counter[str] = Counter()
+        self._dead_count = 0
 
     def obstacles(self) -> Sequence[str]:
         reason = self._obstacle()
@@ -78,27 +90,49 @@ class CloudSource(Source):
     def samples(self) -> Iterator[Sample]:
         return cloud_samples(self._operator.status())
 
+    def facts(self) -> Iterator[Fact]:
+        return cloud_facts(self._operator.status())
+
+    async def prepare(self) -> None:
+        """How many dead letters each station has, of the oldest; read anew when there are more or fewer."""
+        count = self._operator.status().positions.dead_letters
+        if count != self._dead_count:
+            self._dead = Counter(letter.identity for letter in await self._operator.dead_letters(None, LETTERS_MAX))
+            self._dead_count = count
+
     def stations(self) -> Sequence[Station]:
         view = self._operator.status().view
         edges = {edge.name: edge for edge in view.edges}
-        found = {one.identity: _station(one, edges[one.edge]) for one in view.stations}
+        reports = {name: self._told(name, edges.get(name)) for name in {*edges, *self._edges}}
+        found = {one.identity: _station(one, edges[one.edge], reports[one.edge]) for one in view.stations}
         for name, identities in self._edges.items():
             for identity in identities - found.keys() - {ANY}:
-                found[identity] = _unseen(identity, name, edges.get(name))
-        return [found[identity] for identity in sorted(found)]
+                found[identity] = _unseen(identity, name, edges.get(name), reports[name])
+        return [msgspec.structs.replace(found[identity], dead_letters=self._dead[identity]) for identity in sorted(found)]
 
     def usage(self, station: Station, days: int) -> Usage:
-        reports = [edge.report for edge in self._operator.status().view.edges if edge.name == station.edge and edge.report is not None]
+        reports = self._history(station.edge or "", days)
+        last = max((report.day for report in reports), default=date.min)
         return Usage(
             identity=station.identity,
             edge=station.edge,
-            days=[DayUsage(day=report.day, ours_bytes=report.ours_bytes, others_bytes=report.others_bytes) for report in reports],
+            days=[
+                DayUsage(day=report.day, ours_bytes=report.ours_bytes, others_bytes=report.others_bytes, month_bytes=report.month_bytes)
+                for report in reports
+                if (last - report.day).days < days
+            ],
         )
 
     def ledger(self) -> Iterator[LedgerRow]:
-        for edge in sorted(self._operator.status().view.edges, key=lambda edge: edge.name):
-            if edge.report is not None:
-                yield from _rows(edge.name, edge.report)
+        for name in sorted({*self._edges, *(edge.name for edge in self._operator.status().view.edges)}):
+            for report in self._history(name, DAYS_MAX):
+                yield from _rows(name, report)
+
+    def _told(self, name: str, edge: CloudEdgeView | None) -> Report | None:
+        """The last report of an edge, if only of a former life of the cloud."""
+        if edge is not None and edge.report is not None:
+            return edge.report
+        return next(iter(self._history(name, 1)), None)
 
     async def choose_plan(self, station: Station, change: PlanChange, who: str) -> None:
         edge = _linked(station)
@@ -120,8 +154,7 @@ def _linked(station: Station) -> str:
     return station.edge
 
 
-def _station(one: CloudStationView, edge: CloudEdgeView) -> Station:
-    report = edge.report
+def _station(one: CloudStationView, edge: CloudEdgeView, report: Report | None) -> Station:
     return Station(
         identity=one.identity,
         edge=edge.name,
@@ -134,23 +167,27 @@ def _station(one: CloudStationView, edge: CloudEdgeView) -> Station:
         repeats=one.repeats,
         clock_offset_s=None if report is None else report.clock_offset_s,
         outbox_messages=None if report is None else report.outbox_messages,
-        plan=None if report is None else PlanState(plan=report.plan, step=report.step),
+        plan=_plan(report),
         month=None if report is None else _month(report),
     )
 
 
-def _unseen(identity: str, name: str, edge: CloudEdgeView | None) -> Station:
+def _unseen(identity: str, name: str, edge: CloudEdgeView | None, report: Report | None) -> Station:
     up = edge is not None and edge.up_s is not None
-    report = None if edge is None else edge.report
     return Station(
         identity=identity,
         edge=name,
         state=UNSEEN,
         link_up=up,
         seen_s=0.0 if up else None if edge is None else edge.down_s,
-        plan=None if report is None else PlanState(plan=report.plan, step=report.step),
+        outbox_messages=None if report is None else report.outbox_messages,
+        plan=_plan(report),
         month=None if report is None else _month(report),
     )
+
+
+def _plan(report: Report | None) -> PlanState | None:
+    return None if report is None else PlanState(plan=report.plan, step=report.step, delay_s=DELAYS_S.get(report.step))
 
 
 def _month(report: Report) -> Month:
@@ -165,6 +202,7 @@ def _month(report: Report) -> Month:
 
 def _rows(edge: str, report: Report) -> Iterator[LedgerRow]:
     yield LedgerRow(day=report.day, edge=edge, line="ours", name="", direction="both", bytes=report.ours_bytes)
+    yield LedgerRow(day=report.day, edge=edge, line="month", name="", direction="both", bytes=report.month_bytes)
     if report.others_bytes is not None:
         yield LedgerRow(day=report.day, edge=edge, line="others", name="", direction="both", bytes=report.others_bytes)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import date, timedelta
+from itertools import accumulate
 from typing import Protocol
 
+from ocppress_gateway.admin.facts import Fact, edge_facts
 from ocppress_gateway.admin.metrics import Sample
 from ocppress_gateway.admin.metrics_edge import edge_samples
 from ocppress_gateway.admin.model import BothWays, DayUsage, DeadLetters, Flushed, LedgerRow, Month, PlanChange, PlanState, Station, Usage
@@ -59,6 +61,12 @@ class EdgeSource(Source):
     def samples(self) -> Iterator[Sample]:
         return edge_samples(self._operator.status(), self._operator.ledger.booked)
 
+    def facts(self) -> Iterator[Fact]:
+        return edge_facts(self._operator.status())
+
+    async def prepare(self) -> None:
+        """Everything is at hand."""
+
     def stations(self) -> Sequence[Station]:
         status = self._operator.status()
         link = status.view.link
@@ -83,7 +91,9 @@ class EdgeSource(Source):
 
     def usage(self, station: Station, days: int) -> Usage:
         accounts = self._accounts()
-        first = self._operator.ledger.month().now.date() - timedelta(days=days - 1)
+        month = self._operator.ledger.month()
+        first = month.now.date() - timedelta(days=days - 1)
+        so_far = accumulate(account.total_bytes if day >= month.month.first else 0 for day, account in accounts)
         return Usage(
             identity=station.identity,
             days=[
@@ -91,11 +101,12 @@ class EdgeSource(Source):
                     day=day,
                     ours_bytes=account.ours_bytes,
                     others_bytes=account.others_bytes if account.sim_bytes else None,
+                    month_bytes=month_bytes if day >= month.month.first else None,
                     layers={layer.value: _both_ways([account.layer_bytes(layer, way) for way in Way]) for layer in Layer},
                     actions={name or "unknown": _both_ways(both_ways) for name, both_ways in account.actions.items()},
                     station=_both_ways(account.stations.get(station.identity, [0, 0])),
                 )
-                for day, account in accounts
+                for (day, account), month_bytes in zip(accounts, so_far, strict=True)
                 if day >= first
             ],
         )

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from ocppress_gateway.cloud.contexts import ContextsFile
 from ocppress_gateway.cloud.csms import CsmsClient
+from ocppress_gateway.cloud.history import ReportHistory, report_store
 from ocppress_gateway.cloud.operating import CloudOperator
 from ocppress_gateway.cloud.renewals import Renewals
 from ocppress_gateway.cloud.sizing import TransferSizing
@@ -35,6 +36,7 @@ from ocppress_gateway.core.events import (
     Effect,
     ExpectSigns,
     FindRenewal,
+    KeepReport,
     Level,
     LoadPositions,
     OpenCsms,
@@ -99,6 +101,7 @@ class CloudProgram(Program):
         control: Path | None = None,
         admin: AdminConfig | None = None,
         edges: Mapping[str, frozenset[str]] | None = None,
+        history: ReportHistory | None = None,
         shutdown_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -108,7 +111,7 @@ class CloudProgram(Program):
 
         `csms_url` has one `{identity}`, `csms_ssl_context` None means the system's certificates. `renewals` is for a listener that sees
         certificates, `certificate` the cloud's own. `positions` and the machine's `view` are needed with `control`, the operator's socket,
-        and that with `admin`, where operators look on; `edges` are those that may connect, for them.
+        and that with `admin`, where operators look on; `edges` are those that may connect, `history` what they have told, for them.
         """
         super().__init__(machine, logger=logging.getLogger("ocppress.cloud"), shutdown_s=shutdown_s, control=control, clock=clock)
         self._listener = listener
@@ -116,6 +119,7 @@ class CloudProgram(Program):
         self._csms_url = csms_url
         self._renewals = renewals
         self._contexts = contexts
+        self._history = history
         self._leaving: list[LeavingContext | SavedContext] = []
         self._kept_contexts = [0, 0]
         self._save_until: float | None = None
@@ -159,6 +163,7 @@ class CloudProgram(Program):
             is_stopping=lambda: self.is_stopping,
             edges=edges,
             obstacle=lambda: self._listener.obstacle,
+            history=lambda edge, days: () if self._history is None else self._history.of(edge, days),
         )
         return AdminServer(config, source)
 
@@ -186,6 +191,9 @@ class CloudProgram(Program):
                 self._size(effect)
             case FindRenewal():
                 self._spawn(self._find_renewal(effect), "renewal")
+            case KeepReport():
+                if self._history is not None:
+                    self._history.keep(effect.edge, effect.report)
             case ReplayEnded():
                 assert self._operator is not None, "replays are an operator's"
                 self._operator.replay_ended(effect)
@@ -238,6 +246,8 @@ class CloudProgram(Program):
     async def _open(self) -> None:
         if self._positions is not None:
             await self._opening.wait(self._positions)
+        if self._history is not None:
+            await self._history.begin()
         if self._contexts is not None:
             await self._take_contexts(self._contexts)
         self._csms.start()
@@ -290,6 +300,8 @@ class CloudProgram(Program):
             self._spawn(self._positions.ended(), "positions")
         if self._fleet is not None:
             self._spawn(self._fleet.run(), "fleet")
+        if self._history is not None:
+            self._spawn(self._history.run(), "reports")
 
     async def _stop_listening(self) -> None:
         """Edges that connect now are turned away by the machine, with a reason; in a fleet they don't get here."""
@@ -305,6 +317,8 @@ class CloudProgram(Program):
         await self._csms.close()
         if self._contexts is not None:
             await self._save_contexts(self._contexts)
+        if self._history is not None:
+            await self._history.finish()
         if self._positions is not None:
             await self._positions.close()
         if self._fleet is not None:
@@ -359,6 +373,7 @@ def run(config: CloudConfig) -> int:
         control=config.state_folder / CLOUD_SOCKET,
         admin=config.admin,
         edges=machine.settings.edges,
+        history=ReportHistory(report_store(config.state_folder), logger=logging.getLogger("ocppress.cloud")),
         shutdown_s=config.timeouts.shutdown_s,
     )
     return run_until_signal(program)

@@ -33,6 +33,7 @@ from ocppress_gateway.core.events import (
     Effect,
     Event,
     ExpectSigns,
+    KeepReport,
     Level,
     LinkClosed,
     LinkMessage,
@@ -467,6 +468,7 @@ class CloudMachine:
         if edge.report is None or edge.report.day != report.day:
             out.append(self._note(Level.INFO, "an edge reports", edge=edge.name, **report_fields(report)))
         edge.report = report
+        out.append(KeepReport(edge.name, part.report))
 
     def _frame_part(self, link: CloudLink, edge: CloudEdge, part: FramePart | Piece | Ack, now: float, out: list[Effect]) -> None:
         station = edge.slots.get(part.slot)

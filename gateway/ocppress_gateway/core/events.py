@@ -43,6 +43,7 @@ __all__ = [
     "ForgetCredentials",
     "ForgetStored",
     "KeepCredentials",
+    "KeepReport",
     "Level",
     "LinkClosed",
     "LinkHeard",
@@ -612,6 +613,14 @@ class SaveContext:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepReport:
+    """An edge has told this of a day (`report.read_report` has read it); keep it for operators."""
+
+    edge: str
+    report: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ReplayEnded:
     """The dead letter `key` was answered with CALLRESULT and may be dropped (`reason` None), or is still one, and why."""
 
@@ -650,6 +659,7 @@ Effect = (
     | Bury
     | SaveContext
     | Observe
+    | KeepReport
     | ReplayEnded
     | PlanWanted
     | TakeRenewal

@@ -24,6 +24,7 @@ from ocppress_gateway.core.events import (
     Effect,
     Event,
     ExpectSigns,
+    KeepReport,
     LoadPositions,
     Note,
     OpenCsms,
@@ -157,8 +158,8 @@ class Centre:
                 socket = self._csms_sockets + effect.socket
                 if self._csms_open.pop(socket, None) is not None and self.csms is not None:
                     self.csms.closed(socket)
-            case ExpectSigns():
-                pass  # whoever cuts a link here tells both ends
+            case ExpectSigns() | KeepReport():
+                pass  # whoever cuts a link here tells both ends, and nobody looks on
             case SizeTransfer():
                 self.at(0.1, lambda: tell(TransferSized(effect.identity, effect.ticket, None, "there is no such server")))
             case _:

@@ -98,6 +98,11 @@ class Desk:
 
     # --- from the store's thread
 
+    @property
+    def pauses(self) -> bool:
+        """Whether writes wait for the next transaction, so that a further one changes nothing about when that is."""
+        return bool(self._writes) and self._is_open and self._failing is None
+
     def due_at(self) -> float | None:
         """When `step` has something to do; None for not before the next call."""
         if self._inbox:

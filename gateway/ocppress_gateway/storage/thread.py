@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from ocppress_gateway.storage.calls import Call, Lazy, Result
+from ocppress_gateway.storage.calls import Call, Lazy, Result, Write
 from ocppress_gateway.storage.desk import Desk
 
 __all__ = ["CLOSE_S_MAX", "DeskThread"]
@@ -28,6 +28,8 @@ class DeskThread:
         self._slow_s = slow_s
         self._report_late = report_late
         self._wake = threading.Event()
+        self._pausing = False
+        """Whether the thread sleeps until a transaction is due that takes whatever is written meanwhile."""
         self._closing = False
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -48,7 +50,8 @@ class DeskThread:
         self._desk.submit(call)
         if not isinstance(call, Lazy):
             self._watch_disk()
-        self._wake.set()
+        if not (self._pausing and isinstance(call, Write)):
+            self._wake.set()
 
     async def ended(self) -> None:
         """Wait until the thread has ended; raises what ended it: `StoreInUse`, `StoreNewer`, `StoreDamaged`."""
@@ -100,7 +103,9 @@ class DeskThread:
                 self._post(self._desk.step())
                 due_at = self._desk.due_at()
                 if not self._closing:
+                    self._pausing = due_at is not None and self._desk.pauses
                     self._wake.wait(None if due_at is None else max(0.0, due_at - time.monotonic()))
+                    self._pausing = False
             self._post(self._desk.close())
         except BaseException as error:  # reported by `ended`
             failure = error

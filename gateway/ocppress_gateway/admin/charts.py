@@ -1,0 +1,138 @@
+"""Charts as SVG files, drawn here and without a script: bars by day and layer, bars by action, the month against its budget.
+
+They are images of a page (`<img>`), so that their styles are theirs and the page's policy has no exception; colours follow the reader's scheme.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from typing import Any, Final
+
+import pygal
+from pygal.style import Style
+
+from ocppress_gateway.admin.model import BothWays, Month, Usage
+from ocppress_gateway.status.words import size
+
+__all__ = ["actions_chart", "actions_of", "days_chart", "month_chart"]
+
+ACTIONS_SHOWN_MAX: Final = 12
+"""Bars of a chart; what is smaller stands in the table."""
+
+LABELS_MAX: Final = 8
+"""Days that are named under a chart, so that they don't overlap on a phone."""
+
+MARGIN: Final = 8
+LEGEND_COLUMNS: Final = 3
+LEGEND_LINE: Final = 22
+"""Pixels of the image, which is 600 wide."""
+
+_COLOURS: Final = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8a8a8a", "#b8a900")
+"""Of Okabe and Ito, told apart by nearly everybody; each has 3 to 1 against white or black by its outline."""
+
+_STYLE: Final = Style(
+    background="transparent",
+    plot_background="transparent",
+    foreground="#1b1f24",
+    foreground_strong="#1b1f24",
+    foreground_subtle="#57606a",
+    opacity="1",
+    colors=_COLOURS,
+    font_family="system-ui, DejaVu Sans, sans-serif",
+    label_font_size=14,
+    major_label_font_size=14,
+    legend_font_size=14,
+    no_data_font_size=20,
+)
+_DARK: Final = (
+    "inline:@media (prefers-color-scheme: dark) { text { fill: #e6edf3 !important; } .axis .guides, .axis .line, .axis path"
+    " { stroke: #57606a !important; } }"
+)
+_SCRIPT: Final = re.compile(rb"<script\b.*?</script>|<script\b[^>]*/>", re.DOTALL)
+
+
+def days_chart(usage: Usage) -> bytes:
+    """Each day's bytes: by layer where that is known, and what others used."""
+    chart = _chart(pygal.StackedBar, [_label(day.day) for day in usage.days])
+    layers = list(usage.days[-1].layers or {}) if usage.days else []
+    for layer in layers:
+        chart.add(layer.replace("_", "/"), [_sum((day.layers or {}).get(layer)) for day in usage.days])
+    if not layers:
+        chart.add("ours", [day.ours_bytes for day in usage.days])
+    if any(day.others_bytes for day in usage.days):
+        chart.add("others", [day.others_bytes or 0 for day in usage.days])
+    return _drawn(chart)
+
+
+def month_chart(usage: Usage, month: Month | None) -> bytes:
+    """The month so far, day by day, below its budget."""
+    told = {day.day: day.month_bytes for day in usage.days if day.month_bytes is not None}
+    if month is None or month.first is None or month.end is None:
+        days = list(told)
+    else:
+        days = [month.first + timedelta(number) for number in range((month.end - month.first).days)]
+    chart = _chart(pygal.Line, [_label(day) for day in days])
+    chart.add("month so far", [told.get(day) for day in days])
+    if month is not None:
+        chart.add("budget", [month.budget_bytes] * len(days), show_dots=len(days) == 1, stroke_style={"dasharray": "6, 4", "width": 2})
+    return _drawn(chart)
+
+
+def actions_of(usage: Usage) -> list[tuple[str, BothWays]]:
+    """Payload by action, of all days, the largest first."""
+    totals: dict[str, BothWays] = {}
+    for day in usage.days:
+        for name, both in (day.actions or {}).items():
+            before = totals.get(name, BothWays(up=0, down=0))
+            totals[name] = BothWays(up=before.up + both.up, down=before.down + both.down)
+    return sorted(totals.items(), key=lambda item: (-item[1].up - item[1].down, item[0]))
+
+
+def actions_chart(usage: Usage) -> bytes:
+    """The actions that cost most, both ways."""
+    actions = actions_of(usage)[:ACTIONS_SHOWN_MAX][::-1]
+    chart = _chart(pygal.HorizontalStackedBar, [name for name, _ in actions], every=1)
+    chart.add("up", [both.up for _, both in actions])
+    chart.add("down", [both.down for _, both in actions])
+    return _drawn(chart)
+
+
+def _label(day: date) -> str:
+    return f"{day:%d %b}"
+
+
+def _sum(both: BothWays | None) -> int:
+    return 0 if both is None else both.up + both.down
+
+
+def _chart(kind: Any, labels: list[str], *, every: int | None = None) -> Any:
+    step = every or max(1, -(-len(labels) // LABELS_MAX))
+    chart = kind(
+        style=_STYLE,
+        css=["file://style.css", "file://graph.css", _DARK],
+        js=[],
+        no_prefix=True,
+        width=600,
+        height=360,
+        margin=MARGIN,
+        margin_right=3 * MARGIN,
+        truncate_legend=-1,
+        legend_at_bottom=True,
+        legend_at_bottom_columns=LEGEND_COLUMNS,
+        legend_box_size=12,
+        include_x_axis=True,
+        show_minor_x_labels=False,
+        truncate_label=-1,
+        value_formatter=lambda value: size(int(value)),
+        zero=0,
+    )
+    chart.x_labels = labels
+    chart.x_labels_major = labels[::-1][::step]
+    return chart
+
+
+def _drawn(chart: Any) -> bytes:
+    chart.margin_bottom = MARGIN + LEGEND_LINE * -(-len(chart.raw_series) // LEGEND_COLUMNS)
+    svg: bytes = chart.render()
+    return _SCRIPT.sub(b"", svg)
