@@ -143,7 +143,7 @@ class _World:
             await until(lambda: not is_missing(self.stations, self.csms))
 
     def check_contexts(self) -> None:
-        """Whoever has been told that its cloud stops goes on with its contexts at the next."""
+        """Whoever has been told that its cloud stops goes on with its contexts at the next, unless that one hangs, as it does on a busy machine."""
         moved = 0
         for edge in self.fleet.edges:
             told = False
@@ -151,9 +151,9 @@ class _World:
                 if " link up " in line:
                     assert not told or "contexts_resumed=0" not in line, edge.process.lines
                     moved += told
-                told = "the cloud says goodbye" in line or (told and not re.search(" link (up|lost) ", line))
+                told = "the cloud says goodbye" in line or (told and not re.search(" link (up|lost|not made) ", line))
         print(f"{moved} times an edge has gone to another cloud with its contexts")
-        assert moved, "a busy machine's clouds may count as hung, but not always"
+        assert moved
 
     def check(self) -> None:
         said = [line for line in self.fleet.lines if " ERROR " in line or "Traceback" in line]
@@ -226,7 +226,7 @@ def _run(seed: int, folder: Path, *, rounds: int, limit_s: float) -> None:
 @needs_redis
 @needs_haproxy
 def test_three_clouds(tmp_path: Path) -> None:
-    _run(1, tmp_path, rounds=1, limit_s=180.0)
+    _run(1, tmp_path, rounds=1, limit_s=300.0)
 
 
 @pytest.mark.soak
