@@ -115,13 +115,22 @@ class _World:
     async def stop(self, cloud: Lives) -> int:
         """Stop a cloud in order; how many edges it had, of which each comes back to another."""
         edges = self._edges_at(cloud)
-        coming = asyncio.get_running_loop().create_task(self.elsewhere(edges))
-        await asyncio.sleep(0)
-        await cloud.stop()
-        await coming
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.elsewhere(edges))
+            await asyncio.sleep(0)
+            await cloud.stop()
         await cloud.start()
         await self.talk()
         return len(edges)
+
+    async def lose_balancer(self, edges: Collection[str]) -> None:
+        """Kill the balancer and start it again; all edges come back."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.elsewhere(edges))
+            await asyncio.sleep(0)
+            await self.fleet.balancer.kill()
+            await asyncio.sleep(self.random.uniform(0.0, 1.0))
+            await self.fleet.balancer.start()
 
     async def pause(self, cloud: Lives) -> None:
         """Let a cloud hang until its edges are at others, with whatever it has under way; then it goes on, as if nothing had been."""
@@ -204,12 +213,7 @@ def _run(seed: int, folder: Path, *, rounds: int, limit_s: float) -> None:
                     await world.kill(cloud)
                 assert sum([await world.stop(cloud) for cloud in world.fleet.clouds]) >= EDGES, "each edge was at one of them"
                 await world.pause(world.busiest())
-                coming = asyncio.get_running_loop().create_task(world.elsewhere([f"site-{number + 1}" for number in range(EDGES)]))
-                await asyncio.sleep(0)
-                await world.fleet.balancer.kill()
-                await asyncio.sleep(random.uniform(0.0, 1.0))
-                await world.fleet.balancer.start()
-                await coming
+                await world.lose_balancer([f"site-{number + 1}" for number in range(EDGES)])
                 await world.talk()
                 world.fleet.store.kill()
                 await asyncio.sleep(random.uniform(0.5, 3.0))
