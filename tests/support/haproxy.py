@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.mosquitto import free_port
+from tests.support.mosquitto import steady_port
 from tests.support.processes import until
 from tests.support.tree import ROOT
 
@@ -28,7 +28,7 @@ class Haproxy:
     """A balancer that can be killed and started again."""
 
     def __init__(self, folder: Path, cloud_ports: Sequence[int]) -> None:
-        self.port = free_port()
+        self.port = steady_port()
         self._file = folder / "haproxy.cfg"
         self._file.write_text(_configuration(self.port, cloud_ports))
         self._process: asyncio.subprocess.Process | None = None
