@@ -71,9 +71,18 @@ class Driver:
 
     async def turn(self) -> None:
         """Wait until events have been worked off again; what depends on them may have changed."""
+        await self._next_turn().wait()
+
+    async def stepped(self) -> None:
+        """Wait until the machine has taken a step from now on: it and the event loop are alive."""
+        next_turn = self._next_turn()  # before the event, which may be worked off where it is posted
+        self.post_now(Tick())
+        await next_turn.wait()
+
+    def _next_turn(self) -> asyncio.Event:
         if self._turn_done is None:
             self._turn_done = asyncio.Event()
-        await self._turn_done.wait()
+        return self._turn_done
 
     async def run(self) -> NoReturn:
         """Run until cancelled."""
