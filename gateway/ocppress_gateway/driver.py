@@ -74,15 +74,10 @@ class Driver:
         await self._next_turn().wait()
 
     async def stepped(self) -> None:
-        """Wait until the machine has taken a step from now on: it and the event loop are alive."""
-        next_turn = self._next_turn()  # before the event, which may be worked off where it is posted
+        """Have the machine take a step, and wait until it has: it and the event loop are alive."""
+        done = self._next_turn()  # before the event, which may be worked off at once
         self.post_now(Tick())
-        await next_turn.wait()
-
-    def _next_turn(self) -> asyncio.Event:
-        if self._turn_done is None:
-            self._turn_done = asyncio.Event()
-        return self._turn_done
+        await done.wait()
 
     async def run(self) -> NoReturn:
         """Run until cancelled."""
@@ -143,6 +138,11 @@ class Driver:
                     self._execute(effect)
         finally:
             self._stepping = False
+
+    def _next_turn(self) -> asyncio.Event:
+        if self._turn_done is None:
+            self._turn_done = asyncio.Event()
+        return self._turn_done
 
     def _end_turn(self) -> None:
         self._arm()

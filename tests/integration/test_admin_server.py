@@ -22,6 +22,7 @@ from ocppress_gateway.core.views import LinkView
 from ocppress_gateway.errors import GatewayError
 from tests.support.admin import (
     OPERATOR,
+    PASSWORD,
     PEOPLE,
     VIEWER,
     CloudOperator,
@@ -326,7 +327,20 @@ def test_other_methods_are_named() -> None:
 # --- every answer
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/metrics", "/api/v1/stations", "/api/v1/ledger.csv", "/nothing"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/healthz",
+        "/metrics",
+        "/api/v1/stations",
+        "/api/v1/ledger.csv",
+        "/nothing",
+        "/",
+        "/stations/CP001",
+        "/stations/CP001/days.svg",
+        "/static/live.js",
+    ],
+)
 def test_headers_of_every_answer(path: str) -> None:
     async def main() -> None:
         async with _asking(edge_source(EdgeOperator())) as client, client.get(path) as response:
@@ -444,5 +458,103 @@ def test_a_place_that_is_taken_is_said(tmp_path: Path) -> None:
         with pytest.raises(GatewayError, match="something that is no socket is in its place"):
             async with serving(admin_config(listen=f"unix:{tmp_path / 'file'}"), edge_source(EdgeOperator())):
                 pass
+
+    asyncio.run(main())
+
+
+# --- pages
+
+
+def test_who_looks_at_pages_is_told_in_pages() -> None:
+    async def main() -> None:
+        html = {"Accept": "text/html,application/xhtml+xml"}
+        async with _asking(cloud_source(CloudOperator()), **PEOPLE) as client:
+            async with client.get("/stations/CP001", headers=html, allow_redirects=False) as response:
+                assert (response.status, response.headers["Location"]) == (303, "/login")
+            for path, status in (("/nothing", 404), ("/stations/CP009", 303)):
+                async with client.get(path, headers=html, allow_redirects=False) as response:
+                    assert (response.status, response.content_type == "text/html" or status == 303) == (status, True)
+            async with client.get("/stations/CP009", headers={**html, **_bearer(VIEWER)}) as response:
+                assert (response.status, response.content_type) == (404, "text/html")
+                assert "knows no station CP009" in await response.text()
+            async with client.get("/api/v1/nothing", headers=html) as response:
+                await _problem(response, 404)
+
+    asyncio.run(main())
+
+
+def test_pages_have_no_script_of_their_own_and_charts_none_at_all() -> None:
+    async def main() -> None:
+        async with _asking(cloud_source(CloudOperator())) as client:
+            for path in ("/", "/login", "/stations/CP001", "/dead-letters"):
+                async with client.get(path) as response:
+                    text = await response.text()
+                assert text.count("<script") == text.count('<script src="/static/live.js" defer></script>') == 1
+                assert "style=" not in text
+                assert "http" not in text.replace("http-equiv", ""), "nothing comes from elsewhere"
+            for chart in ("days", "month", "actions"):
+                async with client.get(f"/stations/CP001/{chart}.svg") as response:
+                    assert (response.status, response.content_type) == (200, "image/svg+xml")
+                    assert "script" not in await response.text()
+            async with client.get("/stations/CP001/other.svg") as response:
+                await _problem(response, 404)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("form", [{}, {"name": "ann"}, {"name": "x" * 10_000, "password": "\x00"}, {"name": "ann", "password": "p" * 5000}])
+def test_odd_logins_are_wrong(form: dict[str, str]) -> None:
+    async def main() -> None:
+        async with _asking(cloud_source(CloudOperator()), **PEOPLE) as client, client.post("/login", data=form) as response:
+            assert response.status == 401
+            assert "Set-Cookie" not in response.headers
+
+    asyncio.run(main())
+
+
+def test_a_cookie_is_for_https_alone_where_that_is() -> None:
+    async def main() -> None:
+        async with _asking(cloud_source(CloudOperator()), behind_proxy=True, **PEOPLE) as client:
+            headers = {"X-Forwarded-For": "10.0.0.9"}
+            async with client.post(
+                "/login", data={"name": "ann", "password": PASSWORD}, headers=headers, allow_redirects=False
+            ) as response:
+                assert response.status == 303
+                cookie = response.headers["Set-Cookie"]
+            assert cookie.startswith("__Host-ocppress-admin=")
+            for attribute in ("Secure", "HttpOnly", "SameSite=Strict", "Path=/"):
+                assert attribute in cookie
+            assert "Domain" not in cookie
+
+    asyncio.run(main())
+
+
+def test_behind_a_proxy_attempts_are_counted_by_what_it_has_added() -> None:
+    async def main() -> None:
+        async with _asking(cloud_source(CloudOperator()), behind_proxy=True, **PEOPLE) as client:
+            for attempt in range(ATTEMPTS + 1):
+                forged = {"X-Forwarded-For": f"10.9.9.{attempt}, 10.0.0.1"}
+                async with client.get("/metrics", headers={**_bearer("x"), **forged}) as response:
+                    assert response.status == (401 if attempt < ATTEMPTS else 429)
+            async with client.get("/metrics", headers={**_bearer("x"), "X-Forwarded-For": "10.0.0.1, 10.0.0.2"}) as response:
+                assert response.status == 401
+
+    asyncio.run(main())
+
+
+def test_who_looks_on_has_limits_of_his_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin_server, "STREAMS_MAX", 1)
+    monkeypatch.setattr(admin_server, "STREAM_S", 0.5)
+
+    async def main() -> None:
+        async with _asking(cloud_source(CloudOperator())) as client:
+            async with client.get("/live/stations") as first:
+                assert (first.status, first.content_type) == (200, "text/event-stream")
+                async with client.get("/live/stations") as response:
+                    assert "others look on already" in await _problem(response, 503)
+                with contextlib.suppress(aiohttp.ClientError):
+                    await asyncio.wait_for(first.read(), 10)
+            async with client.get("/live/stations") as again:
+                assert again.status == 200
 
     asyncio.run(main())

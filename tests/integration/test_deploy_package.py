@@ -21,12 +21,12 @@ TOOLS: Final = ("dpkg-deb", "dpkg-shlibdeps", "gcc", "/usr/bin/python3", "unshar
 INSTALL: Final = r"""
 set -e
 mount -t tmpfs none "$1"
-mkdir "$1/upper" "$1/work" "$1/whole"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/whole"
-mount --bind /proc "$1/whole/proc"
-mount --bind /dev "$1/whole/dev"
-cp "$2" "$1/whole/ocppress.deb"
-chroot "$1/whole" sh -ec '
+mkdir "$1/upper" "$1/work" "$1/system"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/system"
+mount --bind /proc "$1/system/proc"
+mount --bind /dev "$1/system/dev"
+cp "$2" "$1/system/ocppress.deb"
+chroot "$1/system" sh -ec '
     cd /
     dpkg --install --force-depends /ocppress.deb >/dev/null
     ocppress --version

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, CookieJar
 from websockets.exceptions import InvalidStatus
 
 from ocppress_codecs.rpc import MessageType, parse
@@ -40,6 +40,8 @@ def _basic(password: str) -> str:
 
 
 OPERATORS = [OPERATOR, PASSWORD, *(one[name] for one in (*PEOPLE["users"], *PEOPLE["tokens"]) for name in one if name.endswith("_hash"))]
+SESSIONS: list[str] = []
+"""Cookies of those that the test has begun."""
 PASSWORDS = [form for password in (OLD, NEW, WRONG) for form in (password, _basic(password).split()[1])]
 UPDATED = (
     '{"eventType":"Updated","triggerReason":"MeterValuePeriodic","seqNo":%d,"timestamp":"2026-03-01T08:00:00Z",'
@@ -81,6 +83,7 @@ async def _said(outputs: list[str], *arguments: str | Path) -> None:
 
 async def _looked_on(outputs: list[str], url: str) -> None:
     """Ask for all that operators may see, as nobody, with a wrong token and with a right one; keep every answer, headers and all."""
+    await _browsed(outputs, url)  # before too many wrong tokens have been sent
     paths = [endpoint.path.format(identity="CS-1") for endpoint in endpoints("cloud")]
     async with ClientSession(url) as client:
         for token in (None, f"{OPERATOR}x", OPERATOR):
@@ -93,6 +96,28 @@ async def _looked_on(outputs: list[str], url: str) -> None:
                     "/api/v1/stations/CS-1/plan", data=body, headers={**headers, "Content-Type": "application/json"}
                 ) as response:
                     outputs.append(f"{response.status} {response.headers} {await response.text()}")
+
+
+async def _browsed(outputs: list[str], url: str) -> None:
+    """Log in, wrongly and rightly, and keep every page; the session's cookie is in none."""
+    async with ClientSession(url, cookie_jar=CookieJar(unsafe=True)) as client:
+        for name, password in ((PASSWORD, "x"), ("ann", OPERATOR), ("ann", PASSWORD)):
+            async with client.post("/login", data={"name": name, "password": password}) as response:
+                outputs.append(await response.text())
+        (cookie,) = (cookie.value for cookie in client.cookie_jar)
+        for path in (
+            "/",
+            "/login",
+            "/stations/CS-1",
+            "/stations/CS-1/days.svg",
+            "/stations/CS-1/month.svg",
+            "/dead-letters",
+            f"/{OPERATOR}",
+        ):
+            async with client.get(path, headers={"Accept": "text/html"}) as response:
+                outputs.append(f"{response.headers} {await response.text()}")
+        assert "What its SIM has used" in "".join(outputs)
+        SESSIONS.append(cookie)
 
 
 async def _refused(url: str, password: str | None) -> None:
@@ -248,12 +273,14 @@ def test_secrets_appear_nowhere(tmp_path: Path) -> None:
         '"idTag":"***"',
         "listening for operators",
         "a token was wrong",
+        "a password was wrong",
+        "logged in user=ann",
         "an operator changes the plan",
         "ocppress_edge_ip_bytes_total{",
         '"action":"TransactionEvent"',
     ):
         assert words in said, f"{words}: the run doesn't do what it is there for"
-    assert [secret for secret in (*PASSWORDS, *keys, TOKEN, *OPERATORS) if secret in said] == []
+    assert [secret for secret in (*PASSWORDS, *keys, TOKEN, *OPERATORS, *SESSIONS) if secret in said] == []
     own_messages = (OUTBOX_FILE.partition(".")[0], POSITIONS_FILE.partition(".")[0], CONTEXTS_FILE.partition(".")[0])
     assert {file.name.partition(".")[0].partition("-")[0] for file in state} >= {"outbox", "credentials", "ledger", "positions", "contexts"}
     assert any(TOKEN.encode() in file.read_bytes() for file in state if file.name.startswith(own_messages)), (

@@ -153,6 +153,19 @@ def test_an_event_that_finds_nothing_before_it_is_worked_off_where_it_is_posted(
     _run(work)
 
 
+def test_a_step_can_be_asked_for_and_waited_for_whether_or_not_something_waits_before_it() -> None:
+    async def work() -> None:
+        machine = ScriptedMachine()
+        driver = Driver(machine, _no_effect, logger=LOGGER)
+        driver.post_now(LinkSent(1))
+        async with background(driver.run(), "driver"):
+            for count in range(1, 100):
+                await driver.stepped()
+                assert machine.events == [LinkSent(1), *[Tick()] * count]
+
+    _run(work)
+
+
 def test_a_reader_that_never_waits_leaves_the_others_their_turn() -> None:
     async def work() -> None:
         machine = ScriptedMachine()

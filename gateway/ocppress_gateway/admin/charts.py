@@ -6,6 +6,7 @@ They are images of a page (`<img>`), so that their styles are theirs and the pag
 from __future__ import annotations
 
 import re
+import sys
 from datetime import date, timedelta
 from typing import Any, Final
 
@@ -14,6 +15,9 @@ from pygal.style import Style
 
 from ocppress_gateway.admin.model import BothWays, Month, Usage
 from ocppress_gateway.status.words import size
+
+# pygal adds a finder of plug-ins, which we have none of, in a form that Python 3.11 warns of with each import.
+sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != pygal.__name__]
 
 __all__ = ["actions_chart", "actions_of", "days_chart", "month_chart"]
 
