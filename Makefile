@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 
-.PHONY: help demo test test-all soak check fmt bench bench-cloud bench-cpu bench-edge bench-link bench-outbox bench-wire documents run-venv dev-venv node faketime mosquitto fleet chromium deploy-programs clean
+.PHONY: help demo test test-all soak check fmt bench bench-cloud bench-cpu bench-edge bench-link bench-outbox bench-store bench-wire documents run-venv dev-venv node faketime mosquitto fleet chromium deploy-programs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make bench-link   what the link costs in two network namespaces (as root), for the table in gateway/README.md"
 	@echo "make bench-wire   a day of each workload in two network namespaces beside the model (as root), for the table in README.md"
 	@echo "make bench-outbox  what the outbox writes to the disk, for the table in gateway/README.md"
+	@echo "make bench-store  what the server that clouds share takes, for the tables in deploy/SIZING.md"
 	@echo "make bench-edge   memory, start, processor time and disk writes of an edge, for the table in gateway/README.md"
 	@echo "make bench-cloud  processor time, memory and latency of a cloud beside a relay with permessage-deflate, for the table in gateway/README.md"
 	@echo "make documents  rewrite what is generated: tables in the READMEs, files in deploy/"
@@ -68,6 +69,10 @@ bench-wire: run-venv
 
 bench-outbox: run-venv
 	$(VENV)/bin/python -m bench.outbox $(ARGS)
+	$(VENV)/bin/python -m scripts.documents
+
+bench-store: dev-venv fleet
+	$(VENV)/bin/python -m bench.store $(ARGS)
 	$(VENV)/bin/python -m scripts.documents
 
 bench-edge: run-venv

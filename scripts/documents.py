@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from bench import cloud, cpu, edge, link, measure, month, outbox, wire
+from bench import cloud, cpu, edge, link, measure, month, outbox, sizing, store, wire
 from ocppress_codecs.interface import CodecName
 from ocppress_gateway.admin import metrics_cloud, metrics_edge
 from ocppress_gateway.config import CloudConfig, EdgeConfig
@@ -29,7 +29,7 @@ from scripts.policy_table import policy_table
 
 __all__ = ["DOCUMENTS", "EXAMPLES", "PARTS", "with_parts"]
 
-DOCUMENTS: Final = ("README.md", "codecs/README.md", "gateway/README.md", "gateway/OPERATORS.md")
+DOCUMENTS: Final = ("README.md", "codecs/README.md", "gateway/README.md", "gateway/OPERATORS.md", "deploy/SIZING.md")
 """Those with generated parts."""
 
 _MEASURE: Final = """\
@@ -57,6 +57,8 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "edge": lambda: edge.table(json.loads(edge.RESULTS.read_text(encoding="utf-8"))),
     "cloud": lambda: cloud.table(json.loads(cloud.RESULTS.read_text(encoding="utf-8"))),
     "wire": lambda: wire.table(json.loads(wire.RESULTS.read_text(encoding="utf-8"))),
+    "store": lambda: store.table(json.loads(store.RESULTS.read_text(encoding="utf-8"))),
+    "sizing": sizing.table,
     "outbox": lambda: outbox.table(json.loads(outbox.RESULTS.read_text(encoding="utf-8"))),
 }
 """Names of generated parts to what makes them."""

@@ -71,9 +71,13 @@ class Driver:
 
     async def turn(self) -> None:
         """Wait until events have been worked off again; what depends on them may have changed."""
-        if self._turn_done is None:
-            self._turn_done = asyncio.Event()
-        await self._turn_done.wait()
+        await self._next_turn().wait()
+
+    async def stepped(self) -> None:
+        """Have the machine take a step, and wait until it has: it and the event loop are alive."""
+        done = self._next_turn()  # before the event, which may be worked off at once
+        self.post_now(Tick())
+        await done.wait()
 
     async def run(self) -> NoReturn:
         """Run until cancelled."""
@@ -134,6 +138,11 @@ class Driver:
                     self._execute(effect)
         finally:
             self._stepping = False
+
+    def _next_turn(self) -> asyncio.Event:
+        if self._turn_done is None:
+            self._turn_done = asyncio.Event()
+        return self._turn_done
 
     def _end_turn(self) -> None:
         self._arm()

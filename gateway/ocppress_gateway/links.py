@@ -118,7 +118,8 @@ class Links:
         except LinkLost:
             return  # the reader sees it, too, and has the reason
         if rest is None:
-            self._driver.post_now(LinkSent(number))
+            # Not at once: what other events of this turn bring goes together in the next message.
+            asyncio.get_running_loop().call_soon(self._driver.post_now, LinkSent(number))
         else:
             link.messages.put_nowait(rest)
 

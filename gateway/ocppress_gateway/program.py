@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from ocppress_gateway.control.protocol import Answer, Request
 from ocppress_gateway.control.server import ControlServer
-from ocppress_gateway.core.events import Effect, Level, Note, Stop, Tick
+from ocppress_gateway.core.events import Effect, Level, Note, Stop
 from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.driver import Driver
 from ocppress_gateway.errors import GatewayError
@@ -84,8 +84,7 @@ class Program(abc.ABC):
 
     async def stepped(self) -> None:
         """Wait until the machine has taken a step from now on: it and the event loop are alive."""
-        self._driver.post_now(Tick())
-        await self._driver.turn()
+        await self._driver.stepped()
 
     # --- what the two differ in
 

@@ -70,30 +70,34 @@ class ProxiedServer:
             self.sockets.append(listening)
         for listening in self.sockets:
             self._accepting.append(loop.create_task(self._accept(listening), name="accept"))
+        await asyncio.sleep(0)  # they have begun, so that each closes its socket in the end
 
     def close(self) -> None:
         """Accept no more; those there stay."""
         for task in self._accepting:
             task.cancel()
-        for listening in self.sockets:
-            listening.close()
 
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        while True:
-            try:
-                connection, address = await loop.sock_accept(listening)
-            except OSError as error:
-                self._tell("connections can't be accepted", reason=error.strerror or str(error))
-                await asyncio.sleep(ACCEPT_AGAIN_S)
-                continue
-            if len(self._newcomers) >= self._newcomers_max or not self._is_balancer(address[0]):
-                connection.close()
-                continue
-            connection.setblocking(False)
-            task = loop.create_task(self._let_in(connection, address[0]), name="newcomer")
-            self._newcomers.add(task)
-            task.add_done_callback(self._newcomers.discard)
+        try:
+            while True:
+                try:
+                    self._accepted(*await loop.sock_accept(listening))
+                except OSError as error:
+                    self._tell("connections can't be accepted", reason=error.strerror or str(error))
+                    await asyncio.sleep(ACCEPT_AGAIN_S)
+        finally:
+            loop.remove_reader(listening)  # asyncio itself does that too late for a socket that is closed at once
+            listening.close()
+
+    def _accepted(self, connection: socket.socket, address: tuple[str, int]) -> None:
+        if len(self._newcomers) >= self._newcomers_max or not self._is_balancer(address[0]):
+            connection.close()
+            return
+        connection.setblocking(False)
+        task = asyncio.get_running_loop().create_task(self._let_in(connection, address[0]), name="newcomer")
+        self._newcomers.add(task)
+        task.add_done_callback(self._newcomers.discard)
 
     def _is_balancer(self, host: str) -> bool:
         address = ipaddress.ip_address(host.partition("%")[0])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.haproxy import Haproxy, running_haproxy
-from tests.support.mosquitto import free_port
+from tests.support.mosquitto import steady_port
 from tests.support.processes import Change, Lives, change, ocppress
 from tests.support.redis_server import RedisServer, running_redis
 
@@ -51,11 +51,11 @@ async def open_fleet(
     """So many clouds and edges; any edge may speak for any station."""
     authority = folder / "ca"
     ocppress("ca", "init", "--dir", authority, "--host", f"*.{HOST}", "--csms-url", csms_url)
-    cloud_ports = [free_port() for _ in range(clouds)]
+    cloud_ports = [steady_port() for _ in range(clouds)]
     async with contextlib.AsyncExitStack() as stack:
         store = stack.enter_context(running_redis(folder / "store", "--appendonly", "yes", "--appendfsync", "always"))
         balancer = await stack.enter_async_context(running_haproxy(folder, cloud_ports))
-        edge_ports = [free_port() for _ in range(edges)]
+        edge_ports = [steady_port() for _ in range(edges)]
         edge_files = []
         for number, port in enumerate(edge_ports, 1):
             name = f"site-{number}"

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.mosquitto import free_port
+from tests.support.mosquitto import steady_port
 from tests.support.processes import until
 from tests.support.tree import ROOT
 
-__all__ = ["Haproxy", "needs_haproxy", "running_haproxy"]
+__all__ = ["Haproxy", "listens", "needs_haproxy", "running_haproxy"]
 
 CONFIGURATION = ROOT / "deploy" / "loadbalancer" / "haproxy.cfg"
 
@@ -28,7 +28,7 @@ class Haproxy:
     """A balancer that can be killed and started again."""
 
     def __init__(self, folder: Path, cloud_ports: Sequence[int]) -> None:
-        self.port = free_port()
+        self.port = steady_port()
         self._file = folder / "haproxy.cfg"
         self._file.write_text(_configuration(self.port, cloud_ports))
         self._process: asyncio.subprocess.Process | None = None
@@ -37,7 +37,7 @@ class Haproxy:
         """Start it; returns when it listens."""
         assert _PROGRAM is not None, "tests that need it are skipped without"
         self._process = await asyncio.create_subprocess_exec(_PROGRAM, "-db", "-f", str(self._file), stderr=asyncio.subprocess.DEVNULL)
-        await until(lambda: _listens(self.port))
+        await until(lambda: listens(self.port))
 
     async def kill(self) -> None:
         """As `kill -9` does; returns when it is gone."""
@@ -68,7 +68,7 @@ def _configuration(port: int, cloud_ports: Sequence[int]) -> str:
     return ours + "".join(lines)
 
 
-def _listens(port: int) -> bool:
-    """By the kernel's table: a connection would be the first to be balanced."""
+def listens(port: int) -> bool:
+    """Whether somebody does, by the kernel's table: a connection would be the first to be balanced."""
     wanted = f"0100007F:{port:04X} 00000000:0000 0A"
     return wanted in Path("/proc/net/tcp").read_text()

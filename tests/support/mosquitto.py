@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import shutil
 import socket
 from collections.abc import AsyncIterator
@@ -15,7 +16,7 @@ from ocppress_gateway.core.broker_topics import Topics
 from ocppress_gateway.provisioning.mosquitto import access_list, mosquitto_conf
 from tests.support.background import background
 
-__all__ = ["Mosquitto", "free_port", "made_mosquitto", "needs_mosquitto", "running_mosquitto"]
+__all__ = ["Mosquitto", "free_port", "made_mosquitto", "needs_mosquitto", "running_mosquitto", "steady_port"]
 
 WAIT_S = 10.0
 
@@ -68,6 +69,15 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
     return port
+
+
+def steady_port() -> int:
+    """A port that nobody listens on, and that no outgoing connection is given while whoever listens there is away."""
+    for _ in range(1000):
+        port = random.randint(10_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("no port is free")
 
 
 @contextlib.asynccontextmanager

@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from ocppress_gateway.positions.server import ServerPlace
-from tests.support.mosquitto import free_port
+from tests.support.mosquitto import steady_port
 
 __all__ = ["RedisServer", "needs_redis", "running_redis"]
 
@@ -30,7 +30,7 @@ class RedisServer:
 
     def __init__(self, folder: Path, *settings: str) -> None:
         """`settings` as on its command line."""
-        self.port = free_port()
+        self.port = steady_port()
         self.place = ServerPlace(url=f"redis://127.0.0.1:{self.port}/0")
         self._folder = folder
         self._settings = settings

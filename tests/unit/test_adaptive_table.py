@@ -19,10 +19,11 @@ def known() -> list[int]:
 
 def seen(table: Table, states: list[int], place: int, bit: int) -> None:
     """One decision, of the table and of the list that says what is expected."""
-    if table.room < PLACES_MAX:
+    if table.crowded:
         table.grow()
     slot = table.slot(place)
-    table.learn(slot, table.entries[slot], bit)
+    entry: int = table.entries[slot]
+    table.learn(slot, place, entry & STATE_MASK, bit)
     states[place] = learned(states[place], bit)
 
 
@@ -60,6 +61,19 @@ def test_restoring_takes_no_more_than_what_differs() -> None:
         changed[place] ^= 1
     table.restore(changed)
     assert table.states() == changed
-    assert len(table.entries) == 256
+    assert len(table.entries) < TABLE_SIZE // 8
     table.undo()
     assert table.states() == changed, "what was restored is kept"
+
+
+def test_a_decision_finds_room_in_whatever_group_it_comes_to() -> None:
+    """All places of one group, as many at once as a decision can come to."""
+    table = Table(vec[i64](known()))
+    places = list(range(5, TABLE_SIZE, 64))
+    for begin in range(0, len(places), PLACES_MAX):
+        if table.crowded:
+            table.grow()
+        slots = [table.slot(place) for place in places[begin : begin + PLACES_MAX]]
+        assert len(set(slots)) == len(slots)
+        assert slots == [table.slot(place) for place in places[begin : begin + PLACES_MAX]], "each place stays in its slot"
+    assert table.states() == known()

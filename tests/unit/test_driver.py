@@ -68,6 +68,21 @@ def test_notes_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert (record.levelno, record.getMessage(), record.__dict__["fields"]) == (logging.WARNING, "link lost", {"reason": "cut"})
 
 
+def test_a_sign_of_life_comes_whether_or_not_the_loop_was_idle() -> None:
+    async def work() -> None:
+        machine = ScriptedMachine()
+        driver = Driver(machine, _no_effect, logger=LOGGER)
+        async with background(driver.run(), "driver"):
+            for count in range(1, 200):
+                async with asyncio.timeout(1):
+                    await driver.stepped()
+                assert machine.events == [Tick()] * count
+                if count % 2:
+                    await asyncio.sleep(0.001)  # idle, so that events are worked off where they are posted
+
+    _run(work)
+
+
 def test_a_tick_comes_when_the_deadline_is_due_and_not_before() -> None:
     """The clock is the test's own: real time only decides when the driver looks at it."""
     now = 1000.0
@@ -134,6 +149,19 @@ def test_an_event_that_finds_nothing_before_it_is_worked_off_where_it_is_posted(
             await asyncio.sleep(0)
             await driver.post(LinkMessage(1, b"a"))
             assert machine.events == [Tick(), LinkMessage(1, b"a"), LinkSent(1)], "what an effect causes comes after it, and at once, too"
+
+    _run(work)
+
+
+def test_a_step_can_be_asked_for_and_waited_for_whether_or_not_something_waits_before_it() -> None:
+    async def work() -> None:
+        machine = ScriptedMachine()
+        driver = Driver(machine, _no_effect, logger=LOGGER)
+        driver.post_now(LinkSent(1))
+        async with background(driver.run(), "driver"):
+            for count in range(1, 100):
+                await driver.stepped()
+                assert machine.events == [LinkSent(1), *[Tick()] * count]
 
     _run(work)
 

@@ -19,7 +19,7 @@ from ocppress_codecs.adaptive.coder import Coder
 from ocppress_codecs.adaptive.contexts import SHARED_SIZE, STATE_MASK, TEXT_BASE, TEXT_MASK, mixed
 from ocppress_codecs.adaptive.history import History, Source
 from ocppress_codecs.adaptive.logistic import STRETCHED, squash
-from ocppress_codecs.adaptive.table import PLACES_MAX, learned
+from ocppress_codecs.adaptive.table import learned
 from ocppress_codecs.errors import LimitExceeded
 
 __all__ = ["INPUTS", "SETS", "STATIC_SIZE", "CharacterModel", "first_weights", "known_as"]
@@ -192,26 +192,35 @@ class CharacterModel:
             x3 = static[third]
             x4 = static[fourth]
             x5 = static[of]
-            if table.room < PLACES_MAX:
+            if table.crowded:
                 table.grow()
-            slot6 = table.slot(TEXT_BASE + (own_kind + step & TEXT_MASK))
-            slot7 = table.slot(TEXT_BASE + (own_two + step & TEXT_MASK))
-            slot8 = table.slot(TEXT_BASE + (own_four + step & TEXT_MASK))
-            entry6 = table.entries[slot6]
-            entry7 = table.entries[slot7]
-            entry8 = table.entries[slot8]
-            x6 = STRETCHED[(entry6 & STATE_MASK) >> 10]
-            x7 = STRETCHED[(entry7 & STATE_MASK) >> 10]
-            x8 = STRETCHED[(entry8 & STATE_MASK) >> 10]
+            place6 = TEXT_BASE + (own_kind + step & TEXT_MASK)
+            slot6 = table.slot(place6)
+            place7 = TEXT_BASE + (own_two + step & TEXT_MASK)
+            slot7 = table.slot(place7)
+            place8 = TEXT_BASE + (own_four + step & TEXT_MASK)
+            slot8 = table.slot(place8)
+            entry6: int = table.entries[slot6]
+            state6: i64 = entry6 & STATE_MASK
+            entry7: int = table.entries[slot7]
+            state7: i64 = entry7 & STATE_MASK
+            entry8: int = table.entries[slot8]
+            state8: i64 = entry8 & STATE_MASK
+            x6 = STRETCHED[state6 >> 10]
+            x7 = STRETCHED[state7 >> 10]
+            x8 = STRETCHED[state8 >> 10]
             x9: i64 = 0
             expected: i64 = -1
             slot9: i64 = 0
-            entry9: i64 = 0
+            place9: i64 = 0
+            state9: i64 = 0
             if predicted >= 0 and predicted + 256 >> shift + 1 == symbol:
                 expected = predicted >> shift & 1
-                slot9 = table.slot(mixed(match_context, expected) % SHARED_SIZE)
-                entry9 = table.entries[slot9]
-                x9 = STRETCHED[(entry9 & STATE_MASK) >> 10]
+                place9 = mixed(match_context, expected) % SHARED_SIZE
+                slot9 = table.slot(place9)
+                entry9: int = table.entries[slot9]
+                state9 = entry9 & STATE_MASK
+                x9 = STRETCHED[state9 >> 10]
                 if not expected:
                     x9 = -x9
             known: i64 = 12 if x4 else 8 if x3 else 4 if x2 else 0
@@ -237,11 +246,11 @@ class CharacterModel:
             weights[begin + 6] = w7 + (x7 * error + 0x8000 >> 16)
             weights[begin + 7] = w8 + (x8 * error + 0x8000 >> 16)
             weights[begin + 8] = w9 + (x9 * error + 0x8000 >> 16)
-            table.learn(slot6, entry6, bit)
-            table.learn(slot7, entry7, bit)
-            table.learn(slot8, entry8, bit)
+            table.learn(slot6, place6, state6, bit)
+            table.learn(slot7, place7, state7, bit)
+            table.learn(slot8, place8, state8, bit)
             if expected >= 0:
-                table.learn(slot9, entry9, 1 if bit == expected else 0)
+                table.learn(slot9, place9, state9, 1 if bit == expected else 0)
             if trained:
                 for place in (first, second, third, fourth, of):
                     self._train(place, bit)

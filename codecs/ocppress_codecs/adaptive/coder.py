@@ -28,7 +28,7 @@ from ocppress_codecs.adaptive.contexts import (
     SHARED_SIZE,
     STATE_MASK,
 )
-from ocppress_codecs.adaptive.table import PLACES_MAX, Table
+from ocppress_codecs.adaptive.table import Table
 from ocppress_codecs.errors import LimitExceeded, Malformed
 
 __all__ = ["WORK_A_BYTE", "WORK_BASE", "WORK_MAX", "ZERO_BYTES_MAX", "BitReader", "BitWriter", "Coder"]
@@ -77,14 +77,16 @@ class Coder:
         """One decision by the statistics that all stations share, which learn from it."""
         place = context % SHARED_SIZE
         table = self.table
-        if table.room < PLACES_MAX:
+        if table.crowded:
             table.grow()
         slot = table.slot(place)
-        entry = table.entries[slot]
-        probability = (entry & STATE_MASK) >> COUNT_BITS
+        entry: int = table.entries[slot]
+        state: i64 = entry
+        state &= STATE_MASK
+        probability = state >> COUNT_BITS
         clipped = probability if probability > _LEAST else _LEAST
         bit = self.code(clipped if clipped < _MOST else _MOST, bit)
-        table.learn(slot, entry, bit)
+        table.learn(slot, place, state, bit)
         return bit
 
     def pair(self, own: i64, shared: i64, bit: i64) -> i64:
@@ -97,24 +99,28 @@ class Coder:
 
     def _pair(self, own: i64, shared: i64, bit: i64) -> i64:
         table = self.table
-        if table.room < PLACES_MAX:
+        if table.crowded:
             table.grow()
         slot = table.slot(own)
         second_slot = table.slot(shared)
-        entry = table.entries[slot]
-        second_entry = table.entries[second_slot]
-        probability = (entry & STATE_MASK) >> COUNT_BITS
-        second = (second_entry & STATE_MASK) >> COUNT_BITS
-        weight = 2 * (entry & COUNT_MAX) + 2
-        second_weight = (second_entry & COUNT_MAX) + 3
+        entry: int = table.entries[slot]
+        second_entry: int = table.entries[second_slot]
+        state: i64 = entry
+        state &= STATE_MASK
+        second_state: i64 = second_entry
+        second_state &= STATE_MASK
+        weight = 2 * (state & COUNT_MAX) + 2
+        second_weight = (second_state & COUNT_MAX) + 3
+        probability = state >> COUNT_BITS
+        second = second_state >> COUNT_BITS
         clipped = (probability * weight + second * second_weight) // (weight + second_weight)
         if clipped < _LEAST:
             clipped = _LEAST
         elif clipped > _MOST:
             clipped = _MOST
         bit = self.code(clipped, bit)
-        table.learn(slot, entry, bit)
-        table.learn(second_slot, second_entry, bit)
+        table.learn(slot, own, state, bit)
+        table.learn(second_slot, shared, second_state, bit)
         return bit
 
     def charge(self, work: int) -> None:

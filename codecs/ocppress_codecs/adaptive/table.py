@@ -1,9 +1,12 @@
 """The table of statistics as one direction has it: what it shares with all others, and over that the few places that it has changed.
 
-Of the table's places a station comes to a few thousand in its life, spread by hashing; so those are kept in a hash table of their own, with
-linear probing, that grows with them. Once it would be no smaller than the whole table, each place has its own slot.
+Of the table's places a station comes to a few thousand in its life, spread by hashing; so those are kept in a hash table of their own, that grows with them.
+It has 64 groups of slots, and the low bits of a place say which group is its own. So an entry says the rest of the place, and takes no more than four bytes:
 
-An entry holds `place << STATE_BITS | state`, and so does the journal, what a place held before it changed.
+    bits 22 … 30   place // 64
+          0 … 21   state
+
+Within a group an entry is where the rest's low bits say, or in the next slot that is free. Once a group has slots for all its places, each has its own.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 from typing import Final, final
 
 from librt.vecs import append, vec
-from mypy_extensions import i64
+from mypy_extensions import i32, i64
 
 from ocppress_codecs.adaptive.contexts import COUNT_BITS, COUNT_MAX, STATE_BITS, STATE_MASK, TABLE_SIZE
 
@@ -20,9 +23,15 @@ __all__ = ["PLACES_MAX", "RATES", "Table", "learned"]
 RATES: Final = vec[i64]([65536 * 10 // (10 * count + 16) for count in range(COUNT_MAX + 1)])
 """By how much of the difference a probability moves, in 65536ths: nearly all the first time, 1/64 in the end."""
 
-_FIRST_SIZE: Final = 256
-_HASHED_SIZE_MAX: Final = 8192
-"""Slots, a power of two, up to which places are hashed."""
+_GROUP_BITS: Final = 6
+_GROUPS: Final = 1 << _GROUP_BITS
+_GROUP_MASK: Final = _GROUPS - 1
+_WHOLE: Final = TABLE_SIZE // _GROUPS
+"""Places of a group."""
+
+_FIRST_WIDTH: Final = 8
+_HASHED_WIDTH_MAX: Final = 128
+"""Slots of a group, a power of two, up to which places are hashed."""
 
 PLACES_MAX: Final = 4
 """That one decision comes to."""
@@ -31,68 +40,77 @@ _NONE: Final = -1
 """A slot that no place has."""
 
 
-def learned(entry: i64, bit: i64) -> i64:
-    """An entry, or a state alone, after one more decision."""
-    probability = entry >> COUNT_BITS & 0xFFFF
-    rate = RATES[entry & COUNT_MAX]
+def learned(state: i64, bit: i64) -> i64:
+    """A state after one more decision."""
+    probability = state >> COUNT_BITS
+    rate = RATES[state & COUNT_MAX]
     change = (0xFFFF - probability) * rate >> 16 if bit else -(probability * rate >> 16)
-    if entry & COUNT_MAX < COUNT_MAX:
-        entry += 1
-    return entry + (change << COUNT_BITS)
+    if state & COUNT_MAX < COUNT_MAX:
+        state += 1
+    return state + (change << COUNT_BITS)
 
 
 @final
 class Table:
     """The states of one direction. `undo` goes back to where `keep` was called last."""
 
-    __slots__ = ("_known", "_mask", "entries", "journal", "room")
+    __slots__ = ("_known", "_mask", "_width", "crowded", "entries", "journal")
 
     def __init__(self, known: vec[i64]) -> None:
         """`known` are the states that it begins with, of all places; it isn't changed."""
         self._known: vec[i64] = known
-        self._mask: i64 = _FIRST_SIZE - 1
-        self.room: i64 = _FIRST_SIZE * 3 // 4
-        """Places that may still be looked for before the table must `grow`. Until then each stays in its slot."""
-        self.entries: vec[i64] = vec[i64]([_NONE] * _FIRST_SIZE)
+        self._width: i64 = _FIRST_WIDTH
+        self._mask: i64 = _FIRST_WIDTH - 1
+        self.entries: vec[i32] = vec[i32]([_NONE] * (_GROUPS * _FIRST_WIDTH))
         self.journal: vec[i64] = vec[i64]()
+        """`place << STATE_BITS | state`: what places held before they changed."""
+        self.crowded: bool = False
+        """Some group has no slots for another decision: before that the table must `grow`. Until then each place stays in its slot."""
 
     def slot(self, place: i64) -> i64:
         """Where the entry of `place` is."""
         entries = self.entries
+        rest = place >> _GROUP_BITS
         mask = self._mask
-        slot = place & mask
+        begin = (place & _GROUP_MASK) * self._width
+        step = rest & mask
         while True:
-            entry = entries[slot]
-            if entry >> STATE_BITS == place:
-                return slot
+            # Compiled, by way of an `int` an `i32` becomes an `i64`.
+            found: int = entries[begin + step]
+            entry: i64 = found
+            if entry >> STATE_BITS == rest:
+                return begin + step
             if entry < 0:
                 break
-            slot = slot + 1 & mask
-        entries[slot] = place << STATE_BITS | self._known[place]
-        self.room -= 1
-        return slot
+            step = step + 1 & mask
+        found = rest << STATE_BITS | self._known[place]
+        entries[begin + step] = found
+        if self._width < _WHOLE:
+            self._see(begin)
+        return begin + step
 
-    def learn(self, slot: i64, entry: i64, bit: i64) -> None:
-        """The place whose entry in `slot` was `entry` has seen one more decision."""
-        self.journal = append(self.journal, entry)
-        self.entries[slot] = learned(entry, bit)
+    def learn(self, slot: i64, place: i64, state: i64, bit: i64) -> None:
+        """`place`, whose entry in `slot` has this state, has seen one more decision."""
+        self.journal = append(self.journal, place << STATE_BITS | state)
+        entry: int = place >> _GROUP_BITS << STATE_BITS | learned(state, bit)
+        self.entries[slot] = entry
 
     def states(self) -> list[int]:
         """The states of all places."""
         found: list[int] = list(self._known)
-        for entry in self.entries:
+        for slot in range(len(self.entries)):
+            entry: int = self.entries[slot]
             if entry >= 0:
-                found[entry >> STATE_BITS] = entry & STATE_MASK
+                found[entry >> STATE_BITS << _GROUP_BITS | slot // self._width] = entry & STATE_MASK
         return found
 
     def restore(self, states: list[int]) -> None:
         """Begin anew with these."""
         for place in range(TABLE_SIZE):
-            state: i64 = states[place]
-            if state != self._known[place]:
-                if not self.room:
+            if states[place] != self._known[place]:
+                if self.crowded:
                     self.grow()
-                self.entries[self.slot(place)] = place << STATE_BITS | state
+                self._put(place, states[place])
         self.keep()
 
     def keep(self) -> None:
@@ -101,29 +119,38 @@ class Table:
 
     def undo(self) -> None:
         """Forget what was changed since `keep`."""
-        journal = self.journal
-        left: i64 = len(journal)
+        left: i64 = len(self.journal)
         while left:
             left -= 1
-            entry = journal[left]
-            self.entries[self.slot(entry >> STATE_BITS)] = entry
+            old = self.journal[left]
+            self._put(old >> STATE_BITS, old & STATE_MASK)
         self.keep()
 
     def grow(self) -> None:
-        """Double the table. Places move to other slots."""
-        old = self.entries
-        size: i64 = 2 * len(old)
-        self._mask = size - 1
-        self.room += size // 2 * 3 // 4
-        if size > _HASHED_SIZE_MAX:
-            size = TABLE_SIZE
-            self.room = TABLE_SIZE + PLACES_MAX
-            self._mask = -1
-        entries = vec[i64]([_NONE] * size)
-        for entry in old:
-            if entry >= 0:
-                slot = entry >> STATE_BITS & self._mask
-                while entries[slot] >= 0:
-                    slot = slot + 1 & self._mask
-                entries[slot] = entry
-        self.entries = entries
+        """Make groups wider until none is crowded. Places move to other slots."""
+        while self.crowded:
+            old = self.entries
+            width = self._width
+            self._width = 2 * width if width < _HASHED_WIDTH_MAX else _WHOLE
+            # Where each place has its own slot, its rest is that.
+            self._mask = self._width - 1 if self._width < _WHOLE else (1 << STATE_BITS) - 1
+            self.crowded = False
+            self.entries = vec[i32]([_NONE] * (_GROUPS * self._width))
+            for slot in range(len(old)):
+                entry: int = old[slot]
+                if entry >= 0:
+                    self._put(entry >> STATE_BITS << _GROUP_BITS | slot // width, entry & STATE_MASK)
+
+    def _put(self, place: i64, state: i64) -> None:
+        entry: int = place >> _GROUP_BITS << STATE_BITS | state
+        self.entries[self.slot(place)] = entry
+
+    def _see(self, begin: i64) -> None:
+        """Whether the group that begins there is crowded."""
+        free: i64 = 0
+        slot: i64
+        for slot in range(begin, begin + self._width):
+            if self.entries[slot] < 0:
+                free += 1
+        if free < PLACES_MAX:
+            self.crowded = True

@@ -80,7 +80,8 @@ class FleetWatch:
             return
         owners = await self._ask("MGET", *(owner_of(claim.edge) for claim in claims))
         for claim, owner in zip(claims, owners, strict=True):
-            if owner is None or owner.partition(b" ")[0] != self._run.encode():
+            # A server that has lost all says nobody's; that all edges come back at once for it would be worse than each in its turn, with a refused save.
+            if owner is not None and owner.partition(b" ")[0] != self._run.encode():
                 self._report(EdgeTaken(claim))
 
     def _heard(self, edge: str, number: int) -> None:

@@ -88,7 +88,7 @@ class SharedPositionsStore(PositionsStore):
             _load_scripts(self._client)
             self._ask("SET", _FORMAT, FORMAT, "NX")
             found = self._ask("GET", _FORMAT)
-            self.remark = remark_on(self._ask("INFO"))
+            self.remark = remark_on(self.info())
             self._counted(self._ask("HMGET", _COUNTS, "pairs", "letters", "bytes"))
         if found != str(FORMAT).encode():
             raise StoreNewer(self._place, f"of format {found!r}, this release knows {FORMAT}")
@@ -227,6 +227,12 @@ class SharedPositionsStore(PositionsStore):
         with self._failures():
             data = self._ask("HGET", _LETTERS, key)
         return None if data is None else _unpacked(data, key)
+
+    def info(self) -> dict[str, Any]:
+        """What the server says of itself. Raises `StoreFailed`."""
+        with self._failures():
+            found: dict[str, Any] = self._ask("INFO")
+        return found
 
     # --- the server
 
