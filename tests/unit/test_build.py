@@ -1,4 +1,4 @@
-"""Which build of the codecs is under test: the one that was asked for, whole."""
+"""Which build is under test: the one that was asked for, whole."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from tests.support.tree import ROOT
 
 MODULES = [
     module.removesuffix(".py").replace("/", ".")
-    for module in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["hooks"]["custom"]["modules"]
+    for of_root in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["hooks"]["custom"]["modules"].values()
+    for module in of_root
 ]
 
 

@@ -17,6 +17,7 @@ from ocppress_gateway.core.events import (
     CsmsClosed,
     CsmsOpened,
     CsmsText,
+    KeepReport,
     Level,
     LinkOpened,
     OpenCsms,
@@ -161,7 +162,7 @@ def test_in_1_6_a_refusal_is_an_error_where_an_answer_has_no_status() -> None:
 def test_a_budget_that_an_edge_has_reported_used() -> None:
     cloud = Cloud(TransferRules(percent_max=80))
     cloud.asks("u", UPDATE, SizeTransfer("CP001", 1, URL), _carried(UPDATE))
-    cloud.play([("far", DayReport(DAY)), ("out", [])])
+    cloud.play([("far", DayReport(DAY)), ("out", [KeepReport("edge", DAY)])])
     text = "85 % of the SIM card's month are used, from 80 % on the gateway lets no transfers through"
     cloud.asks("v", UPDATE, _rejected("v", "OverBudget", text))
 
