@@ -136,12 +136,8 @@ def test_what_a_program_cannot_reach_is_said(tmp_path: Path) -> None:
 
 # --- TLS on all three ways
 
-TLS_EDGE = (
-    ("#[stations.tls]", "[stations.tls]"),
-    ("#certificate_file =", 'certificate_file = "station.pem"'),
-    ("#key_file =", 'key_file = "station.key"'),
-)
-TLS_CLOUD = ("#ca_file =", 'ca_file = "csms-ca.pem"')
+TLS_EDGE = (("#[stations.tls]", '[stations.tls]\ncertificate_file = "station.pem"\nkey_file = "station.key"'),)
+TLS_CLOUD = ("[csms]\n", '[csms]\nca_file = "csms-ca.pem"\n')
 
 
 def test_tls_to_the_stations_and_to_a_csms_of_a_ca_of_its_own(tmp_path: Path) -> None:

@@ -225,7 +225,7 @@ def _stop_again_and_again(seed: int, folder: Path, *, stops: int, limit_s: float
 
 
 def test_orderly_restarts_of_the_cloud_and_kills_after_them(tmp_path: Path) -> None:
-    _stop_again_and_again(4, tmp_path, stops=4, limit_s=180.0)
+    _stop_again_and_again(4, tmp_path, stops=3, limit_s=180.0)
 
 
 @needs_mosquitto

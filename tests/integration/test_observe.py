@@ -119,7 +119,7 @@ def test_wrong_arguments_are_named(arguments: list[str], words: str, tmp_path: P
 
 def test_a_month_is_reckoned_from_what_was_observed(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path)
-    records = list(generate(WORKLOADS["home"], days=1, seed=1))[:300]
+    records = list(generate(WORKLOADS["home"], days=1, seed=1))[:150]
     for record in records:
         assert record.ts is not None
         recorder.add("CP-1", record.direction, record.text, record.ts)
