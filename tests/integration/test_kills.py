@@ -203,6 +203,7 @@ def _stop_again_and_again(seed: int, folder: Path, *, stops: int, limit_s: float
         async with asyncio.timeout(limit_s), _open_world(random, folder, NEVER, over_mqtt=over_mqtt) as world:
             await until(lambda: world.answered_early >= EARLY_EACH * len(world.stations))
             for _ in range(stops):
+                await world.cloud.process.said("CSMS socket open", len(world.stations))  # or there is no context yet
                 await asyncio.sleep(random.uniform(*UP_S))
                 await world.cloud.stop()
                 await world.cloud.start()
