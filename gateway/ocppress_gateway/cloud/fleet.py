@@ -40,7 +40,7 @@ class FleetWatch:
     """For one life of a cloud. `claims` are those it holds now, `report` takes what it has lost."""
 
     def __init__(
-        self, place: ServerPlace, run: str, *, claims: Callable[[], Collection[Claim]], report: Callable[[EdgeTaken], None]
+        self, place: ServerPlace, run: str, claims: Callable[[], Collection[Claim]], *, report: Callable[[EdgeTaken], None]
     ) -> None:
         self._run = run
         self._claims = claims

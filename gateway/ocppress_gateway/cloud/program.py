@@ -10,7 +10,7 @@ import random
 import secrets
 import ssl
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -52,7 +52,7 @@ from ocppress_gateway.core.events import (
 )
 from ocppress_gateway.core.machine import Machine
 from ocppress_gateway.core.saved_contexts import LeavingContext, SavedContext
-from ocppress_gateway.core.stored import Claim, EdgeClaimed, EdgeTaken, PositionsEvent, PositionsOpened
+from ocppress_gateway.core.stored import Claim, PositionsEvent, PositionsOpened
 from ocppress_gateway.core.views import CloudView
 from ocppress_gateway.cost.month import relayed_ip_bytes
 from ocppress_gateway.cost.wire import Conditions
@@ -93,7 +93,7 @@ class CloudProgram(Program):
         connect_timeout_s: float = 7.0,
         positions: PositionsStore | None = None,
         contexts: ContextsFile | None = None,
-        fleet: tuple[ServerPlace, str] | None = None,
+        fleet: tuple[ServerPlace, str, Callable[[], Collection[Claim]]] | None = None,
         renewals: Renewals | None = None,
         certificate: Certificate | None = None,
         private_hosts: Iterable[str] | None = None,
@@ -107,7 +107,7 @@ class CloudProgram(Program):
     ) -> None:
         """`listener` is the edges' side; `positions` is needed if an edge has an outbox. `contexts`: where those are that outlive the process.
         Servers are asked for files' sizes, `private_hosts` besides public ones, unless that is None.
-        `fleet`: the server of `positions`, where they are else, and the name of this cloud's life.
+        `fleet`: the server of `positions`, where they are else, the name of this cloud's life, and the machine's claims.
 
         `csms_url` has one `{identity}`, `csms_ssl_context` None means the system's certificates. `renewals` is for a listener that sees
         certificates, `certificate` the cloud's own. `positions` and the machine's `view` are needed with `control`, the operator's socket,
@@ -126,12 +126,11 @@ class CloudProgram(Program):
         self._opening = Opening()
         self._store = positions
         self._positions = None if positions is None else PositionsWorker(positions, self._reported)
-        self._claims: dict[str, Claim] = {}
         self._fleet: FleetWatch | None = None
         if fleet is not None:
             from ocppress_gateway.cloud.fleet import FleetWatch  # whoever is alone needs no client of the server
 
-            self._fleet = FleetWatch(*fleet, claims=self._claims.values, report=self._reported)
+            self._fleet = FleetWatch(*fleet, report=self._reported)
         self._operator: CloudOperator | None = None
         if self._positions is not None and view is not None:
             self._operator = CloudOperator(
@@ -230,13 +229,8 @@ class CloudProgram(Program):
 
     def _reported(self, event: PositionsEvent) -> None:
         self._opening.heard()
-        match event:
-            case PositionsOpened() if self._store is not None and self._store.remark is not None:
-                self._say(Level.WARNING, "the server of positions isn't set up to keep them", reason=self._store.remark)
-            case EdgeClaimed():
-                self._claims[event.claim.edge] = event.claim
-            case EdgeTaken() if self._claims.get(event.claim.edge) == event.claim:
-                del self._claims[event.claim.edge]
+        if isinstance(event, PositionsOpened) and self._store is not None and self._store.remark is not None:
+            self._say(Level.WARNING, "the server of positions isn't set up to keep them", reason=self._store.remark)
         self._driver.post_now(event)
 
     async def _answer(self, request: Request) -> Answer:
@@ -354,7 +348,7 @@ def run(config: CloudConfig) -> int:
     if tls is not None:
         _warn_of_end(tls)
     machine = CloudMachine(cloud_settings(config), random=random.SystemRandom().random, random_bytes=os.urandom, wall_s=time.time)
-    fleet = None if config.fleet is None else (_server(config.fleet), secrets.token_hex(8))
+    fleet = None if config.fleet is None else (_server(config.fleet), secrets.token_hex(8), lambda: machine.claims)
     program = CloudProgram(
         machine,
         _listener(config),
@@ -363,7 +357,7 @@ def run(config: CloudConfig) -> int:
             ca_file=config.csms.ca_file, certificate_file=config.csms.certificate_file, key_file=config.csms.key_file
         ),
         connect_timeout_s=config.csms.connect_timeout_s,
-        positions=SqlitePositionsStore(config.state_folder) if fleet is None else _shared_positions(*fleet),
+        positions=SqlitePositionsStore(config.state_folder) if fleet is None else _shared_positions(*fleet[:2]),
         contexts=ContextsFile(config.state_folder) if fleet is None else None,
         fleet=fleet,
         renewals=None if tls is None else Renewals(tls),

@@ -357,6 +357,11 @@ class CloudMachine:
             counters=self.counters.view(),
         )
 
+    @property
+    def claims(self) -> list[Claim]:
+        """The edges that this cloud speaks for, in a fleet, as far as it knows."""
+        return [edge.claim for edge in self._edges.values() if edge.claim is not None]
+
     # --- links
 
     def _opened(self, event: LinkOpened, now: float, out: list[Effect]) -> None:
