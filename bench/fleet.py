@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import logging
 import os
 import random
 import ssl
@@ -320,6 +321,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--folder", type=Path)
     chosen = parser.parse_args(arguments)
+    logging.getLogger("ocppress").setLevel(logging.ERROR)  # until their links are up, edges refuse stations, and say so
     print(json.dumps(asdict(asyncio.run(measured(**vars(chosen))))))
     return 0
 

@@ -97,6 +97,16 @@ def test_positions_are_saved_by_the_claim() -> None:
     delivering().play([("in", saved(4)), ("out", [put(5, meter(5))])])
 
 
+def test_a_cloud_knows_which_edges_are_its_own() -> None:
+    play = delivering()
+    assert isinstance(play.machine, CloudMachine)
+    assert play.machine.claims == [ONE]
+    play.play([("in", EdgeTaken(TWO))])
+    assert play.machine.claims == [ONE], "another claim than the newest was taken"
+    play.play([("in", EdgeTaken(ONE))])
+    assert play.machine.claims == []
+
+
 def test_a_cloud_that_has_lost_an_edge_delivers_nothing_more() -> None:
     play = delivering()
     play.play([("in", EdgeTaken(ONE)), ("out", [GONE, CloseLink(1, TAKEN)])])
