@@ -22,6 +22,7 @@ from tests.support.background import background
 from tests.support.busy_peers import BusyCsms, BusyStation
 from tests.support.fleet import Fleet, open_fleet
 from tests.support.haproxy import needs_haproxy
+from tests.support.hasty import CLOUD_CHANGES, COMMAND_TIMEOUT_S, EDGE_CHANGES, STATION_TIMEOUT_S
 from tests.support.kept_promises import check_kept, is_missing
 from tests.support.processes import Lives, until
 from tests.support.redis_server import needs_redis
@@ -30,8 +31,6 @@ CLOUDS = 3
 EDGES = 3
 STATIONS_EACH = 2
 
-STATION_TIMEOUT_S = 5.0
-COMMAND_TIMEOUT_S = 5.0
 PATIENCE_S = 1.0
 SLOW_S = 0.5
 GAP_S = 0.25
@@ -43,19 +42,6 @@ EARLY_EACH = 2
 
 TAKEN = "another cloud has this edge now"
 
-EDGE_CHANGES = (
-    ('#plan = "auto"', 'plan = "live"'),
-    ("#keepalive_s =", "keepalive_s = 30"),
-    ("#station_timeout_s = 60.0", f"station_timeout_s = {STATION_TIMEOUT_S}"),
-    ("#reconnect_min_s = 1.0", "reconnect_min_s = 0.1"),
-    ("#reconnect_max_s = 60.0", "reconnect_max_s = 0.5"),
-)
-CLOUD_CHANGES = (
-    ("#command_timeout_s = 30.0", f"command_timeout_s = {COMMAND_TIMEOUT_S}"),
-    ("#retry_wait_min_s = 10.0", "retry_wait_min_s = 0.2"),
-    ("#retry_random_s = 10.0", "retry_random_s = 0.1"),
-    ("#retry_repeat_times = 5", "retry_repeat_times = 1"),
-)
 STORE_IS_AWAY = ("the store of positions is in trouble", "a position can't be saved yet")
 
 

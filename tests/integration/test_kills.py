@@ -18,6 +18,7 @@ import pytest
 from tests.support.background import background
 from tests.support.busy_peers import BusyCsms, BusyStation
 from tests.support.cutting_proxy import CuttingProxy, Faults, cutting_proxy
+from tests.support.hasty import CLOUD_CHANGES, COMMAND_TIMEOUT_S, EDGE_CHANGES, STATION_TIMEOUT_S
 from tests.support.kept_promises import check_kept, is_missing
 from tests.support.mosquitto import Mosquitto, made_mosquitto, needs_mosquitto
 from tests.support.processes import Files, Lives, change, make_files, until
@@ -26,10 +27,6 @@ KILLS = 12
 SOAK_KILLS = 120
 CUTS = 30
 SOAK_CUTS = 150
-
-STATION_TIMEOUT_S = 5.0
-"""The least that the configuration allows."""
-COMMAND_TIMEOUT_S = 5.0
 
 PATIENCE_S = 1.0
 """After which a station repeats or gives up, and the CSMS sends the next command."""
@@ -54,20 +51,6 @@ HANG_UP_S = (0.1, 0.8)
 
 EARLY_EACH = 10
 """What each station has got from the edge before anything breaks, on average."""
-
-EDGE_CHANGES = (
-    ('#plan = "auto"', 'plan = "live"'),
-    ("#keepalive_s =", "keepalive_s = 30"),
-    ("#station_timeout_s = 60.0", f"station_timeout_s = {STATION_TIMEOUT_S}"),
-    ("#reconnect_min_s = 1.0", "reconnect_min_s = 0.1"),
-    ("#reconnect_max_s = 60.0", "reconnect_max_s = 0.5"),
-)
-CLOUD_CHANGES = (
-    ("#command_timeout_s = 30.0", f"command_timeout_s = {COMMAND_TIMEOUT_S}"),
-    ("#retry_wait_min_s = 10.0", "retry_wait_min_s = 0.2"),
-    ("#retry_random_s = 10.0", "retry_random_s = 0.1"),
-    ("#retry_repeat_times = 5", "retry_repeat_times = 1"),
-)
 
 
 class _World:
