@@ -22,7 +22,7 @@ import ssl
 import statistics
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,11 +31,11 @@ from typing import Final, NamedTuple
 
 import aiohttp
 import msgspec
-from aiohttp import web
 
+from bench.fleet_csms import READY, SEED, VERSION
 from bench.processes import HOST, changed, free_port, kib, processor_s, started
 from bench.timing import build
-from ocppress_codecs.rpc import OcppVersion, parse
+from ocppress_codecs.rpc import parse
 from ocppress_gateway.config import load_edge
 from ocppress_gateway.core.edge import EdgeMachine
 from ocppress_gateway.core.plan import Plan, PlanName, PlanSettings
@@ -60,10 +60,10 @@ RELAY: Final = "relay"
 BATCH_S: Final = 900.0
 """What plan `saver` lets a message wait."""
 
-SEED: Final = 1
-_VERSION: Final = OcppVersion.V201
 _PATIENCE_S: Final = 300.0
 _SETTLED_S: Final = 2.0
+_STAGGERED_S: Final = 10.0
+"""So long it takes until the last station begins, where they pause: stations of a fleet don't flush together."""
 _AGAIN_S: Final = 0.1
 _BUDGET_BYTES: Final = 100_000_000
 _KEEPALIVE_S: Final = 1500
@@ -82,9 +82,13 @@ class Measured:
     calls: int
     """That each station has said."""
     messages: int
-    """OCPP messages that the subject has handed to the CSMS or taken from it, in the time that is measured."""
+    """OCPP messages that the subject has handed to the CSMS or taken from it, of those stations that pause."""
+    messages_a_second: int
+    """Those, by the clock."""
     processor_us: float
     """User and system time of the subject per such message."""
+    hasty_processor_us: float
+    """The same while the first stations say all as fast as they are answered."""
     memory_kib: float
     """What a further station makes of it: the memory of its own pages with all stations, less that with some of them, each time when all there have said
     everything."""
@@ -102,34 +106,17 @@ class Saying(NamedTuple):
 
 
 class Csms:
-    """Answers at once, and counts."""
+    """`bench.fleet_csms`, from here."""
 
-    def __init__(self, answers: dict[str, str]) -> None:
-        """`answers` by what is asked, texts both."""
-        self.actions: Counter[str] = Counter()
-        self._answers = answers
-        application = web.Application()
-        application.router.add_get("/{identity}", self._serve)
-        self._runner = web.AppRunner(application, access_log=None)
+    def __init__(self, port: int, session: aiohttp.ClientSession) -> None:
+        self.port = port
+        self.url = f"ws://{HOST}:{port}/{{identity}}"
+        self._session = session
 
-    @contextlib.asynccontextmanager
-    async def listening(self) -> AsyncIterator[str]:
-        """Its URL, with `{identity}` in it."""
-        await self._runner.setup()
-        await web.TCPSite(self._runner, HOST, 0).start()
-        try:
-            yield f"ws://{HOST}:{self._runner.addresses[0][1]}/{{identity}}"
-        finally:
-            await self._runner.cleanup()
-
-    async def _serve(self, request: web.Request) -> web.StreamResponse:
-        websocket = web.WebSocketResponse(protocols=[_VERSION.subprotocol], compress=False)
-        await websocket.prepare(request)
-        async for message in websocket:
-            message_id, call = parse(message.data)
-            self.actions[call.action] += 1
-            await websocket.send_str(f'[3,"{message_id}",{self._answers.get(call.body, "{}")}]')
-        return websocket
+    async def asked(self) -> Counter[str]:
+        """How often it has been asked what, by action."""
+        async with self._session.get(f"http://{HOST}:{self.port}/") as response:
+            return Counter(await response.json())
 
 
 class Ours:
@@ -172,7 +159,7 @@ class Ours:
         async with asyncio.timeout(_PATIENCE_S):
             while True:
                 with contextlib.suppress(GatewayError):  # until the link is up, the edge refuses it
-                    return await self._stack.enter_async_context(open_station(self._session, f"{edge.station_url}/{name}", _VERSION))
+                    return await self._stack.enter_async_context(open_station(self._session, f"{edge.station_url}/{name}", VERSION))
                 await asyncio.sleep(_AGAIN_S)
 
     def flush(self, name: str) -> None:
@@ -205,7 +192,7 @@ class Relayed:
     async def station(self, name: str) -> End:
         """Connect one."""
         websocket = await self._session.ws_connect(
-            f"wss://{HOST}:{self._port}/{name}", protocols=[_VERSION.subprotocol], compress=15, ssl=self._context
+            f"wss://{HOST}:{self._port}/{name}", protocols=[VERSION.subprotocol], compress=15, ssl=self._context
         )
         if not websocket.compress:
             raise RuntimeError("the relay doesn't compress")
@@ -218,30 +205,36 @@ class Relayed:
         """Nothing waits."""
 
 
-async def measured(subject: str, workload: str, *, stations: int, further: int, calls: int, asking_s: int, folder: Path) -> Measured:
-    """Let `stations` say the first `calls` of a day, then `further` ones more. Fails if not everything arrived."""
-    sayings, answers = _day(workload, calls)
-    csms = Csms(answers)
+async def measured(
+    subject: str, workload: str, *, stations: int, further: int, calls: int, pause_s: float, asking_s: int, folder: Path
+) -> Measured:
+    """Let `stations` say the first `calls` of a day as fast as they are answered, then `further` ones, a CALL each `pause_s`. Fails if not everything
+    arrived."""
+    sayings = _day(workload, calls)
     async with contextlib.AsyncExitStack() as stack:
         own = Path(stack.enter_context(TemporaryDirectory(prefix="ocppress-cloud-", dir=folder)))
-        csms_url = await stack.enter_async_context(csms.listening())
         connector = aiohttp.TCPConnector(limit=0)
         session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+        csms = Csms(await free_port(), session)
+        await stack.enter_async_context(started("CSMS", ["bench.fleet_csms", str(csms.port), workload], READY))
         way = Relayed(own, stack, session) if subject == RELAY else Ours(PlanName(subject), own, stack, session)
         names = [f"S{number}" for number in range(stations + further)]
-        pid = await way.begin(names, csms_url)
+        pid = await way.begin(names, csms.url)
         ends: dict[str, End] = {}
-        memory, processor, messages = [], 0.0, 0
-        for group in names[:stations], names[stations:]:
+        memory, processor = [], []
+        for group, pace_s in (names[:stations], 0.0), (names[stations:], pause_s):
             for name in group:
                 ends[name] = await way.station(name)
-            before = processor_s(pid), csms.actions.total()
+            before = processor_s(pid), (await csms.asked()).total()
+            begun = time.monotonic()
             async with asyncio.timeout(_PATIENCE_S), asyncio.TaskGroup() as playing:
-                for name in group:
-                    playing.create_task(_say(ends[name], sayings, lambda name=name: way.flush(name)))  # type: ignore[misc]
+                for number, name in enumerate(group):
+                    later_s = number / len(group) * min(_STAGGERED_S, pace_s * calls)
+                    playing.create_task(_say(ends[name], sayings, later_s, pace_s, lambda name=name: way.flush(name)))  # type: ignore[misc]
             await _all_there(csms, sayings, len(ends))
-            processor += processor_s(pid) - before[0]
-            messages += 2 * (csms.actions.total() - before[1])
+            messages = 2 * ((await csms.asked()).total() - before[1])
+            processor.append(1e6 * (processor_s(pid) - before[0]) / messages)
+            rate = messages / (time.monotonic() - begun)
             await asyncio.sleep(_SETTLED_S)
             memory.append(kib(pid, "Pss", of="smaps_rollup"))
         latencies = sorted(itertools.chain.from_iterable(await _asked(list(ends.values()), asking_s)))
@@ -252,47 +245,44 @@ async def measured(subject: str, workload: str, *, stations: int, further: int, 
             stations=len(ends),
             calls=calls,
             messages=messages,
-            processor_us=round(1e6 * processor / messages, 1),
+            messages_a_second=round(rate),
+            processor_us=round(processor[1], 1),
+            hasty_processor_us=round(processor[0], 1),
             memory_kib=round(each, 1),
             base_kib=round(memory[1] - each * len(ends), 1),
             latency_ms=(round(statistics.median(latencies), 2), round(latencies[len(latencies) * 99 // 100], 2)),
         )
 
 
-def _day(workload: str, calls: int) -> tuple[list[Saying], dict[str, str]]:
-    """The first CALLs of a day, and the answers' bodies by those of the CALLs."""
-    sayings: list[Saying] = []
-    answers: dict[str, str] = {}
-    bodies: dict[str, str] = {}
-    for record in generate(WORKLOADS[workload], days=1, seed=SEED):
-        message_id, message = parse(record.text)
-        if record.direction is Direction.UP:
-            bodies[message_id] = message.body
-            sayings.append(Saying(int((record.ts or 0.0) // BATCH_S), record.text))
-        else:
-            answers[bodies.pop(message_id)] = message.body
-    return sayings[:calls], answers
+def _day(workload: str, calls: int) -> list[Saying]:
+    """The first CALLs of a day."""
+    day = generate(WORKLOADS[workload], days=1, seed=SEED)
+    up = (record for record in day if record.direction is Direction.UP)
+    return [Saying(int((record.ts or 0.0) // BATCH_S), record.text) for record in itertools.islice(up, calls)]
 
 
-async def _say(station: End, sayings: list[Saying], flush: Callable[[], None]) -> None:
+async def _say(station: End, sayings: list[Saying], later_s: float, pause_s: float, flush: Callable[[], None]) -> None:
+    await asyncio.sleep(later_s)
+    at = time.monotonic()
     for before, saying in itertools.pairwise([sayings[0], *sayings]):
         if before.batch != saying.batch:
             flush()
         await station.send(saying.text)
         await station.receive()
+        at += pause_s
+        if pause_s:
+            await asyncio.sleep(max(0.0, at - time.monotonic()))
     flush()
 
 
 async def _all_there(csms: Csms, sayings: list[Saying], stations: int) -> None:
     """Until the CSMS has every CALL, but for Heartbeats, which an edge may answer alone."""
     said = Counter(parse(saying.text)[1].action for saying in sayings)
-    await _until(lambda: all(csms.actions[action] >= count * stations for action, count in said.items() if action != "Heartbeat"))
-
-
-async def _until(true: Callable[[], bool]) -> None:
+    del said["Heartbeat"]
+    expected = Counter({action: count * stations for action, count in said.items()})
     async with asyncio.timeout(_PATIENCE_S):
-        while not true():  # noqa: ASYNC110 - what it asks has no events
-            await asyncio.sleep(0.02)
+        while expected - await csms.asked():  # noqa: ASYNC110 - it is another process
+            await asyncio.sleep(_AGAIN_S)
 
 
 async def _asked(stations: list[End], rounds: int) -> list[list[float]]:
@@ -319,6 +309,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("workload", choices=list(WORKLOADS))
     for name in "stations", "further", "calls", "asking-s":
         parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--pause-s", type=float, required=True)
     parser.add_argument("--folder", type=Path)
     chosen = parser.parse_args(arguments)
     logging.getLogger("ocppress").setLevel(logging.ERROR)  # until their links are up, edges refuse stations, and say so

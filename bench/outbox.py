@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -105,7 +106,7 @@ def measured(name: str, delay_s: float, *, days: int = DAYS, folder: Path | None
     """Run a workload through an outbox in a new folder below `folder` (the system's for temporary files if None)."""
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         outbox = _SteppedOutbox(Path(temporary))
-        before = thread_written_bytes()
+        before = thread_written_bytes(threading.get_native_id())
         count = body_bytes = 0
         flush_at: float | None = None
         for message in _batched(WORKLOADS[name], days):
@@ -121,7 +122,7 @@ def measured(name: str, delay_s: float, *, days: int = DAYS, folder: Path | None
             flush_at = flush_at or message.stored_at_s + delay_s
         measure = outbox.measure()
         outbox.close()
-        after = thread_written_bytes()
+        after = thread_written_bytes(threading.get_native_id())
     return Written(
         workload=name,
         delay_s=delay_s,

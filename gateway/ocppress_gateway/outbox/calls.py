@@ -94,14 +94,15 @@ class OutboxCalls(Outbox):
 
     def measure(self) -> OutboxMeasure:
         figures = self._store.figures
+        file_bytes, written_bytes = self._store.sizes()
         return OutboxMeasure(
             trouble=self._trouble,
             messages=figures.messages,
             message_bytes=figures.message_bytes,
             oldest_stored_at_s=figures.oldest_stored_at_s,
             oldest_age_s=None if figures.oldest_came_at is None else self._clock() - figures.oldest_came_at,
-            file_bytes=figures.file_bytes,
-            written_bytes=figures.written_bytes,
+            file_bytes=file_bytes,
+            written_bytes=written_bytes,
             commits=self._desk.commits,
             last_commit_s=self._desk.last_commit_s,
             faults=self._desk.faults,

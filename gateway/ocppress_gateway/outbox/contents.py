@@ -54,8 +54,6 @@ class Figures:
     message_bytes: int = 0
     oldest_came_at: float | None = None
     oldest_stored_at_s: float | None = None
-    file_bytes: int = 0
-    written_bytes: int | None = None
 
 
 def size_of_message(message: StoredMessage) -> int:

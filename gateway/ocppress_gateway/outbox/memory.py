@@ -91,7 +91,7 @@ class MemoryOutboxStore(OutboxStore):
             self._disk.remove("message", (number, lane, position))
             position -= 1
 
-    def _file_sizes(self) -> tuple[int, int | None]:
+    def sizes(self) -> tuple[int, int | None]:
         return self._bytes, None
 
 

@@ -30,7 +30,6 @@ from ocppress_gateway.outbox.rows import (
 from ocppress_gateway.outbox.salvage import Salvage
 from ocppress_gateway.outbox.store import OutboxStore
 from ocppress_gateway.storage.database import Database
-from ocppress_gateway.storage.files import thread_written_bytes
 
 __all__ = ["OUTBOX_FILE", "SqliteOutboxStore"]
 
@@ -83,7 +82,6 @@ class SqliteOutboxStore(OutboxStore):
         super().__init__(folder / OUTBOX_FILE, limits or OutboxLimits(), clock)
         self._database = Database(folder / OUTBOX_FILE, application_id=_APPLICATION_ID, migrations=_MIGRATIONS)
         self._random_bytes = random_bytes
-        self._written_before = 0
 
     def close(self) -> None:
         self._database.close()
@@ -97,7 +95,6 @@ class SqliteOutboxStore(OutboxStore):
     # --- what `OutboxStore` leaves open
 
     def _open(self) -> Contents:
-        self._written_before = thread_written_bytes() or 0
         self._database.open()
         found = self._database.execute("SELECT incarnation, took_over FROM outbox").fetchone()
         incarnation, took_over = found or self._begin()
@@ -121,9 +118,8 @@ class SqliteOutboxStore(OutboxStore):
     def _remove_rows(self, number: int, lane: Lane, up_to: int) -> None:
         self._database.execute("DELETE FROM message WHERE key >= ? AND key <= ?", (key_of(number, lane, 0), key_of(number, lane, up_to)))
 
-    def _file_sizes(self) -> tuple[int, int | None]:
-        written = thread_written_bytes()
-        return self._database.file_bytes, None if written is None else written - self._written_before
+    def sizes(self) -> tuple[int, int | None]:
+        return self._database.sizes
 
     # --- reading
 

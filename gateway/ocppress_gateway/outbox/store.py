@@ -68,8 +68,8 @@ class OutboxStore(Store):
         """Remove messages up to a position."""
 
     @abc.abstractmethod
-    def _file_sizes(self) -> tuple[int, int | None]:
-        """Bytes of all files, and bytes written since they were opened."""
+    def sizes(self) -> tuple[int, int | None]:
+        """Bytes of all files, and bytes written since they were opened; any thread may look."""
 
     # --- life
 
@@ -237,7 +237,6 @@ class OutboxStore(Store):
             self._bytes,
             None if oldest is None else self._born_at + oldest.open_s,
             None if oldest is None else oldest.message.stored_at_s,
-            *self._file_sizes(),
         )
 
 

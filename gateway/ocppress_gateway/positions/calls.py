@@ -128,13 +128,14 @@ class PositionsCalls(Positions):
 
     def measure(self) -> PositionsMeasure:
         figures = self._store.figures
+        file_bytes, written_bytes = self._store.sizes()
         return PositionsMeasure(
             trouble=self._trouble,
             pairs=figures.pairs,
             dead_letters=figures.dead_letters,
             dead_bytes=figures.dead_bytes,
-            file_bytes=figures.file_bytes,
-            written_bytes=figures.written_bytes,
+            file_bytes=file_bytes,
+            written_bytes=written_bytes,
             commits=self._desk.commits,
             last_commit_s=self._desk.last_commit_s,
             faults=self._desk.faults,

@@ -87,7 +87,7 @@ class MemoryPositionsStore(LocalPositionsStore):
     def _remove_letter(self, key: int) -> None:
         self._disk.remove("letter", key)
 
-    def _file_sizes(self) -> tuple[int, int | None]:
+    def sizes(self) -> tuple[int, int | None]:
         return self._dead_bytes, None
 
 

@@ -115,6 +115,10 @@ class SharedPositionsStore(PositionsStore):
     def probe(self) -> None:
         self._collecting.ask("SET", _PROBE, 1)
 
+    def sizes(self) -> tuple[int, int | None]:
+        """The files are the server's."""
+        return 0, None
+
     def obstacle(self) -> str | None:
         """None: what is full refuses one call, and concerns no other."""
         return None

@@ -17,7 +17,6 @@ from ocppress_gateway.core.stored import DeadLetter
 from ocppress_gateway.positions.base import PositionsLimits
 from ocppress_gateway.positions.store import LETTER_OVERHEAD_BYTES, LocalPositionsStore, Pair, to_bytes, to_text
 from ocppress_gateway.storage.database import Database
-from ocppress_gateway.storage.files import thread_written_bytes
 
 __all__ = ["POSITIONS_FILE", "SqlitePositionsStore"]
 
@@ -63,7 +62,6 @@ class SqlitePositionsStore(LocalPositionsStore):
     def __init__(self, folder: Path, *, limits: PositionsLimits | None = None) -> None:
         super().__init__(folder / POSITIONS_FILE, limits or PositionsLimits())
         self._database = Database(folder / POSITIONS_FILE, application_id=_APPLICATION_ID, migrations=_MIGRATIONS)
-        self._written_before = 0
 
     def close(self) -> None:
         self._database.close()
@@ -80,7 +78,6 @@ class SqlitePositionsStore(LocalPositionsStore):
     # --- what `PositionsStore` leaves open
 
     def _open(self) -> tuple[int, int, int]:
-        self._written_before = thread_written_bytes() or 0
         self._database.open()
         texts = ("identity", "message_id", "error_code", "error_description", "body")
         size = f"{LETTER_OVERHEAD_BYTES} + {' + '.join(f'length({text})' for text in texts)}"
@@ -137,9 +134,8 @@ class SqlitePositionsStore(LocalPositionsStore):
     def _remove_letter(self, key: int) -> None:
         self._database.execute("DELETE FROM letter WHERE key = ?", (key,))
 
-    def _file_sizes(self) -> tuple[int, int | None]:
-        written = thread_written_bytes()
-        return self._database.file_bytes, None if written is None else written - self._written_before
+    def sizes(self) -> tuple[int, int | None]:
+        return self._database.sizes
 
     def _read_letters(self, query: str, values: Sequence[Any] = ()) -> Iterator[DeadLetter]:
         for key, identity, message_id, version, error_code, error_description, attempts, at_s, body in self._database.rows(query, values):

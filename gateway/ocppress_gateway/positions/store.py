@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
@@ -32,6 +33,9 @@ T = TypeVar("T")
 Outcome = Callable[[], T]
 """What came of a call, known once its transaction is over; raises `StoreFull`."""
 
+SAVED_MAX: Final = 20_000
+"""Stations whose pairs are remembered: 12 MB. Those of others are read again before they are saved."""
+
 LETTER_OVERHEAD_BYTES: Final = 100
 """What a dead letter counts besides its texts."""
 
@@ -52,8 +56,6 @@ class Figures:
     pairs: int = 0
     dead_letters: int = 0
     dead_bytes: int = 0
-    file_bytes: int = 0
-    written_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,10 @@ class PositionsStore(Store):
         """What of its surroundings the operator should know, once it is open."""
         self.limits = limits
         self._place = str(place)
+
+    @abc.abstractmethod
+    def sizes(self) -> tuple[int, int | None]:
+        """Bytes of all files, and bytes written since they were opened, None where nobody counts them; any thread may look."""
 
     # --- within a transaction
 
@@ -128,6 +134,8 @@ class LocalPositionsStore(PositionsStore):
         self._pairs = 0
         self._dead_letters = 0
         self._dead_bytes = 0
+        self._saved: OrderedDict[str, dict[bytes, Pair]] = OrderedDict()
+        """The pairs that were saved last, as they are on the disk or will be with this transaction."""
 
     # --- what the kinds of store differ in
 
@@ -171,14 +179,11 @@ class LocalPositionsStore(PositionsStore):
     def _remove_letter(self, key: int) -> None:
         """Remove a letter that is there."""
 
-    @abc.abstractmethod
-    def _file_sizes(self) -> tuple[int, int | None]:
-        """Bytes of all files, and bytes written since they were opened."""
-
     # --- life
 
     def open(self) -> None:
         """Open or make it; a damaged one is set aside, and what it had is forgotten."""
+        self._saved.clear()
         try:
             found = self._open()
         except StoreDamaged as error:
@@ -199,6 +204,7 @@ class LocalPositionsStore(PositionsStore):
                 yield
         except BaseException:
             self._pairs, self._dead_letters, self._dead_bytes = figures
+            self._saved.clear()
             raise
         self._measure()
 
@@ -216,7 +222,13 @@ class LocalPositionsStore(PositionsStore):
         return _known(True)
 
     def _save(self, identity: str, incarnation: bytes, lane: Lane, position: int) -> None:
-        pairs = {pair.incarnation: pair for pair in self._pairs_of(identity)}
+        pairs = self._saved.get(identity)
+        if pairs is None:
+            pairs = self._saved[identity] = {pair.incarnation: pair for pair in self._pairs_of(identity)}
+            if len(self._saved) > SAVED_MAX:
+                self._saved.popitem(last=False)
+        else:
+            self._saved.move_to_end(identity)
         newest = max((pair.saved for pair in pairs.values()), default=0)
         pair = pairs.get(incarnation)
         if pair is None:
@@ -230,9 +242,12 @@ class LocalPositionsStore(PositionsStore):
             return
         express, ordered = pair.positions
         positions = (max(express, position), ordered) if lane is Lane.EXPRESS else (express, max(ordered, position))
-        self._put_pair(identity, replace(pair, positions=positions))
-        if incarnation not in pairs and len(pairs) >= INCARNATIONS_MAX:
-            self._remove_pair(identity, min(pairs.values(), key=lambda old: old.saved).incarnation)
+        pairs[incarnation] = replace(pair, positions=positions)
+        self._put_pair(identity, pairs[incarnation])
+        if len(pairs) > INCARNATIONS_MAX:
+            oldest = min(pairs.values(), key=lambda old: old.saved).incarnation
+            self._remove_pair(identity, oldest)
+            del pairs[oldest]
             self._pairs -= 1
 
     def bury(self, letter: DeadLetter) -> Outcome[int]:
@@ -287,7 +302,7 @@ class LocalPositionsStore(PositionsStore):
         return tuple(found)
 
     def _measure(self) -> None:
-        self.figures = Figures(self._pairs, self._dead_letters, self._dead_bytes, *self._file_sizes())
+        self.figures = Figures(self._pairs, self._dead_letters, self._dead_bytes)
 
 
 def size_of_letter(letter: DeadLetter) -> int:

@@ -11,13 +11,23 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from ocppress_gateway.errors import StoreDamaged, StoreFailed, StoreNewer
-from ocppress_gateway.storage.files import FileLock, failures, log_of, make_private_file, make_private_folder, put_away, size_of
+from ocppress_gateway.storage.files import (
+    FileLock,
+    failures,
+    log_of,
+    make_private_file,
+    make_private_folder,
+    put_away,
+    size_of,
+    thread_written_bytes,
+)
 
 __all__ = ["LOG_BYTES_MAX", "Database"]
 
@@ -48,12 +58,16 @@ class Database:
         self._lock = FileLock(file.with_suffix(".lock"))
         self._connection: sqlite3.Connection | None = None
         self._reading: set[sqlite3.Cursor] = set()
+        self._thread_id = 0
+        self._written_before = 0
 
     # --- life
 
     def open(self) -> None:
         """Open, again if need be, or make it. Raises `StoreInUse`, `StoreNewer`, `StoreDamaged`, `StoreFailed`; then it is closed."""
         self._disconnect()
+        self._thread_id = threading.get_native_id()
+        self._written_before = thread_written_bytes(self._thread_id) or 0
         make_private_folder(self.file.parent)
         self._lock.acquire()
         make_private_file(self.file)
@@ -130,9 +144,10 @@ class Database:
                 cursor.close()
 
     @property
-    def file_bytes(self) -> int:
-        """Size of the file and its log."""
-        return size_of(self.file, log_of(self.file))
+    def sizes(self) -> tuple[int, int | None]:
+        """Bytes of the file and its log, and bytes written since they were opened, None where nobody counts them; any thread may look."""
+        written = thread_written_bytes(self._thread_id)
+        return size_of(self.file, log_of(self.file)), None if written is None else written - self._written_before
 
     def _prepare(self) -> None:
         self.execute("PRAGMA locking_mode=EXCLUSIVE")

@@ -150,10 +150,11 @@ def size_of(*files: Path) -> int:
     return total
 
 
-def thread_written_bytes() -> int | None:
-    """Bytes that this thread has caused to be written to disks, in whole pages of the kernel's cache; None where it doesn't count them."""
+def thread_written_bytes(thread_id: int) -> int | None:
+    """Bytes that a thread of this process, by its native id, has caused to be written to disks, in whole pages of the kernel's cache; None where it
+    doesn't count them, or once the thread has gone."""
     try:
-        text = Path("/proc/thread-self/io").read_text(encoding="ascii")
+        text = Path(f"/proc/self/task/{thread_id}/io").read_text(encoding="ascii")
     except OSError:
         return None
     return next((int(line.split()[1]) for line in text.splitlines() if line.startswith("write_bytes:")), None)
