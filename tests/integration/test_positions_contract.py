@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from ocppress_gateway.core.stored import (
     PositionsOpened,
     PositionsTrouble,
 )
-from ocppress_gateway.positions.base import COMMIT_PAUSE_S, DEAD_TEXT_MAX, INCARNATIONS_MAX, PositionsLimits
+from ocppress_gateway.positions.base import COMMIT_PAUSE_S, COMMIT_PAUSE_S_MAX, DEAD_TEXT_MAX, INCARNATIONS_MAX, PositionsLimits
 from ocppress_gateway.positions.store import size_of_letter
 from ocppress_gateway.storage.desk import RETRY_S_MAX
 from tests.support.stores import POSITIONS_KINDS, PositionsRig, letter, positions_rig
@@ -163,6 +164,34 @@ def test_stations_share_a_commit(rig: PositionsRig) -> None:
     rig.run(COMMIT_PAUSE_S)
     assert len(rig.heard(PositionSaved)) == 100
     assert rig.positions.measure().commits <= before + 3
+
+
+def test_commits_with_company_are_further_apart(rig: PositionsRig) -> None:
+    """Of 200 stations, each as fast as its positions are saved, and of one that is alone again."""
+    stations = [f"CP{number}" for number in range(200)]
+
+    def commits_of(names: list[str], seconds: float) -> int:
+        before = rig.positions.measure().commits
+        until = rig.now + seconds
+        for name in names:
+            rig.positions.save(name, ONE, ORDERED, next(positions))
+        while rig.now < until:
+            rig.run(0.001)
+            for saved in rig.heard(PositionSaved):
+                rig.positions.save(saved.identity, ONE, ORDERED, next(positions))
+        rig.run()
+        rig.heard(PositionSaved)
+        return rig.positions.measure().commits - before
+
+    positions = itertools.count(1)
+    rig.run()
+    assert commits_of(stations, 1.0) == pytest.approx(1.0 / COMMIT_PAUSE_S_MAX, abs=2)
+    assert commits_of(stations[:1], 1.0) == pytest.approx(1.0 / COMMIT_PAUSE_S, abs=10)
+
+
+@pytest.mark.parametrize(("writes", "pause_s"), [(0, 0.01), (1, 0.01), (2, 0.01), (6, 0.03), (10, 0.05), (1000, 0.05)])
+def test_the_pause_grows_with_the_company(writes: int, pause_s: float) -> None:
+    assert PositionsLimits().pause_s(writes) == pytest.approx(pause_s)
 
 
 def test_too_many_outboxes_wait_for_room(kind: str, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ class OutboxCalls(Outbox):
         self._desk = Desk(
             store,
             clock=clock,
-            pause_s=store.limits.commit_pause_s,
+            pause_s=lambda writes: store.limits.commit_pause_s,
             slow_s=SLOW_COMMIT_S,
             opened=self._opened,
             trouble=self._now_in_trouble,

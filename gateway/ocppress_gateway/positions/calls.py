@@ -38,7 +38,12 @@ class PositionsCalls(Positions):
         self._report = report
         self._trouble: str | None = None
         self._desk = Desk(
-            store, clock=clock, pause_s=store.limits.commit_pause_s, slow_s=SLOW_COMMIT_S, opened=self._opened, trouble=self._now_in_trouble
+            store,
+            clock=clock,
+            pause_s=store.limits.pause_s,
+            slow_s=SLOW_COMMIT_S,
+            opened=self._opened,
+            trouble=self._now_in_trouble,
         )
 
     @abc.abstractmethod

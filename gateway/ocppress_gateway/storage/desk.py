@@ -4,7 +4,7 @@
                              ├─► lazies ─┼─ one transaction ─► results, in the order of the calls
                              └─► reads ──┘   after it
 
-Transactions begin at least `pause_s` apart, and what came meanwhile shares one; a write that finds the desk idle doesn't wait. A lazy write
+Transactions begin at least a pause apart, and what came meanwhile shares one; a write that finds the desk idle doesn't wait. A lazy write
 goes with the next one, or after `LAZY_S`.
 
 While the disk fails, new writes are refused at once, and the disk is tried with growing waits until a write works again. Reads go on, for
@@ -45,12 +45,14 @@ class Desk:
         store: Store,
         *,
         clock: Callable[[], float],
-        pause_s: float,
+        pause_s: Callable[[int], float],
         slow_s: float,
         opened: Callable[[], Result],
         trouble: Callable[[str | None], Result],
     ) -> None:
-        """`opened` makes what to report when the store is open, `trouble` what to report after each step, changed or not."""
+        """`pause_s` is from the beginning of a transaction of so many writes to that of the next.
+
+        `opened` makes what to report when the store is open, `trouble` what to report after each step, changed or not."""
         self._store = store
         self._clock = clock
         self._pause_s = pause_s
@@ -69,7 +71,7 @@ class Desk:
         self._retry_s = RETRY_S_MIN
         self._retry_at = 0.0
         self.slow_words = f"slow: the disk takes more than {slow_s:g} s"
-        self._begun_last = clock() - pause_s
+        self._next_at = clock()
         self._at_work_since: float | None = None
         self.trouble: str | None = None
         """Why new writes are refused; None while they aren't."""
@@ -106,7 +108,7 @@ class Desk:
     def due_at(self) -> float | None:
         """When `step` has something to do; None for not before the next call."""
         if self._inbox:
-            return self._begun_last
+            return self._clock()
         if not self._is_open:
             return self._retry_at
         times = []
@@ -114,9 +116,9 @@ class Desk:
             times.append(self._retry_at)
         if self._failing is None:
             if self._writes or (self._lazies and self.trouble is not None):
-                times.append(self._begun_last + self._pause_s)
+                times.append(self._next_at)
             elif self._lazies:
-                times.append(max(self._lazies_due_at, self._begun_last + self._pause_s))
+                times.append(max(self._lazies_due_at, self._next_at))
             obstacle_at = self._store.obstacle_at()
             if self.trouble is None and obstacle_at is not None:
                 times.append(obstacle_at)
@@ -196,7 +198,7 @@ class Desk:
         return done
 
     def _must_commit(self, now: float) -> bool:
-        if now < self._begun_last + self._pause_s:
+        if now < self._next_at:
             return False
         if self._failing is not None or self._writes:
             return True
@@ -204,8 +206,9 @@ class Desk:
 
     def _commit(self) -> list[Result]:
         """One transaction with what waits, and with a probe if the last one failed."""
-        begun = self._at_work_since = self._begun_last = self._clock()
+        begun = self._at_work_since = self._clock()
         group = self._next_group()
+        self._next_at = begun + self._pause_s(len(group))
         outcomes: list[Result | Late | StoreFull] = []
         try:
             with self._store.transaction():
