@@ -1,21 +1,28 @@
-"""What an edge takes of its machine: `bench/results/edge.json`, for the table in gateway/README.md.
+"""What an edge takes of its machine, beside a relay with permessage-deflate: `bench/results/edge.json`, for the table in gateway/README.md.
 
 Run from the project's root: python -m bench.edge [--folder FOLDER]
+
+    station ──ws──► ocppress edge ──TLS 1.3, certificates at both ends──► ocppress cloud ──ws──► CSMS
+    station ──ws──► bench.relay ────wss, permessage-deflate─────────────► bench.relay ────ws──► CSMS
 
 Edge and cloud are real processes with the files of `ocppress ca`, the CSMS and the station are here. The station says a day's messages of a workload as
 fast as the edge takes them, some of them at a time, which is harder on the edge than the day itself; all must reach the CSMS. Memory is the
 edge's VmHWM, the most that it ever had resident, libraries that it shares with nobody included. Bytes are the kernel's count of pages that it has to
-write, so FOLDER must be on a disk.
+write, so FOLDER must be on a disk. Each is measured in both builds, pure Python and compiled; the relay has none of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
+import os
 import platform
+import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,8 +31,9 @@ from typing import Any, Final
 
 import aiohttp
 
-from bench.cpu import processor
-from bench.processes import HOST, changed, disk_bytes, free_port, kib, processor_s, started
+from bench import relay
+from bench.cpu import ROOT, compiled_build, processor
+from bench.processes import HOST, Started, changed, disk_bytes, free_port, kib, processor_s, started
 from bench.timing import build
 from ocppress_codecs.rpc import OcppVersion, parse
 from ocppress_gateway.core.plan import PlanName
@@ -46,7 +54,10 @@ RESULTS: Final = Path(__file__).parent / "results" / "edge.json"
 MEMORY_KIB_MAX: Final = 64 * 1024
 """What an edge may take: half of the 128 MiB that a charger's board has to spare."""
 
-SUBJECTS: Final = (("ac22", PlanName.SAVER), ("ac22", PlanName.TRANSPARENT), ("home", PlanName.SAVER))
+RELAY: Final = "relay"
+"""In the place of a plan: `bench.relay` instead of edge and cloud."""
+
+SUBJECTS: Final = (("ac22", RELAY), ("ac22", PlanName.SAVER), ("ac22", PlanName.TRANSPARENT), ("home", PlanName.SAVER))
 
 PIPELINE: Final = 16
 """CALLs that the station has open. OCPP wants one; then the outbox's pause between two commits would be most of what is measured."""
@@ -66,6 +77,8 @@ class Measured:
 
     workload: str
     plan: str
+    """Or `RELAY`."""
+    build: str
     messages: int
     """CALLs of the station; it has an answer to each."""
     stored: int
@@ -80,39 +93,40 @@ class Measured:
     processor_s: float
     """User and system, its start included."""
     startup_processor_s: float
+    message_us: float
+    """Processor time per message of the station, CALLs and answers, without the start."""
     disk_bytes: int
     """Written to the disk, as the kernel counts it (`write_bytes`); 0 on a file system without one."""
 
 
-async def measured(workload: str, plan: PlanName, *, days: int = 1, folder: Path | None = None) -> Measured:
+async def measured(workload: str, plan: str, *, days: int = 1, folder: Path | None = None) -> Measured:
     """Give an edge its days; its files are in `folder` meanwhile, by default the system's place for them. Fails if not everything arrived."""
-    with TemporaryDirectory(prefix="ocppress-edge-", dir=folder) as own:
-        async with Csms() as csms:
-            edge_file, cloud_file, station_port = await _files(Path(own), csms.url, plan)
-            async with started("cloud", ["ocppress_gateway", "cloud", "--config", str(cloud_file)], "listening for edges"):
-                begun = time.monotonic()
-                async with started("edge", ["ocppress_gateway", "edge", "--config", str(edge_file)], "link up") as edge:
-                    startup_s = edge.listens_at - begun
-                    idle = kib(edge.pid, "VmRSS"), processor_s(edge.pid)
-                    async with aiohttp.ClientSession() as session:
-                        url = f"ws://{HOST}:{station_port}/{_STATION}"
-                        async with open_station(session, url, _VERSION) as station:
-                            begun = time.monotonic()
-                            messages, stored = await _play(workload, days, station, await csms.end(_STATION))
-                            wall_s = time.monotonic() - begun
-                            return Measured(
-                                workload=workload,
-                                plan=plan.value,
-                                messages=messages,
-                                stored=stored,
-                                wall_s=round(wall_s, 2),
-                                memory_kib=kib(edge.pid, "VmHWM"),
-                                idle_memory_kib=idle[0],
-                                startup_s=round(startup_s, 2),
-                                processor_s=round(processor_s(edge.pid), 2),
-                                startup_processor_s=round(idle[1], 2),
-                                disk_bytes=disk_bytes(edge.pid),
-                            )
+    async with contextlib.AsyncExitStack() as stack:
+        own = Path(stack.enter_context(TemporaryDirectory(prefix="ocppress-edge-", dir=folder)))
+        csms = await stack.enter_async_context(Csms())
+        begun = await stack.enter_async_context(_relays(own, csms.url) if plan == RELAY else _edge_and_cloud(own, csms.url, PlanName(plan)))
+        edge = begun.edge
+        idle_memory_kib, startup_processor_s = kib(edge.pid, "VmRSS"), processor_s(edge.pid)
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        station = await stack.enter_async_context(open_station(session, f"ws://{HOST}:{begun.station_port}/{_STATION}", _VERSION))
+        began_at = time.monotonic()
+        messages, stored = await _play(workload, days, station, await csms.end(_STATION))
+        wall_s, taken_s = time.monotonic() - began_at, processor_s(edge.pid)
+        return Measured(
+            workload=workload,
+            plan=str(plan),
+            build="" if plan == RELAY else build(),
+            messages=messages,
+            stored=stored,
+            wall_s=round(wall_s, 2),
+            memory_kib=kib(edge.pid, "VmHWM"),
+            idle_memory_kib=idle_memory_kib,
+            startup_s=round(edge.listens_at - begun.at, 2),
+            processor_s=round(taken_s, 2),
+            startup_processor_s=round(startup_processor_s, 2),
+            message_us=round(1e6 * (taken_s - startup_processor_s) / (2 * messages), 1),
+            disk_bytes=disk_bytes(edge.pid),
+        )
 
 
 # --- station and CSMS
@@ -183,6 +197,36 @@ async def _play(workload: str, days: int, station: End, csms: End) -> tuple[int,
 # --- processes
 
 
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    edge: Started
+    at: float
+    """When its process was started, by the monotonic clock."""
+    station_port: int
+
+
+@contextlib.asynccontextmanager
+async def _edge_and_cloud(own: Path, csms_url: str, plan: PlanName) -> AsyncIterator[_Begun]:
+    edge_file, cloud_file, station_port = await _files(own, csms_url, plan)
+    async with started("cloud", ["ocppress_gateway", "cloud", "--config", str(cloud_file)], "listening for edges"):
+        at = time.monotonic()
+        async with started("edge", ["ocppress_gateway", "edge", "--config", str(edge_file)], "link up") as edge:
+            yield _Begun(edge, at, station_port)
+
+
+@contextlib.asynccontextmanager
+async def _relays(own: Path, csms_url: str) -> AsyncIterator[_Begun]:
+    make_authority_folder(own / "ca", name="ocppress bench", hosts=[HOST], csms_url=csms_url, now=datetime.now(UTC))
+    files = own / "ca" / "cloud"
+    station_port, port = await free_port(), await free_port()
+    far = ["bench.relay", str(port), csms_url, "--certificate", str(files / "cloud.pem"), "--key", str(files / "cloud.key")]
+    near = ["bench.relay", str(station_port), f"wss://{HOST}:{port}/{{identity}}", "--ca", str(files / "ca.pem")]
+    async with started("far relay", far, relay.READY):
+        at = time.monotonic()
+        async with started("near relay", near, relay.READY) as edge:
+            yield _Begun(edge, at, station_port)
+
+
 async def _files(folder: Path, csms_url: str, plan: PlanName) -> tuple[Path, Path, int]:
     """Configurations of edge and cloud, and the port for stations."""
     authority = folder / "ca"
@@ -207,15 +251,19 @@ def table(results: dict[str, Any]) -> str:
     """The results as a Markdown table with what it says."""
     head = (
         f"An edge with one station that says a day's CALLs of a workload as fast as it takes them, {PIPELINE} at a time (Python {results['python']},"
-        f" {results['processor']}, codecs {results['build']}): its resident memory at the most (VmHWM) and before the first station, in MiB; seconds from"
-        " its start until it listens; seconds of processor time in all and for the start; and what it has written to its disk. Stored are those CALLs that it"
-        " has answered itself."
+        f" {results['processor']}), in pure Python and compiled, and a relay with permessage-deflate in its place: its resident memory at the most (VmHWM) and"
+        " before the first station, in MiB; seconds from its start until it listens; seconds of processor time in all and for the start; microseconds for"
+        " each message, CALLs and answers; and what it has written to its disk. Stored are those CALLs that it has answered itself."
     )
-    rows = ["| workload | plan | CALLs | stored | memory | idle | start | processor | its start | disk |", f"|---|---|{'--:|' * 8}"]
+    rows = [
+        "| workload | plan | build | CALLs | stored | memory | idle | start | processor | its start | a message | disk |",
+        f"|---|---|---|{'--:|' * 9}",
+    ]
     for one in results["edges"]:
         cells = (
             one["workload"],
-            f"`{one['plan']}`",
+            "relay" if one["plan"] == RELAY else f"`{one['plan']}`",
+            one["build"],
             f"{one['messages']:,}",
             f"{one['stored']:,}",
             f"{one['memory_kib'] / 1024:.1f}",
@@ -223,6 +271,7 @@ def table(results: dict[str, Any]) -> str:
             f"{one['startup_s']:.1f}",
             f"{one['processor_s']:.1f}",
             f"{one['startup_processor_s']:.1f}",
+            f"{one['message_us']:,.0f}",
             f"{one['disk_bytes'] / 1e6:.1f} MB" if one["disk_bytes"] else "—",
         )
         rows.append(f"| {' | '.join(cells)} |")
@@ -233,22 +282,43 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure, write the file, print the table; 1 if an edge took more memory than it may."""
     parser = argparse.ArgumentParser(prog="python -m bench.edge", description="Memory, start, processor time and disk writes of an edge.")
     parser.add_argument("--workload", choices=list(WORKLOADS), help="only this workload, and print without writing the file")
-    parser.add_argument(
-        "--plan", type=PlanName, choices=list(PlanName), default=PlanName.SAVER, help="with --workload (default: %(default)s)"
-    )
+    parser.add_argument("--plan", choices=[*PlanName, RELAY], default=PlanName.SAVER, help="with --workload (default: %(default)s)")
     parser.add_argument("--days", type=int, default=1, help="with --workload (default: %(default)s)")
     parser.add_argument("--folder", type=Path, help="where to put its files, on a disk; the system's place for temporary files by default")
     parser.add_argument("--json", action="store_true", help="end with the results as one line of JSON")
     chosen = parser.parse_args(arguments)
-    subjects = SUBJECTS if chosen.workload is None else ((chosen.workload, chosen.plan),)
-    results: dict[str, Any] = {"python": platform.python_version(), "processor": processor(), "build": build(), "edges": []}
-    for workload, plan in subjects:
-        print(f"{workload}, {plan} …", file=sys.stderr, flush=True)
-        results["edges"].append(asdict(asyncio.run(measured(workload, plan, days=chosen.days, folder=chosen.folder))))
-    if chosen.workload is None:
+    results: dict[str, Any] = {"python": platform.python_version(), "processor": processor(), "edges": []}
+    if chosen.workload is not None:
+        results["edges"].append(asdict(asyncio.run(measured(chosen.workload, chosen.plan, days=chosen.days, folder=chosen.folder))))
+    else:
+        with compiled_build(may_compile=True) as (compiled, reason):
+            if compiled is None:
+                print(f"without a compiled build: {reason}", file=sys.stderr)
+            results["edges"] += _all(compiled, chosen.folder)
         RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(results) if chosen.json else table(results))
     return int(any(one["memory_kib"] > MEMORY_KIB_MAX for one in results["edges"]))
+
+
+def _all(compiled: list[Path] | None, folder: Path | None) -> list[dict[str, Any]]:
+    """Each subject in each build, in a process that has imported it."""
+    pure = [ROOT / "codecs", ROOT / "gateway"]
+    found: list[dict[str, Any]] = []
+    for workload, plan in SUBJECTS:
+        for paths in [pure] if plan == RELAY or compiled is None else [pure, compiled]:
+            print(f"{workload}, {plan}, {'pure' if paths is pure else 'compiled'} …", file=sys.stderr, flush=True)
+            run = subprocess.run(
+                [
+                    *(sys.executable, "-m", "bench.edge", "--json", "--workload", workload, "--plan", str(plan)),
+                    *([] if folder is None else ["--folder", str(folder)]),
+                ],
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(str(path) for path in [*paths, ROOT])},
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            found += json.loads(run.stdout)["edges"]
+    return found
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""One subject of `bench.cloud` with its fleet: the subject is a process of its own, stations, edges and CSMS are here. One line of JSON.
+"""One subject of `bench.cloud` with its fleet: the subject and the CSMS are processes of their own, stations and edges are here. One line of JSON.
 
     stations ──ws──► edges ──TLS 1.3, certificates at both ends──► ocppress cloud ──ws──► CSMS
     stations ──wss, permessage-deflate────────────────────────────► bench.relay ────ws──► CSMS
 
-Each station has an edge of its own, as a charger with its own SIM has. All say the same day of a workload, each one CALL at a time, as fast as it is
-answered; what an edge stores is sent on whenever so much of the day is over as plan `saver` lets pass. What counts is the subject's processor time and
-memory, not how long this process takes.
+Each station has an edge of its own, as a charger with its own SIM has. All say the same day of a workload, each one CALL at a time: the first ones as fast
+as they are answered, the others at a pace, for the stations of a fleet aren't answered in bursts. What an edge stores is sent on whenever so much of the day
+is over as plan `saver` lets pass. What counts is the subject's processor time and memory, not how long this process takes.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from typing import Final, NamedTuple
 import aiohttp
 import msgspec
 
+from bench import relay
 from bench.fleet_csms import READY, SEED, VERSION
 from bench.processes import HOST, changed, free_port, kib, processor_s, started
 from bench.timing import build
@@ -82,11 +83,13 @@ class Measured:
     calls: int
     """That each station has said."""
     messages: int
-    """OCPP messages that the subject has handed to the CSMS or taken from it, of those stations that pause."""
+    """Of the stations that pause: their CALLs and the answers, those of an edge among them."""
+    csms_messages: int
+    """What of these the subject has handed to the CSMS or taken from it; an edge answers Heartbeats alone."""
     messages_a_second: int
-    """Those, by the clock."""
+    """So many, by the clock."""
     processor_us: float
-    """User and system time of the subject per such message."""
+    """User and system time of the subject per message of a station."""
     hasty_processor_us: float
     """The same while the first stations say all as fast as they are answered."""
     memory_kib: float
@@ -184,8 +187,9 @@ class Relayed:
         make_authority_folder(self._folder, name="ocppress bench", hosts=[HOST], csms_url=csms_url, now=datetime.now(UTC))
         cloud = self._folder / "cloud"
         self._context.load_verify_locations(cloud / "ca.pem")
-        command = ["bench.relay", str(self._port), str(cloud / "cloud.pem"), str(cloud / "cloud.key"), csms_url]
-        pid = (await self._stack.enter_async_context(started("relay", command, "listening for stations"))).pid
+        certificate = ["--certificate", str(cloud / "cloud.pem"), "--key", str(cloud / "cloud.key")]
+        command = ["bench.relay", str(self._port), csms_url, *certificate]
+        pid = (await self._stack.enter_async_context(started("relay", command, relay.READY))).pid
         await self._stack.enter_async_context(self._listening)  # left after the stations
         return pid
 
@@ -225,16 +229,16 @@ async def measured(
         for group, pace_s in (names[:stations], 0.0), (names[stations:], pause_s):
             for name in group:
                 ends[name] = await way.station(name)
-            before = processor_s(pid), (await csms.asked()).total()
-            begun = time.monotonic()
+            before, begun = processor_s(pid), time.monotonic()
+            asked_before = (await csms.asked()).total()
             async with asyncio.timeout(_PATIENCE_S), asyncio.TaskGroup() as playing:
                 for number, name in enumerate(group):
                     later_s = number / len(group) * min(_STAGGERED_S, pace_s * calls)
                     playing.create_task(_say(ends[name], sayings, later_s, pace_s, lambda name=name: way.flush(name)))  # type: ignore[misc]
             await _all_there(csms, sayings, len(ends))
-            messages = 2 * ((await csms.asked()).total() - before[1])
-            processor.append(1e6 * (processor_s(pid) - before[0]) / messages)
-            rate = messages / (time.monotonic() - begun)
+            messages, wall_s = 2 * calls * len(group), time.monotonic() - begun
+            processor.append(1e6 * (processor_s(pid) - before) / messages)
+            asked = (await csms.asked()).total() - asked_before
             await asyncio.sleep(_SETTLED_S)
             memory.append(kib(pid, "Pss", of="smaps_rollup"))
         latencies = sorted(itertools.chain.from_iterable(await _asked(list(ends.values()), asking_s)))
@@ -245,7 +249,8 @@ async def measured(
             stations=len(ends),
             calls=calls,
             messages=messages,
-            messages_a_second=round(rate),
+            csms_messages=2 * asked,
+            messages_a_second=round(messages / wall_s),
             processor_us=round(processor[1], 1),
             hasty_processor_us=round(processor[0], 1),
             memory_kib=round(each, 1),

@@ -12,13 +12,14 @@ from bench.fleet import RELAY
 from ocppress_gateway.core.plan import PlanName
 
 CALLS = 60
-STATIONS = 2
+FURTHER = 1
 
 
 @pytest.fixture(name="arguments")
 def _arguments(tmp_path: Path) -> list[str]:
     sizes = [
-        f"--{name}={value}" for name, value in {"stations": 1, "further": STATIONS - 1, "calls": CALLS, "asking-s": 1, "rounds": 1}.items()
+        f"--{name}={value}"
+        for name, value in {"stations": 1, "further": FURTHER, "calls": CALLS, "pause-s": 0.01, "asking-s": 1, "rounds": 1}.items()
     ]
     return ["--workload", "home", *sizes, "--no-compile", "--json", "--out", str(tmp_path / "cloud.json")]
 
@@ -30,11 +31,14 @@ def test_relay_and_cloud_carry_the_same_calls(arguments: list[str], tmp_path: Pa
     assert code == int(bool(cloud.over(results)))
     relay, transparent, saver = results["subjects"]
     assert [one["subject"] for one in results["subjects"]] == [RELAY, PlanName.TRANSPARENT, PlanName.SAVER]
-    assert relay["messages"] == transparent["messages"] == 2 * STATIONS * CALLS
-    assert 0 < saver["messages"] < relay["messages"], "an edge answers Heartbeats alone"
+    assert relay["messages"] == transparent["messages"] == saver["messages"] == 2 * FURTHER * CALLS
+    assert relay["csms_messages"] == transparent["csms_messages"] == 2 * FURTHER * CALLS
+    assert 0 < saver["csms_messages"] < 2 * FURTHER * CALLS, "an edge answers Heartbeats alone"
     for one in results["subjects"]:
-        assert (one["stations"], one["calls"]) == (STATIONS, CALLS)
+        assert (one["stations"], one["calls"]) == (1 + FURTHER, CALLS)
         assert one["processor_us"] > 0
+        assert one["hasty_processor_us"] > 0
+        assert 0 < one["messages_a_second"] <= 2 * FURTHER / 0.01
         assert 0 < one["latency_ms"][0] <= one["latency_ms"][1]
         assert one["spread"]["processor_us"] == [one["processor_us"]] * 2, "of one round"
     assert cloud.table(results).count("\n| `ocppress cloud`, `saver` |") == 1
@@ -42,7 +46,7 @@ def test_relay_and_cloud_carry_the_same_calls(arguments: list[str], tmp_path: Pa
 
 def test_the_median_of_the_rounds_counts() -> None:
     rounds = [
-        {"subject": RELAY, "processor_us": us, "memory_kib": kib, "base_kib": 9.0, "latency_ms": [ms, 2 * ms]}
+        {"subject": RELAY, "processor_us": us, "hasty_processor_us": us / 2, "memory_kib": kib, "base_kib": 9.0, "latency_ms": [ms, 2 * ms]}
         for us, kib, ms in [(40.0, 300.0, 3.0), (90.0, 100.0, 1.0), (50.0, 200.0, 2.0)]
     ]
     median = cloud.median(rounds)

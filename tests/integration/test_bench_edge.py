@@ -20,6 +20,7 @@ WORKLOAD = "home"
 LARGEST = edge.Measured(
     workload=WORKLOAD,
     plan=PlanName.SAVER.value,
+    build="pure",
     messages=2000,
     stored=1500,
     wall_s=5.0,
@@ -28,6 +29,7 @@ LARGEST = edge.Measured(
     startup_s=0.61,
     processor_s=3.02,
     startup_processor_s=0.44,
+    message_us=1234.5,
     disk_bytes=8_150_000,
 )
 """As large as an edge may be."""
@@ -49,7 +51,7 @@ def test_an_edge_answers_and_stores_a_day_in_little_memory(folder: Path, capsys:
     results = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (_names(), list(folder.iterdir())) == (before, []), "nothing is left behind"
 
-    assert set(results) == {"python", "processor", "build", "edges"}
+    assert set(results) == {"python", "processor", "edges"}
     (one,) = results["edges"]
     assert set(one) == {field.name for field in fields(edge.Measured)}
     assert (one["workload"], one["plan"]) == (WORKLOAD, PlanName.SAVER)
@@ -74,7 +76,16 @@ def test_an_edge_that_takes_too_much_fails(
     monkeypatch.setattr(edge, "measured", measured)
     assert edge.main(["--workload", WORKLOAD]) == code
     row = capsys.readouterr().out.splitlines()[-1]
-    assert row == f"| {WORKLOAD} | `saver` | 2,000 | 1,500 | 64.0 | 50.0 | 0.6 | 3.0 | 0.4 | 8.2 MB |"
+    assert row == f"| {WORKLOAD} | `saver` | pure | 2,000 | 1,500 | 64.0 | 50.0 | 0.6 | 3.0 | 0.4 | 1,234 | 8.2 MB |"
+
+
+def test_a_relay_carries_the_same_day(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert edge.main(["--workload", WORKLOAD, "--plan", edge.RELAY, "--json", "--folder", str(folder)]) == 0
+    (one,) = json.loads(capsys.readouterr().out.splitlines()[-1])["edges"]
+    calls = [record for record in generate(WORKLOADS[WORKLOAD], days=1, seed=edge.SEED) if record.direction is Direction.UP]
+    assert (one["messages"], one["stored"], one["disk_bytes"]) == (len(calls), 0, 0)
+    assert one["message_us"] > 0
+    assert edge.table({"python": "", "processor": "", "edges": [one]}).count(f"\n| {WORKLOAD} | relay |") == 1
 
 
 def test_a_real_edge_over_a_lower_limit_fails(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

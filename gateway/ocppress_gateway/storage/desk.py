@@ -52,7 +52,8 @@ class Desk:
     ) -> None:
         """`pause_s` is from the beginning of a transaction of so many writes to that of the next.
 
-        `opened` makes what to report when the store is open, `trouble` what to report after each step, changed or not."""
+        `opened` makes what to report when the store is open, `trouble` what to report after each step, changed or not.
+        """
         self._store = store
         self._clock = clock
         self._pause_s = pause_s
