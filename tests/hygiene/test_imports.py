@@ -23,7 +23,7 @@ MAY_IMPORT: Final = {
     "proxied_server": {"core", "proxy_header"},
     "proxy_header": set[str](),
     "transports": {"errors", "core", "http_client", "http_listener", "http_requests", "proxied_server"},
-    "ledger": {"errors", "core", "log", "storage", "transports"},
+    "ledger": {"errors", "core", "cost", "log", "storage", "transports", "workloads"},
     "storage": {"errors"},
     "outbox": {"errors", "core", "storage"},
     "positions": {"errors", "core", "storage"},

@@ -89,6 +89,15 @@ def test_transfers_are_part_of_the_others() -> None:
     assert both.transfers == 1000
 
 
+def test_what_there_would_have_been_is_in_no_sum() -> None:
+    account = DayAccount()
+    account.add_estimated(Way.UP, 70)
+    account.add_comparison(9_000, 3_000)
+    both = DayAccount.sum([account, DayAccount.decoded(account.encoded())])
+    assert (both.plain, both.deflate) == (18_000, 6_000)
+    assert (both.total_bytes, both.ours_bytes, both.counted_bytes) == (140, 140, 0)
+
+
 @pytest.mark.parametrize(
     "values",
     [
@@ -98,7 +107,8 @@ def test_transfers_are_part_of_the_others() -> None:
         [[1] + [0] * 13, [0, 0], [0, 0], 0, {}, {}],
         [[1] + [0] * 13, [0, 0], [0, 0], 0, {"CP1": [0, 1]}, {"": [1, 0]}],
         [[0] * 14, [0, 0], [0, 0], 0, {}, {}, -9],
-        [[0] * 14, [0, 0], [0, 0], 0, {}, {}, 9, 9],
+        [[0] * 14, [0, 0], [0, 0], 0, {}, {}, 9, -9],
+        [[0] * 14, [0, 0], [0, 0], 0, {}, {}, 9, 9, 9, 9],
         [[0] * 14, [0], [0, 0], 0, {}, {}],
         "text",
     ],

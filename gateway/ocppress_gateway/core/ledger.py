@@ -3,6 +3,7 @@
     driver ──LinkDialled, LinkCounted, LinkEnded──► links ──layers──┐
     machine ──────LinkMessageCounted──────────────►                 ├──► today's account, or held until the clock is believed
     driver ──────InterfaceCounted─────────────────► interface ──────┤
+    driver ──────ComparisonCounted────────────────► beside it ──────┤
     machine ─────TransferBegan, TransferEnded─────► transfers ──────┘
                                                                      ──► month ──► alarms, plan, status
 
@@ -22,6 +23,7 @@ from ocppress_gateway.core.events import Level, Note
 from ocppress_gateway.core.ledger_clock import DayClock
 from ocppress_gateway.core.ledger_day import DayAccount
 from ocppress_gateway.core.ledger_events import (
+    ComparisonCounted,
     InterfaceCounted,
     LedgerEvent,
     LinkCounted,
@@ -125,6 +127,8 @@ class Ledger:
                 self._links.ended(event, now, booked)
             case InterfaceCounted():
                 self._interface(event, now, booked)
+            case ComparisonCounted():
+                booked.add_comparison(event.plain_bytes, event.deflate_bytes)
             case TransferBegan():
                 self._transfers.began(event, now)
             case TransferEnded():

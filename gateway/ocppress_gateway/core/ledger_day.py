@@ -7,7 +7,8 @@ estimated  | ours, which those counters don't have             | way
 sim        | all that passed the SIM's interface               | way
 rounding   | what a carrier adds that bills started units      |
 
-and what of the SIM's that isn't ours passed while a station transferred a file around the gateway.
+and what of the SIM's that isn't ours passed while a station transferred a file around the gateway; and, in no sum, what the stations' own connections
+would have caused without the gateway.
 """
 
 from __future__ import annotations
@@ -74,6 +75,10 @@ class DayAccount(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     actions: Names = {}
     transfers: Bytes = 0
     """Not in accounts that were kept before there was this line."""
+    plain: Bytes = 0
+    """What there would have been without the gateway, both ways; 0 where it wasn't reckoned yet."""
+    deflate: Bytes = 0
+    """The same with permessage-deflate."""
 
     def __post_init__(self) -> None:
         for names in (self.stations, self.actions):
@@ -106,12 +111,18 @@ class DayAccount(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
         """Bytes on the SIM's interface that aren't ours, while a station transferred a file; they are added to the SIM's besides."""
         self.transfers += count
 
+    def add_comparison(self, plain: int, deflate: int) -> None:
+        """Bytes that there would have been without the gateway, plain and with permessage-deflate."""
+        self.plain += plain
+        self.deflate += deflate
+
     def add(self, other: DayAccount) -> None:
         """All of `other` on top."""
         for mine, theirs in ((self.counted, other.counted), (self.estimated, other.estimated), (self.sim, other.sim)):
             mine[:] = [sum(pair) for pair in zip(mine, theirs, strict=True)]
         self.rounding += other.rounding
         self.transfers += other.transfers
+        self.add_comparison(other.plain, other.deflate)
         for names, others in ((self.stations, other.stations), (self.actions, other.actions)):
             for name, both_ways in others.items():
                 for way, count in zip(_WAYS, both_ways, strict=True):

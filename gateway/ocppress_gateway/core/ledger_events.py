@@ -9,6 +9,7 @@ from enum import StrEnum
 from ocppress_gateway.core.wire_count import WireCount
 
 __all__ = [
+    "ComparisonCounted",
     "FrameShare",
     "InterfaceCounted",
     "LedgerEvent",
@@ -94,6 +95,15 @@ class InterfaceCounted:
 
 
 @dataclass(frozen=True, slots=True)
+class ComparisonCounted:
+    """IP bytes, both directions, that the stations' own connections would have caused without the gateway since it was told last."""
+
+    plain_bytes: int
+    deflate_bytes: int
+    """With permessage-deflate at its best."""
+
+
+@dataclass(frozen=True, slots=True)
 class TransferBegan:
     """A station transfers a file past the gateway from now on, or in so many seconds. `action`: of the CSMS, which asked for it, or of the station."""
 
@@ -111,5 +121,5 @@ class TransferEnded:
     way: Way
 
 
-LedgerEvent = LinkDialled | LinkCounted | LinkEnded | InterfaceCounted | TransferBegan | TransferEnded
+LedgerEvent = LinkDialled | LinkCounted | LinkEnded | InterfaceCounted | ComparisonCounted | TransferBegan | TransferEnded
 """What has its time; a `LinkMessageCounted` waits for the next reading."""

@@ -11,7 +11,7 @@ Deflate is at its best (see `deflate`), and begins anew with each connection, as
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -63,29 +63,37 @@ def baseline_conditions(conditions: Conditions) -> Conditions:
 
 
 class BaselineCount:
-    """One baseline, record by record, in order of time. Times are seconds from the begin, at which the first connection is made."""
+    """One baseline, record by record, in order of time. Times are seconds on one clock."""
 
-    def __init__(self, baseline: Baseline, conditions: Conditions, breaks_s: Sequence[float]) -> None:
+    def __init__(
+        self,
+        baseline: Baseline,
+        conditions: Conditions,
+        breaks_s: Iterable[float] = (),
+        *,
+        begin_s: float = 0.0,
+        handshake: Handshake | None = None,
+    ) -> None:
+        """The first connection is made at `begin_s`, with this handshake, by default the first one of `conditions`; it breaks at `breaks_s`."""
         self.conditions = baseline_conditions(conditions)
         self._deflates = baseline is not Baseline.PLAIN
         self._ping_s = USUAL_PING_S if baseline is Baseline.DEFLATE_PING60 else self.conditions.keepalive_s
         self._pings_always = baseline is Baseline.DEFLATE_PING60
         self._breaks_s: Iterator[float] = iter([*breaks_s, float("inf")])
         self._break_s = next(self._breaks_s)
-        self._heard_s = 0.0
+        self._heard_s = begin_s
         self.cost = ByteCount()
         segment_bytes = self.conditions.segment_bytes
         headers = websocket_header_bytes(0, Direction.UP) + websocket_header_bytes(0, Direction.DOWN)
         # The pong carries the ping's acknowledgement where it comes in time; and its own goes alone.
         self._ping_bytes = 3 * segment_bytes + headers + 2 * TLS_RECORD_BYTES
-        self._connect(self.conditions.first)
+        self._connect(handshake or self.conditions.first)
 
-    def add(self, record: TraceRecord, at_s: float) -> None:
-        """The next record."""
+    def add(self, direction: Direction, text: str, at_s: float) -> None:
+        """The next message."""
         self.advance(at_s)
-        text = record.text
-        size = len(self._streams[record.direction].compress(text)) if self._deflates else len(text.encode())
-        sent = self._wire.send(WireMessage(at_s, record.direction, size))
+        size = len(self._streams[direction].compress(text)) if self._deflates else len(text.encode())
+        sent = self._wire.send(WireMessage(at_s, direction, size))
         self._payload += sent.payload
         self._framing += sent.framing
         self._tls += sent.tls
@@ -97,13 +105,22 @@ class BaselineCount:
         """Pings and reconnects until then."""
         while min(self._break_s, self._heard_s + self._ping_s) <= to_s:
             if self._break_s <= self._heard_s + self._ping_s:
-                self._end()
-                self._heard_s = self._break_s
-                self._break_s = next(self._breaks_s)
-                self._connect(self.conditions.reconnect)
+                at_s, self._break_s = self._break_s, next(self._breaks_s)
+                self._reconnect(at_s)
             else:
                 self._heard_s += self._ping_s
                 self.cost += ByteCount(keepalive=self._ping_bytes)
+
+    def break_off(self, at_s: float) -> None:
+        """The connection breaks, and another takes its place."""
+        self.advance(at_s)
+        self._reconnect(at_s)
+
+    def close(self, at_s: float) -> ByteCount:
+        """The connection ends, and no other comes; returns what has passed."""
+        self.advance(at_s)
+        self._end()
+        return self.cost
 
     def total(self, to_s: float) -> ByteCount:
         """What has passed until then, by layer."""
@@ -111,10 +128,15 @@ class BaselineCount:
         self._flush()
         return self.cost
 
+    def _reconnect(self, at_s: float) -> None:
+        self._end()
+        self._heard_s = at_s
+        self._connect(self.conditions.reconnect)
+
     def _connect(self, handshake: Handshake) -> None:
         self.cost += ByteCount(handshake=handshake_bytes(handshake, self.conditions))
         self._wire = Wire(self.conditions)
-        self._streams = {direction: DeflateStream() for direction in Direction}
+        self._streams = {direction: DeflateStream() for direction in Direction} if self._deflates else {}
         self._payload = self._framing = self._tls = self._tcp_ip = 0.0
 
     def _end(self) -> None:
@@ -139,7 +161,7 @@ def baseline_months(records: Iterable[TraceRecord], conditions: Conditions, span
         if at_s > span_s:
             break
         for count in counts.values():
-            count.add(record, at_s)
+            count.add(record.direction, record.text, at_s)
     own = baseline_conditions(conditions)
     first, again = (ByteCount(handshake=handshake_bytes(handshake, own)) for handshake in (own.first, own.reconnect))
     return {

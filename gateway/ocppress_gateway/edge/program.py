@@ -146,7 +146,7 @@ class EdgeProgram(Program):
             )
         if admin is not None:
             self._admin = self._admin_server(admin, serves_offline)
-        self._stations = StationServer(self._driver, host=host, port=port, ssl_context=ssl_context)
+        self._stations = StationServer(self._driver, host=host, port=port, ssl_context=ssl_context, watch=keeper)
 
     @property
     def port(self) -> int:

@@ -12,7 +12,7 @@ import itertools
 import re
 import ssl
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Protocol
 
 from aiohttp import hdrs, web
 
@@ -23,8 +23,9 @@ from ocppress_gateway.driver import Driver
 from ocppress_gateway.http_listener import HttpListener
 from ocppress_gateway.http_requests import is_upgrade, request_logger
 from ocppress_gateway.text_socket import CLOSE_TIMEOUT_S, MESSAGE_BYTES_MAX, PING_S, TextSocket
+from ocppress_gateway.workloads.traces import Direction
 
-__all__ = ["StationServer"]
+__all__ = ["SocketWatch", "StationServer"]
 
 SOCKETS_MAX: Final = 256
 """Stations' connections, those that wait for admission included: four for each of `STATIONS_PER_EDGE_MAX`, old ones that aren't known lost
@@ -67,6 +68,19 @@ _NO_SUBPROTOCOL: Final = 1002
 """OCPP 2.1 Part 4, 3.3: without a common sub-protocol the handshake is completed without one, and the connection closed."""
 
 
+class SocketWatch(Protocol):
+    """Who wants to know what passes the stations' sockets."""
+
+    def station_connected(self, socket: int) -> None:
+        """A station's WebSocket is open."""
+
+    def station_said(self, socket: int, direction: Direction, text: str) -> None:
+        """A text has come from a station, or goes to it."""
+
+    def station_gone(self, socket: int) -> None:
+        """It is closed."""
+
+
 class _Station:
     """One station's connection: first its decision, then its socket."""
 
@@ -92,12 +106,15 @@ class StationServer:
         ssl_context: ssl.SSLContext | None = None,
         ping_s: float = PING_S,
         request_within_s: float = REQUEST_WITHIN_S,
+        watch: SocketWatch | None = None,
     ) -> None:
+        """`watch` is told of sockets that were admitted; what it is told of others means nothing."""
         self._driver = driver
         self._host = host
         self._port = port
         self._ssl_context = ssl_context
         self._ping_s = ping_s
+        self._watch = watch
         self._stations: dict[int, _Station] = {}
         self._numbers = itertools.count(1)
         self._runner: web.ServerRunner | None = None
@@ -144,6 +161,8 @@ class StationServer:
 
     def send(self, socket: int, text: str) -> None:
         if (station := self._stations.get(socket)) is not None:
+            if self._watch is not None:
+                self._watch.station_said(socket, Direction.DOWN, text)
             station.text_socket.send(text)
 
     def close_station(self, socket: int, code: int, reason: str) -> None:
@@ -179,6 +198,8 @@ class StationServer:
         clock = asyncio.get_running_loop().time
 
         async def on_text(text: str) -> None:
+            if self._watch is not None:
+                self._watch.station_said(socket, Direction.UP, text)
             await self._driver.post(StationText(socket, text))
             if pace.spend(1, clock()) < 0:
                 await asyncio.sleep(pace.wait_s(clock()))
@@ -208,10 +229,14 @@ class StationServer:
             except OSError as error:
                 gone = str(error)
                 return web.Response()  # nobody will see it
+            if self._watch is not None:
+                self._watch.station_connected(socket)
             gone = await station.text_socket.run(websocket, transport.abort)
             return websocket
         finally:
             del self._stations[socket]
+            if self._watch is not None:
+                self._watch.station_gone(socket)
             self._driver.post_now(StationGone(socket, gone))
 
 

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from ocppress_gateway.core.events import Level, Note
 from ocppress_gateway.core.ledger import Ledger
 from ocppress_gateway.core.ledger_events import (
+    ComparisonCounted,
     InterfaceCounted,
     LedgerEvent,
     LinkCounted,
@@ -24,6 +25,8 @@ from ocppress_gateway.core.ledger_events import (
 )
 from ocppress_gateway.core.plan import Plan
 from ocppress_gateway.core.wire_count import WireCount
+from ocppress_gateway.cost.comparison import Comparison
+from ocppress_gateway.workloads.traces import Direction
 
 __all__ = ["PLAN_KEY", "Counted", "LedgerReader"]
 
@@ -59,6 +62,7 @@ class LedgerReader:
         self._note = note
         self._clock = clock
         self._wall = wall
+        self._comparison = Comparison()
         self._connections: dict[int, Counted] = {}
         self._interface_missing = False
 
@@ -77,6 +81,8 @@ class LedgerReader:
                 )
                 self._note(Note(level, words, {"interface": self._interface}))
         now = self._clock()
+        without = self._comparison.take(now)
+        self._tell(ComparisonCounted(without.plain_bytes, without.deflate_bytes))
         self.plan.spent(self.ledger.take_spent(), now)
         for note in (*self.ledger.tick(now, self._wall()), *self.plan.tick(now, self.ledger.month())):
             self._note(note)
@@ -87,6 +93,20 @@ class LedgerReader:
         self._tell(event)
         for note in self.ledger.tick(self._clock(), self._wall()):
             self._note(note)
+
+    # --- what the stations' sockets tell, for the comparison
+
+    def station_connected(self, socket: int) -> None:
+        """A station's WebSocket is open."""
+        self._comparison.began(socket, self._clock())
+
+    def station_said(self, socket: int, direction: Direction, text: str) -> None:
+        """A text has come from a station, or goes to it."""
+        self._comparison.said(socket, direction, text, self._clock())
+
+    def station_gone(self, socket: int) -> None:
+        """It is closed."""
+        self._comparison.ended(socket, self._clock())
 
     # --- what the links tell
 
@@ -104,6 +124,7 @@ class LedgerReader:
         self._connections.pop(number, None)
         if connection is not None:
             self._count(number, connection)
+            self._comparison.link_lost(self._clock())
         self._tell(LinkEnded(number, refused))
 
     def _count(self, number: int, connection: Counted) -> WireCount | None:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
-from ocppress_gateway.core.ledger_day import DayAccount
+from ocppress_gateway.core.ledger_day import DayAccount, Layer
 from ocppress_gateway.core.ledger_month import MonthView
 from ocppress_gateway.core.plan import PlanView
 from ocppress_gateway.core.report import DiskHealth, Report
@@ -86,6 +86,10 @@ def day_report(status: EdgeStatus, day: date, account: DayAccount) -> Report:
         clock_offset_s=None if offset_s is None else round(offset_s),
         disk=DiskHealth.UNKNOWN if outbox is None else DiskHealth.GOOD if outbox.trouble is None else DiskHealth.FAILING,
         version=status.version,
+        layers={layer: account.layer_bytes(layer) for layer in Layer},
+        actions={name: sum(both_ways) for name, both_ways in account.actions.items()},
+        plain_kb=round(account.plain / 1000) if account.plain else None,
+        deflate_kb=round(account.deflate / 1000) if account.deflate else None,
     )
 
 
