@@ -18,8 +18,10 @@ from ocppress_gateway.admin import server as admin_server
 from ocppress_gateway.admin.attempts import ATTEMPTS
 from ocppress_gateway.admin.endpoints import BODY_BYTES_MAX
 from ocppress_gateway.admin.source import Source
+from ocppress_gateway.core.events import Event, Handling, Observe, Watch
 from ocppress_gateway.core.views import LinkView
 from ocppress_gateway.errors import GatewayError
+from ocppress_gateway.taps import TAPS_MAX, WATCH_S, Taps
 from tests.support.admin import (
     OPERATOR,
     PASSWORD,
@@ -70,6 +72,8 @@ def test_stations_are_found_and_paged() -> None:
                 ("?limit=1&offset=1", 2, ["CP003"]),
                 ("?offset=9", 2, []),
                 ("?search=%00", 0, []),
+                ("?order=worst", 2, ["CP001", "CP003"]),
+                ("?troubled=true&search=3", 1, ["CP003"]),
             ):
                 async with client.get(f"/api/v1/stations{query}") as response:
                     page = await response.json()
@@ -77,6 +81,7 @@ def test_stations_are_found_and_paged() -> None:
             async with client.get("/api/v1/stations/CP001") as response:
                 one = await response.json()
             assert (one["edge"], one["state"], one["link_up"], one["waiting"]) == ("site-1", "waiting", True, 2)
+            assert (one["heard_s"], one["troubles"]) == (7300.0, ["dead letters"])
             assert one["month"]["percent"] == 3.2
             async with client.get("/api/v1/stations/CP003") as response:
                 one = await response.json()
@@ -211,7 +216,7 @@ def test_only_operators_change_things() -> None:
                 async with client.request(method, path, json=body) as response:
                     await _problem(response, 401)
                 async with client.request(method, path, json=body, headers=_bearer(VIEWER)) as response:
-                    assert await _problem(response, 403) == "only operators change things"
+                    assert await _problem(response, 403) == "only operators may do that"
             assert operator.asked == []
             async with client.put(PLAN, json=CHANGE, headers=_bearer(OPERATOR)) as response:
                 assert response.status == 202
@@ -222,6 +227,73 @@ def test_only_operators_change_things() -> None:
                 assert "link to edge site-3 is down" in await _problem(response, 409)
 
     asyncio.run(main())
+
+
+def test_the_curve_of_a_clouds_month_begins_with_the_month() -> None:
+    async def main() -> None:
+        async with _asking(cloud_source(CloudOperator())) as client:
+            async with client.get("/api/v1/stations/CP001/usage") as response:
+                usage = await response.json()
+            assert (usage["month_first"], usage["month_end"]) == ("2026-03-01", "2026-04-01")
+            assert [(day["day"], day["month_bytes"]) for day in usage["days"][-2:]] == [("2026-02-28", None), ("2026-03-01", 800_000)]
+            async with client.get("/stations/CP001/month.svg") as response:
+                curve = await response.text()
+            assert ["01 Mar" in curve, "31 Mar" in curve, "Feb" in curve] == [True, True, False]
+
+    asyncio.run(main())
+
+
+def test_messages_are_for_operators_and_begin_with_the_first_question(caplog: pytest.LogCaptureFixture) -> None:
+    posted: list[Event] = []
+    path = "/api/v1/stations/CP001/messages"
+
+    async def main() -> None:
+        taps = Taps(posted.append)
+        async with _asking(cloud_source(CloudOperator(), taps=taps), **PEOPLE) as client:
+            async with client.get(path) as response:
+                await _problem(response, 401)
+            async with client.get(path, headers=_bearer(VIEWER)) as response:
+                assert await _problem(response, 403) == "only operators may do that"
+            async with client.get("/live/stations/CP001/messages", headers=_bearer(OPERATOR)) as response:
+                assert response.status == 204, "who comes again begins nothing"
+            assert posted == []
+            async with client.get(path, headers=_bearer(OPERATOR)) as response:
+                first = await response.json()
+            assert posted == [Watch("CP001", on=True)]
+            assert (first["identity"], first["left_out"], first["messages"]) == ("CP001", 0, [])
+            assert first["until_unix_s"] - first["since_unix_s"] == WATCH_S
+            taps.take(Observe("CP001", True, '[2,"1","Authorize",{"idTag":"hunter2"}]', Handling.RELAYED))
+            taps.take(Observe("CP001", False, '[3,"1",{}]'))
+            taps.take(Observe("CP001", False, "hunter2"))
+            async with client.get(path, headers=_bearer(OPERATOR)) as response:
+                told = await response.json()
+                for one in told["messages"]:
+                    assert abs(one.pop("unix_s") - told["since_unix_s"]) < 30
+                relayed = {"action": "Authorize", "message_id": "1", "handling": "relayed"}
+                assert told["messages"] == [
+                    {"number": 1, "direction": "up", "kind": "CALL", "text_bytes": 39, "text": '{"idTag":"***"}', **relayed},
+                    {"number": 2, "direction": "down", "kind": "CALLRESULT", "text_bytes": 10, "text": "{}", **relayed},
+                    {
+                        "number": 3,
+                        "direction": "down",
+                        "kind": None,
+                        "text_bytes": 7,
+                        "text": None,
+                        "action": "",
+                        "message_id": "",
+                        "handling": None,
+                    },
+                ]
+            async with client.get(f"{path}?after=2", headers=_bearer(OPERATOR)) as response:
+                assert [one["number"] for one in (await response.json())["messages"]] == [3]
+            for number in range(TAPS_MAX - 1):
+                taps.open(f"other-{number}")
+            async with client.get(path.replace("CP001", "CP003"), headers=_bearer(OPERATOR)) as response:
+                assert "8 stations" in await _problem(response, 409)
+
+    asyncio.run(main())
+    looked = [record.__dict__["fields"] for record in caplog.records if record.message == "an operator looks at a station's messages"]
+    assert looked == [{"station": "CP001", "user": "robot"}], "once, and who"
 
 
 def test_without_users_this_machine_may_look_and_a_unix_socket_may_change(tmp_path: Path) -> None:

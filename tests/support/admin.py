@@ -23,6 +23,7 @@ from ocppress_gateway.core.report import Report
 from ocppress_gateway.core.stored import DeadLetter
 from ocppress_gateway.status.cloud import CloudStatus
 from ocppress_gateway.status.edge import EdgeStatus
+from ocppress_gateway.taps import Taps
 from tests.support.statuses import LETTER, REPORT, cloud_status, edge_status
 
 __all__ = [
@@ -98,11 +99,12 @@ class CloudOperator:
 
 
 def _history(edge: str, count: int) -> Sequence[Report]:
-    """Of the first edge a week, 14 kB a day and then some."""
+    """Of the first edge a week, 14 kB a day and then some; its month begins on the first, soon after which it has told of the day before."""
     if edge != "site-1":
         return ()
     days = [replace(REPORT, day=date(2026, 2, 22) + timedelta(number), ours_bytes=14_000 + 1000 * number) for number in range(7)]
-    return [*(replace(day, month_bytes=200_000 + 15_000 * number) for number, day in enumerate(days)), REPORT][-count:]
+    told = [replace(day, month_bytes=200_000 + 15_000 * number) for number, day in enumerate(days)]
+    return [*told[:-1], replace(told[-1], month_bytes=300), REPORT][-count:]
 
 
 async def _turn() -> None:
@@ -111,13 +113,21 @@ async def _turn() -> None:
 
 def edge_source(operator: EdgeOperator, *, serves_offline: bool = False) -> Source:
     """A running edge."""
-    return EdgeSource(operator, turn=_turn, is_stopping=lambda: False, serves_offline=serves_offline)
+    return EdgeSource(operator, turn=_turn, is_stopping=lambda: False, taps=Taps(lambda event: None), serves_offline=serves_offline)
 
 
-def cloud_source(operator: CloudOperator, obstacle: str | None = None) -> Source:
-    """A running cloud, with a station that has never come."""
+def cloud_source(operator: CloudOperator, obstacle: str | None = None, taps: Taps | None = None) -> Source:
+    """A running cloud, with a station that has never come; what passes is what a test gives to `taps`."""
     edges = {"site-1": frozenset({"CP001"}), "site-3": frozenset({"CP003"})}
-    return CloudSource(operator, turn=_turn, is_stopping=lambda: False, edges=edges, obstacle=lambda: obstacle, history=_history)
+    return CloudSource(
+        operator,
+        turn=_turn,
+        is_stopping=lambda: False,
+        taps=taps or Taps(lambda event: None),
+        edges=edges,
+        obstacle=lambda: obstacle,
+        history=_history,
+    )
 
 
 def admin_config(**values: Any) -> AdminConfig:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import enum
 from datetime import date
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from ocppress_gateway.config_admin import Role
+from ocppress_gateway.core.events import Handling
 from ocppress_gateway.core.identity import IDENTITY_PATTERN
 from ocppress_gateway.core.plan import PlanName
 
@@ -27,7 +29,11 @@ __all__ = [
     "Health",
     "Identity",
     "LedgerRow",
+    "MessageQuery",
+    "MessageView",
+    "Messages",
     "Month",
+    "Order",
     "PlanChange",
     "PlanState",
     "Problem",
@@ -35,6 +41,7 @@ __all__ = [
     "Station",
     "StationQuery",
     "Stations",
+    "Trouble",
     "Usage",
     "UsageQuery",
     "Whoami",
@@ -77,13 +84,22 @@ class _Taken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 # --- asked
 
 
+class Order(enum.StrEnum):
+    """Of stations."""
+
+    IDENTITY = "identity"
+    WORST = "worst"
+
+
 class StationQuery(_Taken, frozen=True, kw_only=True):
     """Which stations."""
 
     search: Annotated[
         str, Meta(max_length=SEARCH_CHARACTERS_MAX, description="Part of the identity, or of the edge's name, in any case.")
     ] = ""
-    offset: Annotated[int, Meta(ge=0, le=OFFSET_MAX, description="How many to leave out, in the order of identities.")] = 0
+    troubled: Annotated[bool, Meta(description="Only those with troubles.")] = False
+    order: Annotated[Order, Meta(description="By identity, or those with the worst troubles first.")] = Order.IDENTITY
+    offset: Annotated[int, Meta(ge=0, le=OFFSET_MAX, description="How many to leave out, in that order.")] = 0
     limit: Annotated[int, Meta(ge=1, le=PAGE_MAX, description="How many to give at most.")] = 100
 
 
@@ -91,6 +107,12 @@ class UsageQuery(_Taken, frozen=True, kw_only=True):
     """How far back."""
 
     days: Annotated[int, Meta(ge=1, le=DAYS_MAX, description="Days, today among them; those of which nothing is known are left out.")] = 31
+
+
+class MessageQuery(_Taken, frozen=True, kw_only=True):
+    """Which of a station's messages."""
+
+    after: Annotated[int, Meta(ge=0, le=2**53, description="Only those with a larger number.")] = 0
 
 
 class DeadLetterQuery(_Taken, frozen=True, kw_only=True):
@@ -143,9 +165,21 @@ class Month(_Given, frozen=True, kw_only=True):
     budget_bytes: Count
     percent: float
     projection_bytes: Annotated[Count | None, Meta(description="At this pace, at the month's end.")] = None
-    first: Annotated[date | None, Meta(description="Its first day.")] = None
-    end: Annotated[date | None, Meta(description="The first day of the next.")] = None
+    first: Annotated[date | None, Meta(description="Its first day; at an edge. See also its usage.")] = None
+    end: Annotated[date | None, Meta(description="The first day of the next; at an edge.")] = None
     told: Annotated[date | None, Meta(description="The last day that is in these figures.")] = None
+
+
+class Trouble(enum.StrEnum):
+    """What is wrong with a station, the worst first."""
+
+    OVER_BUDGET = "over budget"
+    DEAD_LETTERS = "dead letters"
+    LINK_DOWN = "link down"
+    SILENT = "silent"
+    """Nothing has come of it for a day, or it hasn't been here since the start."""
+    BUDGET_SHORT = "budget short"
+    """At this pace it will be over budget at the month's end."""
 
 
 class Station(_Given, frozen=True, kw_only=True):
@@ -161,6 +195,13 @@ class Station(_Given, frozen=True, kw_only=True):
     seen_s: Annotated[
         float | None, Meta(description="How long ago the link was last up; 0 while it is, null if it never was since the start.")
     ] = None
+    heard_s: Annotated[
+        float | None,
+        Meta(
+            description="How long ago its last message came here, which at a cloud may be as much later than it was said as the plan allows; null if none"
+            " has since the start."
+        ),
+    ] = None
     waiting: Annotated[int, Meta(ge=0, description="Messages that wait to be sent on.")] = 0
     undelivered: Annotated[int, Meta(ge=0, description="Messages answered early that the CSMS hasn't answered.")] = 0
     repeats: Count = 0
@@ -170,6 +211,7 @@ class Station(_Given, frozen=True, kw_only=True):
     outbox_messages: Annotated[Count | None, Meta(description="In the edge's outbox, all its stations together.")] = None
     plan: PlanState | None = None
     month: Month | None = None
+    troubles: Annotated[list[Trouble], Meta(description="The worst first; `silent` is one of which nothing has come for a day.")] = []
 
 
 class Stations(_Given, frozen=True, kw_only=True):
@@ -196,6 +238,11 @@ class Usage(_Given, frozen=True, kw_only=True):
 
     identity: Identity
     edge: str | None = None
+    month_first: Annotated[
+        date | None,
+        Meta(description="The first day of the SIM's billing month; at a cloud null until reports have told of the month before."),
+    ] = None
+    month_end: Annotated[date | None, Meta(description="The first day of the next.")] = None
     days: list[DayUsage]
 
 
@@ -205,6 +252,39 @@ class Flushed(_Given, frozen=True, kw_only=True):
     identity: Identity
     undelivered: Count
     link_up: bool
+
+
+class MessageView(_Given, frozen=True, kw_only=True):
+    """A message between a station, or a CSMS, and this program."""
+
+    number: Annotated[int, Meta(ge=1, description="From 1 on, as they passed.")]
+    unix_s: float
+    direction: Annotated[Literal["up", "down"], Meta(description="`up` from the station to the CSMS.")]
+    kind: Annotated[str | None, Meta(description="`CALL`, `CALLRESULT`, `CALLERROR`, `CALLRESULTERROR`, `SEND`; null if it isn't OCPP-J.")]
+    action: Annotated[str, Meta(description="Of an answer its CALL's; empty if that isn't known.")]
+    message_id: Annotated[str, Meta(description="Empty of an answer whose CALL isn't known.")]
+    text_bytes: Annotated[int, Meta(ge=0, description="Of the whole text, as the station or the CSMS has it.")]
+    handling: Annotated[
+        Handling | None,
+        Meta(
+            description="Of a CALL and its answer: `relayed`, `early` if the edge answers it once it is on the disk and sends it later, `here` if this"
+            " program answers or asks by itself; null if that isn't known, or not yet."
+        ),
+    ]
+    text: Annotated[
+        str | None,
+        Meta(description="The payload, with `***` for secrets, and cut; null if it isn't OCPP-J, or too long to be searched for secrets."),
+    ]
+
+
+class Messages(_Given, frozen=True, kw_only=True):
+    """What has passed of a station since somebody began to look, the newest fifty at most, the oldest first."""
+
+    identity: Identity
+    since_unix_s: float
+    until_unix_s: Annotated[float, Meta(description="When this ends, and all of it is forgotten; sooner if nobody asks for 30 s.")]
+    left_out: Annotated[int, Meta(ge=0, description="Messages that came faster than 50 in a second, and aren't here.")]
+    messages: list[MessageView]
 
 
 class DeadLetterView(_Given, frozen=True, kw_only=True):

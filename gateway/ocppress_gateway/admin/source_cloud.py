@@ -10,6 +10,7 @@ from typing import Final, Protocol
 import msgspec
 
 from ocppress_codecs.rpc import MessageType, action_of
+from ocppress_gateway.admin.choosing import UNSEEN
 from ocppress_gateway.admin.facts import Fact, cloud_facts
 from ocppress_gateway.admin.metrics import Sample
 from ocppress_gateway.admin.metrics_cloud import cloud_samples
@@ -27,6 +28,7 @@ from ocppress_gateway.admin.model import (
     Station,
     Usage,
 )
+from ocppress_gateway.admin.months import month_told
 from ocppress_gateway.admin.source import Source
 from ocppress_gateway.core.plan import DELAYS_S
 from ocppress_gateway.core.report import Report
@@ -34,13 +36,12 @@ from ocppress_gateway.core.stored import DeadLetter
 from ocppress_gateway.core.views import CloudEdgeView, CloudStationView
 from ocppress_gateway.errors import RequestRefused
 from ocppress_gateway.status.cloud import CloudStatus
+from ocppress_gateway.taps import Taps
 
 __all__ = ["ANY", "CloudSource", "Operated"]
 
 ANY: Final = "*"
 """In `[[edges]] stations`: whichever stations come."""
-
-UNSEEN: Final = "unseen"
 
 
 class Operated(Protocol):
@@ -70,18 +71,19 @@ class CloudSource(Source):
         *,
         turn: Callable[[], Awaitable[None]],
         is_stopping: Callable[[], bool],
+        taps: Taps,
         edges: Mapping[str, frozenset[str]],
         obstacle: Callable[[], str | None],
         history: Callable[[str, int], Sequence[Report]],
     ) -> None:
         """`edges` may connect, with these stations; `obstacle` says why none could now, `history` what an edge has told of its last days, the oldest first."""
-        super().__init__(turn, is_stopping)
+        super().__init__(turn, is_stopping, taps)
         self._operator = operator
         self._edges = edges
         self._obstacle = obstacle
         self._history = history
         self._dead: Counter[str] = Counter()
-        self._dead_count = 0
+        self._dead_known = (0, 0)
 
     def obstacles(self) -> Sequence[str]:
         reason = self._obstacle()
@@ -95,12 +97,13 @@ class CloudSource(Source):
 
     async def prepare(self) -> None:
         """How many dead letters each station has, of the oldest; read anew when there are more or fewer."""
-        count = self._operator.status().positions.dead_letters
-        if count != self._dead_count:
+        positions = self._operator.status().positions
+        now = positions.dead_letters, positions.dead_bytes
+        if now != self._dead_known:
             self._dead = Counter(letter.identity for letter in await self._operator.dead_letters(None, LETTERS_MAX))
-            self._dead_count = count
+            self._dead_known = now
 
-    def stations(self) -> Sequence[Station]:
+    def known_stations(self) -> Sequence[Station]:
         view = self._operator.status().view
         edges = {edge.name: edge for edge in view.edges}
         reports = {name: self._told(name, edges.get(name)) for name in {*edges, *self._edges}}
@@ -111,13 +114,22 @@ class CloudSource(Source):
         return [msgspec.structs.replace(found[identity], dead_letters=self._dead[identity]) for identity in sorted(found)]
 
     def usage(self, station: Station, days: int) -> Usage:
-        reports = self._history(station.edge or "", days)
+        reports = self._history(station.edge or "", DAYS_MAX)
         last = max((report.day for report in reports), default=date.min)
+        month = month_told(reports)
+        first = date.min if month is None else month.first
         return Usage(
             identity=station.identity,
             edge=station.edge,
+            month_first=None if month is None else month.first,
+            month_end=None if month is None else month.end,
             days=[
-                DayUsage(day=report.day, ours_bytes=report.ours_bytes, others_bytes=report.others_bytes, month_bytes=report.month_bytes)
+                DayUsage(
+                    day=report.day,
+                    ours_bytes=report.ours_bytes,
+                    others_bytes=report.others_bytes,
+                    month_bytes=report.month_bytes if report.day >= first else None,
+                )
                 for report in reports
                 if (last - report.day).days < days
             ],
@@ -162,6 +174,7 @@ def _station(one: CloudStationView, edge: CloudEdgeView, report: Report | None) 
         ocpp=one.ocpp,
         link_up=edge.up_s is not None,
         seen_s=0.0 if edge.up_s is not None else edge.down_s,
+        heard_s=one.heard_s,
         waiting=one.waiting,
         undelivered=one.undelivered,
         repeats=one.repeats,

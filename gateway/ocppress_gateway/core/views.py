@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from ocppress_gateway.core.certificate import Certificate
 from ocppress_gateway.core.report import Report
 
 __all__ = [
+    "SILENT_S",
     "CertificateView",
     "CloudEdgeView",
     "CloudStationView",
@@ -18,6 +20,9 @@ __all__ = [
     "EdgeView",
     "LinkView",
 ]
+
+SILENT_S: Final = 24 * 3600.0
+"""How long a station may say nothing before something is wrong: its Heartbeats and meter values come more often than daily."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +93,8 @@ class EdgeStationView:
     """Whether its last BootNotification was answered so: else nothing is answered early."""
     clock_offset_s: float | None
     """The edge's clock less the CSMS's; None before the CSMS has told its time."""
+    heard_s: float | None
+    """How long ago something of the station's came last; None if nothing has since the program began."""
     waiting: int
     """Messages that wait to be sent, stored or not."""
     undelivered: int
@@ -136,6 +143,9 @@ class CloudStationView:
     state: str
     """Of its CSMS socket."""
     ocpp: str
+    heard_s: float | None
+    """How long ago something of the station's came last, which its edge may have kept back for as long as the plan says; None if nothing has since the
+    program began."""
     retry_in_s: float | None
     """When its CSMS socket is tried again."""
     waiting: int
