@@ -96,17 +96,18 @@ def test_usage_metrics_and_a_flush(tmp_path: Path) -> None:
             assert (at_cloud["edge"], at_cloud["link_up"], at_cloud["ocpp"]) == ("site-1", True, "2.0.1")
             (day,) = (await _get(edge, "/api/v1/stations/CS-1/usage"))["days"]
             payload = day["layers"]["payload"]
-            assert day["station"] == payload
-            assert 0 < payload["up"] < 300
-            assert sum(action["up"] for action in day["actions"].values()) == payload["up"]
+            up, down = day["station"]["up"], day["station"]["down"]
+            assert up + down == payload == sum(day["actions"].values())
+            assert 0 < up < 300
+            assert day["plain_bytes"] > day["deflate_bytes"] > 2000, "a handshake with TLS, and more"
             assert day["ours_bytes"] > 2000, "a handshake with TLS"
 
             metrics = await _text(edge, "/metrics")
-            assert f'ocppress_edge_ip_bytes_total{{direction="up",layer="payload"}} {float(payload["up"])}' in metrics.splitlines()
+            assert f'ocppress_edge_ip_bytes_total{{direction="up",layer="payload"}} {float(up)}' in metrics.splitlines()
             assert 'ocppress_cloud_edge_up{edge="site-1"} 1.0' in (await _text(cloud, "/metrics")).splitlines()
             rows = list(csv.DictReader(io.StringIO(await _text(edge, "/api/v1/ledger.csv"))))
             handshake = [int(row["bytes"]) for row in rows if (row["line"], row["name"]) == ("layer", "handshake")]
-            assert sum(handshake) == sum(day["layers"]["handshake"].values())
+            assert sum(handshake) == day["layers"]["handshake"]
             for client in (edge, cloud):
                 assert (await _get(client, "/healthz"))["status"] == "ok"
                 assert (await _get(client, "/readyz"))["ready"]

@@ -564,7 +564,7 @@ def test_pages_have_no_script_of_their_own_and_charts_none_at_all() -> None:
                 assert text.count("<script") == text.count('<script src="/static/live.js" defer></script>') == 1
                 assert "style=" not in text
                 assert "http" not in text.replace("http-equiv", ""), "nothing comes from elsewhere"
-            for chart in ("days", "month", "actions"):
+            for chart in ("days", "month", "actions", "comparison"):
                 async with client.get(f"/stations/CP001/{chart}.svg") as response:
                     assert (response.status, response.content_type) == (200, "image/svg+xml")
                     assert "script" not in await response.text()

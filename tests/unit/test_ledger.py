@@ -9,7 +9,7 @@ import pytest
 
 from ocppress_gateway.core.events import Level
 from ocppress_gateway.core.ledger import ALARM_PERCENTS, DAYS_KEPT, Ledger, LedgerSettings
-from ocppress_gateway.core.ledger_events import InterfaceCounted, LinkCounted, LinkDialled, LinkEnded
+from ocppress_gateway.core.ledger_events import ComparisonCounted, InterfaceCounted, LinkCounted, LinkDialled, LinkEnded
 from ocppress_gateway.core.ledger_month import RESERVE, BillingMonth
 from tests.support.ledgers import MARCH, Books, settings
 from tests.support.wire_counts import wire_count
@@ -50,6 +50,17 @@ def test_every_day_is_in_one_month() -> None:
                 assert month.first == day
             assert BillingMonth.of(day, first_day) == month
             day += timedelta(days=1)
+
+
+# --- what there would have been
+
+
+def test_what_there_would_have_been_is_kept_by_day_and_never_billed() -> None:
+    books = _books()
+    books.tell(ComparisonCounted(9_000, 3_000), ComparisonCounted(1_000, 500))
+    month = books.month()
+    assert (month.account.plain, month.account.deflate) == (10_000, 3_500)
+    assert (month.total_bytes, books.ledger.take_spent()) == (0, 0)
 
 
 # --- the SIM's interface

@@ -1,4 +1,5 @@
-"""Charts as SVG files, drawn here and without a script: bars by day and layer, bars by action, the month against its budget.
+"""Charts as SVG files, drawn here and without a script: bars by day and layer, bars by action, the month against its budget, and what there would have
+been without the gateway.
 
 They are images of a page (`<img>`), so that their styles are theirs and the page's policy has no exception; colours follow the reader's scheme.
 """
@@ -7,19 +8,20 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import Counter
 from datetime import date, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pygal
 from pygal.style import Style
 
-from ocppress_gateway.admin.model import BothWays, Month, Usage
+from ocppress_gateway.admin.model import Month, Usage
 from ocppress_gateway.status.words import size
 
 # pygal adds a finder of plug-ins, which we have none of, in a form that Python 3.11 warns of with each import.
 sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != pygal.__name__]
 
-__all__ = ["actions_chart", "actions_of", "days_chart", "month_chart"]
+__all__ = ["Compared", "actions_chart", "actions_of", "compared", "comparison_chart", "days_chart", "month_chart"]
 
 ACTIONS_SHOWN_MAX: Final = 12
 """Bars of a chart; what is smaller stands in the table."""
@@ -59,11 +61,13 @@ _SCRIPT: Final = re.compile(rb"<script\b.*?</script>|<script\b[^>]*/>", re.DOTAL
 def days_chart(usage: Usage) -> bytes:
     """Each day's bytes: by layer where that is known, and what others used."""
     chart = _chart(pygal.StackedBar, [_label(day.day) for day in usage.days])
-    layers = list(usage.days[-1].layers or {}) if usage.days else []
+    layers = dict.fromkeys(layer for day in usage.days for layer in day.layers or {})
     for layer in layers:
-        chart.add(layer.replace("_", "/"), [_sum((day.layers or {}).get(layer)) for day in usage.days])
-    if not layers:
-        chart.add("ours", [day.ours_bytes for day in usage.days])
+        chart.add(layer.replace("_", "/"), [(day.layers or {}).get(layer, 0) for day in usage.days])
+    # What isn't in a layer, or isn't known by layer, is ours nevertheless.
+    rest = [max(0, day.ours_bytes - sum((day.layers or {}).values())) for day in usage.days]
+    if any(rest):
+        chart.add("estimated" if layers else "ours", rest)
     if any(day.others_bytes for day in usage.days):
         chart.add("others", [day.others_bytes or 0 for day in usage.days])
     return _drawn(chart)
@@ -83,31 +87,52 @@ def month_chart(usage: Usage, month: Month | None) -> bytes:
     return _drawn(chart)
 
 
-def actions_of(usage: Usage) -> list[tuple[str, BothWays]]:
-    """Payload by action, of all days, the largest first."""
-    totals: dict[str, BothWays] = {}
+def actions_of(usage: Usage) -> list[tuple[str, int]]:
+    """Payload by action, of all days, both directions, the largest first."""
+    totals: Counter[str] = Counter()
     for day in usage.days:
-        for name, both in (day.actions or {}).items():
-            before = totals.get(name, BothWays(up=0, down=0))
-            totals[name] = BothWays(up=before.up + both.up, down=before.down + both.down)
-    return sorted(totals.items(), key=lambda item: (-item[1].up - item[1].down, item[0]))
+        totals.update(day.actions or {})
+    return sorted(totals.items(), key=lambda item: (-item[1], item[0]))
 
 
 def actions_chart(usage: Usage) -> bytes:
-    """The actions that cost most, both ways."""
+    """The actions that cost most."""
     actions = actions_of(usage)[:ACTIONS_SHOWN_MAX][::-1]
-    chart = _chart(pygal.HorizontalStackedBar, [name for name, _ in actions], every=1)
-    chart.add("up", [both.up for _, both in actions])
-    chart.add("down", [both.down for _, both in actions])
+    chart = _chart(pygal.HorizontalBar, [name for name, _ in actions], every=1)
+    chart.add("frames", [count for _, count in actions])
+    return _drawn(chart)
+
+
+class Compared(NamedTuple):
+    """Bytes of those days of which it is known what there would have been without the gateway."""
+
+    days: int
+    ours: int
+    deflate: int
+    plain: int
+
+    @property
+    def times(self) -> float:
+        """How many times permessage-deflate would have taken what was taken."""
+        return self.deflate / max(1, self.ours)
+
+
+def compared(usage: Usage) -> Compared | None:
+    """With what there would have been; None if that is known of no day."""
+    known = [(day.ours_bytes, day.deflate_bytes, day.plain_bytes) for day in usage.days if day.plain_bytes and day.deflate_bytes]
+    return Compared(len(known), *(sum(filter(None, counts)) for counts in zip(*known, strict=True))) if known else None
+
+
+def comparison_chart(usage: Usage) -> bytes:
+    """Ours, permessage-deflate and plain, a bar each."""
+    found = compared(usage) or Compared(0, 0, 0, 0)
+    chart = _chart(pygal.HorizontalBar, ["plain", "permessage-deflate", "ours"], every=1)
+    chart.add("the SIM", [found.plain, found.deflate, found.ours])
     return _drawn(chart)
 
 
 def _label(day: date) -> str:
     return f"{day:%d %b}"
-
-
-def _sum(both: BothWays | None) -> int:
-    return 0 if both is None else both.up + both.down
 
 
 def _chart(kind: Any, labels: list[str], *, every: int | None = None) -> Any:

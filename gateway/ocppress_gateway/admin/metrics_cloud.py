@@ -23,6 +23,12 @@ _EDGE_OURS: Final = Declared(
     "IP bytes that the gateway caused on the edge's SIM on the last day that it has told of.",
     ("edge",),
 )
+_EDGE_WITHOUT: Final = Declared(
+    "ocppress_cloud_edge_day_without_gateway_bytes",
+    "gauge",
+    "What its stations' own connections would have been on that day: `plain`, or with `permessage-deflate` at its best; absent if unknown.",
+    ("edge", "baseline"),
+)
 _EDGE_MONTH: Final = Declared("ocppress_cloud_edge_month_bytes", "gauge", "The edge's billing month so far, as it has told.", ("edge",))
 _EDGE_BUDGET: Final = Declared("ocppress_cloud_edge_month_budget_bytes", "gauge", "What its SIM may use in it.", ("edge",))
 _EDGE_PROJECTION: Final = Declared(
@@ -97,6 +103,9 @@ def _edges(status: CloudStatus) -> Iterator[Sample]:
         yield Sample(_EDGE_UP, edge.up_s is not None, name)
         if edge.report is not None:
             yield Sample(_EDGE_OURS, edge.report.ours_bytes, name)
+            for baseline, kb in ("plain", edge.report.plain_kb), ("permessage-deflate", edge.report.deflate_kb):
+                if kb is not None:
+                    yield Sample(_EDGE_WITHOUT, 1000 * kb, (edge.name, baseline))
             yield Sample(_EDGE_MONTH, edge.report.month_bytes, name)
             yield Sample(_EDGE_BUDGET, 1000 * edge.report.budget_kb, name)
             if edge.report.projection_kb is not None:

@@ -26,6 +26,12 @@ _ESTIMATED: Final = Declared(
 _SIM: Final = Declared(
     "ocppress_edge_sim_bytes", "counter", "All that passed the SIM's interface, where `sim.interface` names it.", ("direction",)
 )
+_WITHOUT: Final = Declared(
+    "ocppress_edge_without_gateway_ip_bytes",
+    "counter",
+    "What the stations' own connections would have been: `plain`, or with `permessage-deflate` at its best.",
+    ("baseline",),
+)
 _STATION_BYTES: Final = Declared(
     "ocppress_edge_station_payload_bytes",
     "counter",
@@ -128,6 +134,8 @@ def _account(booked: DayAccount) -> Iterator[Sample]:
     for metric, lines in (_ESTIMATED, booked.estimated), (_SIM, booked.sim):
         for way, count in zip(Way, lines, strict=True):
             yield Sample(metric, count, (way.value,))
+    for baseline, count in ("plain", booked.plain), ("permessage-deflate", booked.deflate):
+        yield Sample(_WITHOUT, count, (baseline,))
     for metric, names in (_STATION_BYTES, booked.stations), (_ACTION_BYTES, booked.actions):
         for name, both_ways in sorted(names.items()):
             for way, count in zip(Way, both_ways, strict=True):

@@ -228,8 +228,17 @@ class DayUsage(_Given, frozen=True, kw_only=True):
     ours_bytes: Annotated[int, Meta(ge=0, description="What the gateway caused, both directions.")]
     others_bytes: Annotated[Count | None, Meta(description="What else passed the SIM; null where its interface isn't known.")] = None
     month_bytes: Annotated[Count | None, Meta(description="The SIM's billing month up to this day; null for a former month's.")] = None
-    layers: Annotated[dict[str, BothWays] | None, Meta(description="The gateway's, as counted, by layer; at an edge.")] = None
-    actions: Annotated[dict[str, BothWays] | None, Meta(description="Its payload by action; at an edge.")] = None
+    layers: Annotated[
+        dict[str, Count] | None, Meta(description="The gateway's, as counted, by layer, both directions; at a cloud in whole hundreds.")
+    ] = None
+    actions: Annotated[
+        dict[str, Count] | None, Meta(description="Its payload by action, both directions; at a cloud the largest few, in whole hundreds.")
+    ] = None
+    plain_bytes: Annotated[
+        Count | None,
+        Meta(description="What the stations' own connections would have been without the gateway; null where that wasn't reckoned."),
+    ] = None
+    deflate_bytes: Annotated[Count | None, Meta(description="The same with permessage-deflate at its best.")] = None
     station: Annotated[BothWays | None, Meta(description="This station's share of the payload; at an edge.")] = None
 
 

@@ -89,7 +89,7 @@ class Pages:
             (station, self._station),
             ("/live/stations", self._live_fleet),
             (f"/live{station}", self._live_station),
-            (f"{station}/{{chart:days|month|actions}}.svg", self._chart),
+            (f"{station}/{{chart:days|month|actions|comparison}}.svg", self._chart),
         ):
             router.add_route(HTTPMethod.GET, path, self._for_viewers(handle))
         router.add_route(HTTPMethod.GET, f"{station}/messages", self._for_viewers(self._messages, Role.OPERATOR))
@@ -205,6 +205,7 @@ class Pages:
             usage=usage,
             by_layer=any(day.layers for day in usage.days),
             actions=charts.actions_of(usage),
+            compared=charts.compared(usage),
             may_change=caller.identity.role is Role.OPERATOR,
             csrf="" if caller.session is None else caller.session.csrf,
             plans=list(PlanName),
@@ -253,6 +254,8 @@ class Pages:
                 svg = await asyncio.to_thread(charts.days_chart, usage)
             case "month":
                 svg = await asyncio.to_thread(charts.month_chart, usage, station.month)
+            case "comparison":
+                svg = await asyncio.to_thread(charts.comparison_chart, usage)
             case _:
                 svg = await asyncio.to_thread(charts.actions_chart, usage)
         return web.Response(body=svg, content_type="image/svg+xml")

@@ -15,7 +15,10 @@ from ocppress_gateway.admin.metrics import Sample
 from ocppress_gateway.admin.model import DeadLetters, Flushed, LedgerRow, Messages, MessageView, PlanChange, Station, Usage
 from ocppress_gateway.taps import Row, Tap, Taps
 
-__all__ = ["Source"]
+__all__ = ["UNKNOWN", "Source"]
+
+UNKNOWN: Final = "unknown"
+"""Of payload whose action isn't known."""
 
 _logger: Final = logging.getLogger("ocppress.admin")
 

@@ -29,7 +29,7 @@ from ocppress_gateway.admin.model import (
     Usage,
 )
 from ocppress_gateway.admin.months import month_told
-from ocppress_gateway.admin.source import Source
+from ocppress_gateway.admin.source import UNKNOWN, Source
 from ocppress_gateway.core.plan import DELAYS_S
 from ocppress_gateway.core.report import Report
 from ocppress_gateway.core.stored import DeadLetter
@@ -129,6 +129,10 @@ class CloudSource(Source):
                     ours_bytes=report.ours_bytes,
                     others_bytes=report.others_bytes,
                     month_bytes=report.month_bytes if report.day >= first else None,
+                    layers={layer.value: count for layer, count in report.layers.items()} or None,
+                    actions={name or UNKNOWN: count for name, count in report.actions.items()} or None,
+                    plain_bytes=None if report.plain_kb is None else 1000 * report.plain_kb,
+                    deflate_bytes=None if report.deflate_kb is None else 1000 * report.deflate_kb,
                 )
                 for report in reports
                 if (last - report.day).days < days
@@ -214,10 +218,18 @@ def _month(report: Report) -> Month:
 
 
 def _rows(edge: str, report: Report) -> Iterator[LedgerRow]:
-    yield LedgerRow(day=report.day, edge=edge, line="ours", name="", direction="both", bytes=report.ours_bytes)
-    yield LedgerRow(day=report.day, edge=edge, line="month", name="", direction="both", bytes=report.month_bytes)
-    if report.others_bytes is not None:
-        yield LedgerRow(day=report.day, edge=edge, line="others", name="", direction="both", bytes=report.others_bytes)
+    lines: list[tuple[str, str, int | None]] = [
+        ("ours", "", report.ours_bytes),
+        ("month", "", report.month_bytes),
+        ("others", "", report.others_bytes),
+        *(("layer", layer.value, count) for layer, count in report.layers.items()),
+        *(("action", name, count) for name, count in report.actions.items()),
+        ("without", "plain", None if report.plain_kb is None else 1000 * report.plain_kb),
+        ("without", "permessage-deflate", None if report.deflate_kb is None else 1000 * report.deflate_kb),
+    ]
+    for line, name, count in lines:
+        if count is not None:
+            yield LedgerRow(day=report.day, edge=edge, line=line, name=name, direction="both", bytes=count)
 
 
 def _letter(letter: DeadLetter) -> DeadLetterView:

@@ -11,7 +11,7 @@ from ocppress_gateway.admin.facts import Fact, edge_facts
 from ocppress_gateway.admin.metrics import Sample
 from ocppress_gateway.admin.metrics_edge import edge_samples
 from ocppress_gateway.admin.model import BothWays, DayUsage, DeadLetters, Flushed, LedgerRow, Month, PlanChange, PlanState, Station, Usage
-from ocppress_gateway.admin.source import Source
+from ocppress_gateway.admin.source import UNKNOWN, Source
 from ocppress_gateway.core.ledger import Ledger
 from ocppress_gateway.core.ledger_day import DayAccount, Layer
 from ocppress_gateway.core.ledger_events import Way
@@ -106,8 +106,10 @@ class EdgeSource(Source):
                     ours_bytes=account.ours_bytes,
                     others_bytes=account.others_bytes if account.sim_bytes else None,
                     month_bytes=month_bytes if day >= month.month.first else None,
-                    layers={layer.value: _both_ways([account.layer_bytes(layer, way) for way in Way]) for layer in Layer},
-                    actions={name or "unknown": _both_ways(both_ways) for name, both_ways in account.actions.items()},
+                    layers={layer.value: account.layer_bytes(layer) for layer in Layer},
+                    actions={name or UNKNOWN: sum(both_ways) for name, both_ways in account.actions.items()},
+                    plain_bytes=account.plain or None,
+                    deflate_bytes=account.deflate or None,
                     station=_both_ways(account.stations.get(station.identity, [0, 0])),
                 )
                 for (day, account), month_bytes in zip(accounts, so_far, strict=True)
@@ -153,6 +155,8 @@ def _lines(account: DayAccount) -> Iterator[tuple[str, str, str, int]]:
         for way, count in zip(Way, counts, strict=True):
             yield line, "", way.value, count
     yield "rounding", "", "both", account.rounding
+    yield "without", "plain", "both", account.plain
+    yield "without", "permessage-deflate", "both", account.deflate
     for line, names in ("station", account.stations), ("action", account.actions):
         for name, both_ways in sorted(names.items()):
             for way, count in zip(Way, both_ways, strict=True):

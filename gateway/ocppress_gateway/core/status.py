@@ -59,6 +59,7 @@ def sim_data(month: MonthView, plan: PlanView) -> dict[str, Any]:
             "transfers_bytes": month.transfers_bytes if month.interface_known else None,
             "rounding_bytes": month.rounding_bytes,
             "undated_bytes": month.undated.total_bytes,
+            "without": {"plain_bytes": account.plain or None, "permessage_deflate_bytes": account.deflate or None},
             "layers": {way.value: {layer.value: account.layer_bytes(layer, way) for layer in Layer} for way in Way},
             "stations": _both_ways(account.stations),
             "actions": _both_ways(account.actions),
@@ -96,6 +97,9 @@ def _month_lines(month: MonthView, account: DayAccount) -> Iterator[str]:
     yield _row("total", "", "", _size(month.total_bytes))
     if month.undated.total_bytes:
         yield f"  of which {_size(month.undated.total_bytes)} have no date yet: the clock has to stand for an hour"
+    if account.deflate:
+        ours = max(1, up + down + account.estimated_bytes)
+        yield f"without the gateway {_size(account.deflate)} with permessage-deflate, {account.deflate / ours:.1f} times ours; {_size(account.plain)} plain"
     reserve = f"{_size(month.reserve_left_bytes)} of the reserve of {_size(month.reserve_bytes)} left"
     yield f"budget {_size(month.budget_bytes)}, {month.percent:.1f} % used; {reserve}"
     if month.projection_bytes is not None:
