@@ -236,6 +236,17 @@ def test_the_curve_of_a_clouds_month_begins_with_the_month() -> None:
                 usage = await response.json()
             assert (usage["month_first"], usage["month_end"]) == ("2026-03-01", "2026-04-01")
             assert [(day["day"], day["month_bytes"]) for day in usage["days"][-2:]] == [("2026-02-28", None), ("2026-03-01", 800_000)]
+            in_full, former = usage["days"][-3:-1]
+            assert in_full["actions"] == {"MeterValues": 6_200, "StatusNotification": 600, "unknown": 200}
+            assert (in_full["layers"]["payload"], in_full["layers"]["tcp_ip"]) == (7_000, 2_500)
+            assert (in_full["plain_bytes"], in_full["deflate_bytes"]) == (310_000, 95_000)
+            assert [former[name] for name in ("layers", "actions", "plain_bytes", "deflate_bytes")] == [None] * 4
+            async with client.get("/stations/CP001") as response:
+                page = await response.text()
+            assert "In these 2 days the gateway took 33.0 kB." in page
+            assert "190 kB with permessage-deflate at its best, 5.8 times as much, and 620 kB plain." in page
+            async with client.get("/metrics") as response:
+                assert 'ocppress_cloud_edge_day_without_gateway_bytes{baseline="plain",edge="site-1"} 310000.0' in await response.text()
             async with client.get("/stations/CP001/month.svg") as response:
                 curve = await response.text()
             assert ["01 Mar" in curve, "31 Mar" in curve, "Feb" in curve] == [True, True, False]

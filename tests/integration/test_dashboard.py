@@ -175,7 +175,7 @@ def test_a_station_with_its_charts_and_a_plan_changed_with_a_reason() -> None:
             for chart in await page.locator("figure img").all():
                 await expect(chart).to_have_js_property("complete", True)
                 assert await chart.evaluate("image => image.naturalWidth") > 0
-            assert await page.locator("figure img").count() == 2
+            assert await page.locator("figure img").count() == 4
             await page.get_by_text("The figures").click()
             await expect(page.get_by_role("row", name="2026-03-01")).to_contain_text("14.0 kB")
             await page.get_by_role("combobox", name="Plan").select_option("saver")

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ocppress_gateway.admin.passwords import hashed_password, hashed_token
 from ocppress_gateway.admin.server import AdminServer
@@ -98,12 +98,17 @@ class CloudOperator:
         return [LETTER, replace(LETTER, key=8, identity="CP002")][:limit] if station is None else [LETTER]
 
 
+FORMER: Final[dict[str, Any]] = {"layers": {}, "actions": {}, "plain_kb": None, "deflate_kb": None}
+"""What the report of a former release's edge doesn't have."""
+
+
 def _history(edge: str, count: int) -> Sequence[Report]:
     """Of the first edge a week, 14 kB a day and then some; its month begins on the first, soon after which it has told of the day before."""
     if edge != "site-1":
         return ()
     days = [replace(REPORT, day=date(2026, 2, 22) + timedelta(number), ours_bytes=14_000 + 1000 * number) for number in range(7)]
-    told = [replace(day, month_bytes=200_000 + 15_000 * number) for number, day in enumerate(days)]
+    told = [replace(day, month_bytes=200_000 + 15_000 * number, **FORMER) for number, day in enumerate(days)]
+    told[-2] = replace(REPORT, day=told[-2].day, ours_bytes=told[-2].ours_bytes, month_bytes=told[-2].month_bytes)
     return [*told[:-1], replace(told[-1], month_bytes=300), REPORT][-count:]
 
 

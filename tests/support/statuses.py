@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 
 from ocppress_gateway.core.conversation import Counters
 from ocppress_gateway.core.ledger import Ledger, LedgerSettings
+from ocppress_gateway.core.ledger_day import Layer
 from ocppress_gateway.core.plan import Plan, PlanName, PlanSettings
 from ocppress_gateway.core.report import DiskHealth, Report
 from ocppress_gateway.core.stored import DeadLetter
@@ -100,6 +101,10 @@ REPORT = Report(
     clock_offset_s=-2,
     disk=DiskHealth.GOOD,
     version="1.2.3",
+    layers=dict(zip(Layer, [7_000, 1_000, 2_000, 2_500, 500, 900, 0], strict=True)),
+    actions={"MeterValues": 6_200, "StatusNotification": 600, "": 200},
+    plain_kb=310,
+    deflate_kb=95,
 )
 
 

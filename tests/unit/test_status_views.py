@@ -10,7 +10,7 @@ import pytest
 
 from ocppress_gateway.core.certificate import Certificate
 from ocppress_gateway.core.conversation import Counters
-from ocppress_gateway.core.ledger_day import DayAccount
+from ocppress_gateway.core.ledger_day import DayAccount, Layer
 from ocppress_gateway.core.ledger_events import Way
 from ocppress_gateway.core.plan import PlanName
 from ocppress_gateway.core.report import DiskHealth, read_report, write_report
@@ -135,8 +135,13 @@ def test_a_cloud_shows_what_its_edges_have_reported() -> None:
 def test_an_edge_reports_a_day() -> None:
     account = DayAccount()
     account.add_estimated(Way.UP, 70)
+    account.add_payload(Way.UP, "CP001", "MeterValues", 1_200)
+    account.add_payload(Way.DOWN, "CP001", "", 300)
+    account.add_comparison(310_400, 94_600)
     report = day_report(edge_status(), date(2026, 3, 1), account)
-    assert (report.ours_bytes, report.others_bytes, report.outbox_messages, report.clock_offset_s) == (70, None, 2468, -1)
+    assert (report.layers[Layer.PAYLOAD], report.layers[Layer.TLS], report.actions) == (1_500, 0, {"MeterValues": 1_200, "": 300})
+    assert (report.plain_kb, report.deflate_kb) == (310, 95)
+    assert (report.ours_bytes, report.others_bytes, report.outbox_messages, report.clock_offset_s) == (1_570, None, 2468, -1)
     assert (report.disk, report.plan, report.version) == (DiskHealth.GOOD, PlanName.AUTO, "1.2.3")
     assert read_report(write_report(report)) == report
     assert day_report(replace(edge_status(), outbox=replace(OUTBOX, trouble="slow")), report.day, account).disk is DiskHealth.FAILING
