@@ -33,7 +33,8 @@ def test_only_days_of_which_it_is_known_are_compared() -> None:
 
 def test_days_with_and_without_layers_stand_side_by_side() -> None:
     svg = days_chart(_usage(_day(1, 50_000), _day(2, 10_000, layers={"payload": 6_000, "tls": 3_000}))).decode()
-    assert all(words in svg for words in ("payload", "tls", "estimated", "6.00 kB", "50.0 kB", "1.00 kB"))
+    assert all(words in svg for words in ("payload", "tls", "not by layer", "6.00 kB", "50.0 kB", "1.00 kB"))
+    assert "estimated" in days_chart(_usage(_day(2, 10_000, layers={"payload": 6_000, "tls": 3_000}))).decode()
     assert "ours" in days_chart(_usage(_day(1, 50_000))).decode()
 
 

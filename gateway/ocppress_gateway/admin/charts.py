@@ -67,7 +67,8 @@ def days_chart(usage: Usage) -> bytes:
     # What isn't in a layer, or isn't known by layer, is ours nevertheless.
     rest = [max(0, day.ours_bytes - sum((day.layers or {}).values())) for day in usage.days]
     if any(rest):
-        chart.add("estimated" if layers else "ours", rest)
+        every = all(day.layers for day in usage.days)
+        chart.add("ours" if not layers else "estimated" if every else "not by layer", rest)
     if any(day.others_bytes for day in usage.days):
         chart.add("others", [day.others_bytes or 0 for day in usage.days])
     return _drawn(chart)
