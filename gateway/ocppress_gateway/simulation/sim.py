@@ -14,17 +14,21 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from ocppress_gateway import __version__
 from ocppress_gateway.core.events import LinkHeard, Note, SendLink
 from ocppress_gateway.core.ledger import Ledger, LedgerSettings
 from ocppress_gateway.core.ledger_events import InterfaceCounted, LinkMessageCounted, Way
 from ocppress_gateway.core.ledger_month import BillingMonth
 from ocppress_gateway.core.plan import Plan, PlanName, PlanSettings
+from ocppress_gateway.core.report import write_report
+from ocppress_gateway.core.views import EdgeView
 from ocppress_gateway.core.wire_count import WireCount
 from ocppress_gateway.cost.wire import ByteCount, Conditions, handshake_bytes
 from ocppress_gateway.ledger.keeper import READ_S
 from ocppress_gateway.ledger.memory import MemoryLedgerStore
 from ocppress_gateway.ledger.reader import LedgerReader
 from ocppress_gateway.simulation.counting import SimulatedCount
+from ocppress_gateway.status.edge import EdgeStatus, day_report
 
 __all__ = ["Sim"]
 
@@ -85,6 +89,7 @@ class Sim:
         self._month: BillingMonth | None = None
         self._month_bytes = 0
         self._clock: Callable[[], float] = float
+        self._told: date | None = None
         self._connections: dict[int, _Connection] = {}
         self.reader: LedgerReader
 
@@ -141,6 +146,24 @@ class Sim:
         for connection in self._connections.values():
             self._bill(connection)
         self.reader.read()
+
+    def report_due(self, view: EdgeView) -> bytes | None:
+        """What the edge tells of a day once it is over; None if there is nothing to tell yet."""
+        today = self.ledger.month().now.date()
+        day, self._told = self._told, today
+        if day is None or today <= day:
+            return None
+        status = EdgeStatus(
+            version=__version__,
+            uptime_s=self._clock(),
+            cloud="",
+            view=view,
+            wire=None,
+            outbox=None,
+            month=self.ledger.month(),
+            plan=self.plan.view(self._clock()),
+        )
+        return write_report(day_report(status, day, self.ledger.day(day)))
 
     def save(self) -> None:
         """What a process that dies now leaves behind."""

@@ -41,8 +41,11 @@ from ocppress_gateway.core.events import (
     ResumeStation,
     SendLink,
     SendStation,
+    StationGone,
+    StationText,
     StoreMessage,
     TakeRenewal,
+    TellReport,
 )
 from ocppress_gateway.core.ledger_events import TransferBegan, TransferEnded
 from ocppress_gateway.core.machine import Machine
@@ -50,6 +53,7 @@ from ocppress_gateway.ledger.keeper import SAVE_S
 from ocppress_gateway.simulation.centre import Centre, CsmsActor
 from ocppress_gateway.simulation.sim import Sim
 from ocppress_gateway.simulation.stores import VirtualOutbox, VirtualPositions
+from ocppress_gateway.workloads.traces import Direction
 
 __all__ = ["EDGE_NAME", "StationActor", "World"]
 
@@ -186,9 +190,19 @@ class World:
         """Give a machine an event and run its effects; one that has died hears nothing."""
         if not self._lives(machine):
             return
+        if self.sim is not None and machine is self.edge:
+            self._watch(self.sim, event)
         for effect in machine.step(event, self.now):
             self._run(machine, effect)
         self._arm(machine)
+
+    def _watch(self, sim: Sim, event: Event) -> None:
+        """What the edge's server tells of its stations' sockets."""
+        match event:
+            case StationText():
+                sim.reader.station_said(event.socket, Direction.UP, event.text)
+            case StationGone():
+                sim.reader.station_gone(event.socket)
 
     def step_cloud(self, event: Event) -> None:
         """The same for the cloud."""
@@ -226,10 +240,14 @@ class World:
             case StoreMessage() | LoadStored() | ForgetStored() | RememberStation():
                 self.outbox.carry_out(effect, self.now, self.at, partial(self.step, edge))
             case AdmitStation():
+                if self.sim is not None:
+                    self.sim.reader.station_connected(effect.socket)
                 self._tell(effect.socket, lambda station: station.admitted(effect.subprotocol))
             case RefuseStation():
                 self._tell(effect.socket, lambda station: station.refused(effect.status))
             case SendStation():
+                if self.sim is not None:
+                    self.sim.reader.station_said(effect.socket, Direction.DOWN, effect.text)
                 self._tell(effect.socket, lambda station: station.text(effect.text))
             case CloseStation():
                 self._tell(effect.socket, lambda station: station.closed(effect.code))
@@ -263,6 +281,7 @@ class World:
 
         def read() -> None:
             sim.read()
+            self._report(sim.report_due(self.edge.view(self.now)))
             self.at(sim.read_s, read)
 
         def save() -> None:
@@ -271,6 +290,10 @@ class World:
 
         self.at(sim.read_s, read)
         self.at(SAVE_S, save)
+
+    def _report(self, report: bytes | None) -> None:
+        if report is not None:
+            self.step(self.edge, TellReport(report))
 
     # --- restarts
 
