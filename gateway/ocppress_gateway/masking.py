@@ -3,7 +3,8 @@
     "SetVariables",{"setVariableData":[{"attributeValue":"***","component":{…},"variable":{"name":"BasicAuthPassword"}}]}
 
 Secret are passwords and keys, as members or as values of configuration keys and variables with such names, tokens that identify a person (idToken,
-idTag), and in URLs user information and signatures that open a file to whoever has them. All by name: what a vendor sends under a name of its own is not found.
+idTag), private keys in PEM, strings with JSON in them that has such names, and in URLs user information and signatures that open a file to whoever has them.
+All by name: what a vendor sends under a name of its own is not found.
 """
 
 from __future__ import annotations
@@ -25,13 +26,19 @@ _SECRET_NAME: Final = re.compile(r"pass(?:word|wd|phrase)|secret|AuthorizationKe
 _IDENTIFYING: Final = frozenset({"idToken", "additionalIdToken", "idTag", "parentIdTag"})
 """Members that name a person, where they hold a string and not an object."""
 
+_PRIVATE_KEY: Final = "PRIVATE KEY"
+"""In the first line of each in PEM (RFC 7468)."""
+
+_NAMES_WITHIN: Final = re.compile("|".join((_SECRET_NAME.pattern, *_IDENTIFYING)), re.IGNORECASE)
+"""In a string with JSON in it, any of these hides the whole."""
+
 _VALUES: Final = frozenset({"value", "attributeValue"})
 """Members with the value of what their object, or one around it, names."""
 
 _VPN: Final = "vpn"
 """Member of SetNetworkProfile whose `key` is a shared secret, not the name of a setting."""
 
-_HINTS: Final = ("pass", "secret", "authorizationkey", "simpin", _VPN, "://", ":\\/", ":/\\/", "\\u")
+_HINTS: Final = ("pass", "secret", "authorizationkey", "simpin", _PRIVATE_KEY.lower(), _VPN, "://", ":\\/", ":/\\/", "\\u")
 """One of these is in every text, with small letters, that `carries_secret` is true of and that is ASCII."""
 
 _USER_INFORMATION: Final = re.compile(r"(?<=://)[^/\"]+(?=@)")
@@ -49,12 +56,16 @@ _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*\Z")
 _NEVER: Final = frozenset({'""', "true", "false", "null"})
 
 
-def masked(body: str) -> str:
-    """The body of a message (`rpc.Message`) with `***` in the place of secrets. Raises `JsonError` if it isn't JSON values with commas between."""
+def masked(body: str, string_characters_max: int | None = None) -> str:
+    """The body of a message (`rpc.Message`) with `***` in the place of secrets, and longer strings than that without their middle.
+
+    Raises `JsonError` if it isn't JSON values with commas between.
+    """
     parts = tokens(f"[{body}]")
     for place in _secret_places(parts):
         parts[place] = f'"{MASK}"'
-    return "".join(map(masked_token, parts[1:-1]))
+    shown = map(masked_token, parts[1:-1])
+    return "".join(shown if string_characters_max is None else (elided(token, string_characters_max) for token in shown))
 
 
 def secrets_of(body: str) -> frozenset[str]:
@@ -75,7 +86,7 @@ def carries_secret(body: str) -> bool:
         parts = tokens(f"[{body}]")
     except JsonError:
         return True
-    if any(masked_token(token) != token or ('\\"' in token and _SECRET_NAME.search(token)) for token in parts):
+    if any(masked_token(token) != token or _hides(token, _SECRET_NAME) for token in parts):
         return True
     return any(key not in _IDENTIFYING for _, key in _secrets_in(parts))
 
@@ -134,9 +145,18 @@ class _Container:
     names_secret: bool = False
 
 
+def _hides(token: str, names: re.Pattern[str]) -> bool:
+    """Whether a string holds a private key, or JSON with one of these names."""
+    if token[0] != '"' or "\\" not in token:
+        return _PRIVATE_KEY in token
+    text = str(json.loads(token))
+    return _PRIVATE_KEY in text or ('"' in text and names.search(text) is not None)
+
+
 def _secret_places(parts: list[str]) -> list[int]:
     """Where in the tokens of one JSON value secrets stand."""
-    return [place for place, _ in _secrets_in(parts)]
+    hidden = [place for place, token in enumerate(parts) if _hides(token, _NAMES_WITHIN)]
+    return [*hidden, *(place for place, _ in _secrets_in(parts))]
 
 
 def _secrets_in(parts: list[str]) -> list[tuple[int, str]]:

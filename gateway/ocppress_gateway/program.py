@@ -22,6 +22,7 @@ from ocppress_gateway.errors import GatewayError
 from ocppress_gateway.links import Links
 from ocppress_gateway.log import log_note
 from ocppress_gateway.service_manager import ServiceManager
+from ocppress_gateway.taps import Taps
 
 if TYPE_CHECKING:
     from ocppress_gateway.admin.server import AdminServer
@@ -54,6 +55,7 @@ class Program(abc.ABC):
         self._admin: AdminServer | None = None
         self._control = None if control is None else ControlServer(control, self._answer, logger=logger)
         self.links = Links(self._driver)
+        self.taps = Taps(self._driver.post_now, clock=clock)
 
     async def __aenter__(self) -> Self:
         try:

@@ -211,7 +211,7 @@ def test_only_operators_change_things() -> None:
                 async with client.request(method, path, json=body) as response:
                     await _problem(response, 401)
                 async with client.request(method, path, json=body, headers=_bearer(VIEWER)) as response:
-                    assert await _problem(response, 403) == "only operators change things"
+                    assert await _problem(response, 403) == "only operators may do that"
             assert operator.asked == []
             async with client.put(PLAN, json=CHANGE, headers=_bearer(OPERATOR)) as response:
                 assert response.status == 202

@@ -129,7 +129,7 @@ def test_searching_the_fleet() -> None:
             row = page.locator("tbody tr")
             await expect(row).to_contain_text("800 kB of 25.0 MB")
             await expect(row).to_contain_text("site-1")
-            await row.get_by_role("link").click()
+            await row.get_by_role("link", name="CP001", exact=True).click()
             await expect(page.get_by_role("heading", level=1)).to_have_text("CP001")
 
     asyncio.run(main())
@@ -223,7 +223,7 @@ def test_dead_letters_are_listed_without_what_is_in_them() -> None:
     async def main() -> None:
         async with _cloud(CloudOperator()) as page:
             await _log_in(page)
-            await page.get_by_role("link", name="Dead letters").click()
+            await page.get_by_role("navigation").get_by_role("link", name="Dead letters").click()
             await expect(page.locator("tbody tr")).to_have_count(2)
             await expect(page.locator("tbody tr").first).to_contain_text("TransactionEvent")
             assert "secret" not in await page.content()
@@ -280,6 +280,8 @@ def test_by_keyboard_alone() -> None:
             await page.keyboard.press("Tab")
             await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
             await page.keyboard.press("Enter")
+            await page.keyboard.press("Tab")
+            await expect(page.get_by_role("main").get_by_role("link").first).to_be_focused()
             await page.keyboard.press("Tab")
             await expect(page.get_by_role("combobox", name="Plan")).to_be_focused()
             await page.keyboard.type("saver")

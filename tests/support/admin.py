@@ -23,6 +23,7 @@ from ocppress_gateway.core.report import Report
 from ocppress_gateway.core.stored import DeadLetter
 from ocppress_gateway.status.cloud import CloudStatus
 from ocppress_gateway.status.edge import EdgeStatus
+from ocppress_gateway.taps import Taps
 from tests.support.statuses import LETTER, REPORT, cloud_status, edge_status
 
 __all__ = [
@@ -111,13 +112,21 @@ async def _turn() -> None:
 
 def edge_source(operator: EdgeOperator, *, serves_offline: bool = False) -> Source:
     """A running edge."""
-    return EdgeSource(operator, turn=_turn, is_stopping=lambda: False, serves_offline=serves_offline)
+    return EdgeSource(operator, turn=_turn, is_stopping=lambda: False, taps=Taps(lambda event: None), serves_offline=serves_offline)
 
 
-def cloud_source(operator: CloudOperator, obstacle: str | None = None) -> Source:
-    """A running cloud, with a station that has never come."""
+def cloud_source(operator: CloudOperator, obstacle: str | None = None, taps: Taps | None = None) -> Source:
+    """A running cloud, with a station that has never come; what passes is what a test gives to `taps`."""
     edges = {"site-1": frozenset({"CP001"}), "site-3": frozenset({"CP003"})}
-    return CloudSource(operator, turn=_turn, is_stopping=lambda: False, edges=edges, obstacle=lambda: obstacle, history=_history)
+    return CloudSource(
+        operator,
+        turn=_turn,
+        is_stopping=lambda: False,
+        taps=taps or Taps(lambda event: None),
+        edges=edges,
+        obstacle=lambda: obstacle,
+        history=_history,
+    )
 
 
 def admin_config(**values: Any) -> AdminConfig:

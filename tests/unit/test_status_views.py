@@ -33,7 +33,7 @@ def test_an_edge_says_what_there_is() -> None:
     assert said[2] == "outbox: 2,468 messages to be delivered; on disk 1,240, 400 kB"
     assert said[3] == "  the oldest came 2026-02-25 06:13:20Z, 2 h 0 min ago"
     row = next(line for line in said if line.startswith("CP001"))
-    assert row.split() == ["CP001", "2.0.1", "admitted", "yes", "-1.2", "s", "3", "1,234", "9", "4", "1"]
+    assert row.split() == ["CP001", "2.0.1", "admitted", "1", "min", "yes", "-1.2", "s", "3", "1,234", "9", "4", "1"]
     assert any(line.startswith("plan auto, now live") for line in said)
     assert max(map(len, said)) <= 100
 

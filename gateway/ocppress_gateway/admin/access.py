@@ -28,7 +28,7 @@ from ocppress_gateway.admin.problems import Refused
 from ocppress_gateway.admin.sessions import SESSION_S, Identity, Session, Sessions
 from ocppress_gateway.config_admin import AdminConfig, Role
 
-__all__ = ["CSRF_FIELD", "CSRF_HEADER", "Access", "Caller"]
+__all__ = ["CSRF_FIELD", "CSRF_HEADER", "SAFE", "Access", "Caller"]
 
 CSRF_HEADER: Final = "X-CSRF-Token"
 CSRF_FIELD: Final = "csrf"
@@ -36,7 +36,9 @@ CSRF_FIELD: Final = "csrf"
 LOGINS_WAITING_MAX: Final = 8
 """Passwords that wait to be compared, one at a time: each takes a quarter of a second and 32 MiB."""
 
-_SAFE: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
+SAFE: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
+"""Methods that change nothing."""
+
 _LOCAL_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _logger: Final = logging.getLogger("ocppress.admin")
 
@@ -79,7 +81,7 @@ class Access:
             raise Refused(HTTPStatus.FORBIDDEN, "without users only this machine is served, by the name localhost or its address")
         origin = request.headers.get(hdrs.ORIGIN)
         if (
-            request.method not in _SAFE
+            request.method not in SAFE
             and origin is not None
             and urlsplit(origin).netloc.lower() != request.headers.get(hdrs.HOST, "").lower()
         ):
@@ -111,7 +113,7 @@ class Access:
         if caller is None:
             raise Refused(HTTPStatus.UNAUTHORIZED, "log in, or send a token", {hdrs.WWW_AUTHENTICATE: "Bearer"})
         if role is Role.OPERATOR and caller.identity.role is not Role.OPERATOR:
-            raise Refused(HTTPStatus.FORBIDDEN, "only operators change things")
+            raise Refused(HTTPStatus.FORBIDDEN, "only operators may do that")
         return caller
 
     @staticmethod

@@ -16,6 +16,8 @@ from ocppress_gateway.admin.model import (
     DeadLetterQuery,
     DeadLetters,
     Flushed,
+    MessageQuery,
+    Messages,
     PlanChange,
     PlanState,
     Station,
@@ -66,6 +68,11 @@ async def _choose_plan(asked: Asked) -> PlanChange:
 
 async def _flush(asked: Asked) -> Flushed:
     return asked.source.flush(asked.the_station)
+
+
+async def _messages(asked: Asked) -> Messages:
+    query: MessageQuery = asked.query
+    return asked.source.messages(asked.the_station, query.after, asked.caller.name)
 
 
 async def _dead_letters(asked: Asked) -> DeadLetters:
@@ -138,6 +145,16 @@ ENDPOINTS: Final = (
         answer=Flushed,
         role=Role.OPERATOR,
         status=HTTPStatus.ACCEPTED,
+        conflicts=True,
+    ),
+    Endpoint(
+        method=HTTPMethod.GET,
+        path=f"{_STATION}/messages",
+        summary="What has passed since the first time that this was asked, without secrets",
+        handle=_messages,
+        answer=Messages,
+        query=MessageQuery,
+        role=Role.OPERATOR,
         conflicts=True,
     ),
     Endpoint(method=HTTPMethod.GET, path="/api/v1/ledger.csv", summary="The account of bytes as CSV", handle=_csv, answer=CSV_TYPE),

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import hdrs, web
 
-from ocppress_gateway.admin.access import CSRF_HEADER, Access, Caller
+from ocppress_gateway.admin.access import CSRF_HEADER, SAFE, Access, Caller
 from ocppress_gateway.admin.model import Station
 from ocppress_gateway.admin.problems import Refused
 from ocppress_gateway.admin.sessions import Identity
@@ -74,7 +74,7 @@ def answering(endpoint: Endpoint, source: Source, access: Access) -> Callable[[w
 
     async def handle(request: web.Request) -> web.StreamResponse:
         caller = access.demand(access.caller(request), endpoint.role)
-        if endpoint.role is Role.OPERATOR:
+        if endpoint.method not in SAFE:
             access.demand_csrf(caller, request.headers.get(CSRF_HEADER, ""))
         try:
             answer = await endpoint.handle(await _asked(endpoint, source, caller, request))

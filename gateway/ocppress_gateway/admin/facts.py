@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import NamedTuple
+from urllib.parse import quote
 
 from ocppress_gateway.admin.model import PlanState, Station
 from ocppress_gateway.status.cloud import CloudStatus
 from ocppress_gateway.status.edge import EdgeStatus
-from ocppress_gateway.status.words import age, size
+from ocppress_gateway.status.words import age, ago, size
 
 __all__ = ["Fact", "cloud_facts", "edge_facts", "link_words", "station_facts", "waits", "waits_words"]
 
@@ -19,6 +20,8 @@ class Fact(NamedTuple):
     label: str
     value: str
     is_bad: bool | None = None
+    link: str | None = None
+    """Where more stands."""
 
 
 def link_words(station: Station) -> str:
@@ -75,7 +78,7 @@ def cloud_facts(status: CloudStatus) -> Iterator[Fact]:
     yield Fact("Edges", f"{up:,} up, {down:,} down" + (f", {len(view.never_seen):,} not seen yet" if view.never_seen else ""), down > 0)
     yield Fact("Stations here", f"{len(view.stations):,}")
     yield Fact("Waiting for the CSMS", f"{sum(one.waiting for one in view.stations):,}")
-    yield Fact("Dead letters", f"{positions.dead_letters:,}", positions.dead_letters > 0)
+    yield Fact("Dead letters", f"{positions.dead_letters:,}", positions.dead_letters > 0, "/dead-letters")
     if positions.trouble is not None:
         yield Fact("Disk", positions.trouble, True)
     yield Fact("Version", status.version)
@@ -87,6 +90,7 @@ def station_facts(station: Station) -> Iterator[Fact]:
         yield Fact("Edge", station.edge)
     yield Fact("Link", link_words(station), not station.link_up)
     yield Fact("State", f"{station.state} {station.ocpp}".strip())
+    yield Fact("Last message", ago(station.heard_s))
     if station.accepted is not None:
         yield Fact("BootNotification", "accepted" if station.accepted else "not accepted", not station.accepted)
     yield Fact("Waiting", f"{station.waiting:,}")
@@ -94,7 +98,8 @@ def station_facts(station: Station) -> Iterator[Fact]:
     if station.outbox_messages is not None:
         yield Fact("In the edge's outbox", f"{station.outbox_messages:,}")
     if station.dead_letters is not None:
-        yield Fact("Dead letters", f"{station.dead_letters:,}", station.dead_letters > 0)
+        letters = f"/dead-letters?station={quote(station.identity, safe='')}" if station.dead_letters else None
+        yield Fact("Dead letters", f"{station.dead_letters:,}", station.dead_letters > 0, letters)
     if station.clock_offset_s is not None:
         yield Fact("Clock less the CSMS's", f"{station.clock_offset_s:+.1f} s", abs(station.clock_offset_s) > 60)
     if station.month is not None:

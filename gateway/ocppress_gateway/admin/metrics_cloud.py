@@ -40,6 +40,12 @@ _EDGE_CERTIFICATE: Final = Declared(
 )
 _STATIONS: Final = Declared("ocppress_cloud_stations", "gauge", "Stations by the state of their CSMS socket.", ("state",))
 _WAITING: Final = Declared("ocppress_cloud_station_waiting_messages", "gauge", "CALLs that wait for the CSMS, by station.", ("station",))
+_HEARD: Final = Declared(
+    "ocppress_cloud_station_last_message_age_seconds",
+    "gauge",
+    "Since the last message of a station arrived; absent if none has since the start.",
+    ("station",),
+)
 _MESSAGES: Final = Declared(
     "ocppress_cloud_messages", "counter", "What became of messages at this end; see `ocppress status --json`.", ("event",)
 )
@@ -70,6 +76,9 @@ def cloud_samples(status: CloudStatus) -> Iterator[Sample]:
         yield Sample(_STATIONS, states.count(state), (state,))
     for identity, waiting in bounded((one.identity, one.waiting) for one in view.stations):
         yield Sample(_WAITING, waiting, (identity,))
+    heard = sorted((one.identity, one.heard_s) for one in view.stations if one.heard_s is not None)
+    for identity, heard_s in heard[:LABELLED_MAX]:  # ages can't be added up
+        yield Sample(_HEARD, heard_s, (identity,))
     for event, count in asdict(view.counters).items():
         yield Sample(_MESSAGES, count, (event,))
     yield Sample(_DEAD, positions.dead_letters)

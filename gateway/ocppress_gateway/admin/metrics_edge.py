@@ -63,6 +63,12 @@ _UNDELIVERED: Final = Declared(
     "Messages answered early that the CSMS hasn't answered, by station.",
     ("station",),
 )
+_HEARD: Final = Declared(
+    "ocppress_edge_station_last_message_age_seconds",
+    "gauge",
+    "Since a station's last message; absent if none came since the start.",
+    ("station",),
+)
 _CLOCK: Final = Declared(
     "ocppress_edge_station_clock_offset_seconds", "gauge", "The edge's clock less the CSMS's, by station; absent if unknown.", ("station",)
 )
@@ -107,6 +113,8 @@ def edge_samples(status: EdgeStatus, booked: DayAccount) -> Iterator[Sample]:
     for identity, undelivered in bounded((one.identity, one.undelivered) for one in view.stations):
         yield Sample(_UNDELIVERED, undelivered, (identity,))
     for one in view.stations:
+        if one.heard_s is not None:
+            yield Sample(_HEARD, one.heard_s, (one.identity,))
         if one.clock_offset_s is not None:
             yield Sample(_CLOCK, one.clock_offset_s, (one.identity,))
     for certificate in status.certificates:

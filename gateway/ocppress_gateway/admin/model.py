@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from ocppress_gateway.config_admin import Role
+from ocppress_gateway.core.events import Handling
 from ocppress_gateway.core.identity import IDENTITY_PATTERN
 from ocppress_gateway.core.plan import PlanName
 
@@ -27,6 +28,9 @@ __all__ = [
     "Health",
     "Identity",
     "LedgerRow",
+    "MessageQuery",
+    "MessageView",
+    "Messages",
     "Month",
     "PlanChange",
     "PlanState",
@@ -91,6 +95,12 @@ class UsageQuery(_Taken, frozen=True, kw_only=True):
     """How far back."""
 
     days: Annotated[int, Meta(ge=1, le=DAYS_MAX, description="Days, today among them; those of which nothing is known are left out.")] = 31
+
+
+class MessageQuery(_Taken, frozen=True, kw_only=True):
+    """Which of a station's messages."""
+
+    after: Annotated[int, Meta(ge=0, le=2**53, description="Only those with a larger number.")] = 0
 
 
 class DeadLetterQuery(_Taken, frozen=True, kw_only=True):
@@ -161,6 +171,13 @@ class Station(_Given, frozen=True, kw_only=True):
     seen_s: Annotated[
         float | None, Meta(description="How long ago the link was last up; 0 while it is, null if it never was since the start.")
     ] = None
+    heard_s: Annotated[
+        float | None,
+        Meta(
+            description="How long ago its last message came here, which at a cloud may be as much later than it was said as the plan allows; null if none"
+            " has since the start."
+        ),
+    ] = None
     waiting: Annotated[int, Meta(ge=0, description="Messages that wait to be sent on.")] = 0
     undelivered: Annotated[int, Meta(ge=0, description="Messages answered early that the CSMS hasn't answered.")] = 0
     repeats: Count = 0
@@ -205,6 +222,39 @@ class Flushed(_Given, frozen=True, kw_only=True):
     identity: Identity
     undelivered: Count
     link_up: bool
+
+
+class MessageView(_Given, frozen=True, kw_only=True):
+    """A message between a station, or a CSMS, and this program."""
+
+    number: Annotated[int, Meta(ge=1, description="From 1 on, as they passed.")]
+    unix_s: float
+    direction: Annotated[Literal["up", "down"], Meta(description="`up` from the station to the CSMS.")]
+    kind: Annotated[str | None, Meta(description="`CALL`, `CALLRESULT`, `CALLERROR`, `CALLRESULTERROR`, `SEND`; null if it isn't OCPP-J.")]
+    action: Annotated[str, Meta(description="Of an answer its CALL's; empty if that isn't known.")]
+    message_id: str
+    text_bytes: Annotated[int, Meta(ge=0, description="Of the whole text, as the station or the CSMS has it.")]
+    handling: Annotated[
+        Handling | None,
+        Meta(
+            description="Of a CALL and its answer: `relayed`, `early` if the edge answers it once it is on the disk and sends it later, `here` if this"
+            " program answers or asks by itself; null if that isn't known, or not yet."
+        ),
+    ]
+    text: Annotated[
+        str | None,
+        Meta(description="The payload, with `***` for secrets, and cut; null if it isn't OCPP-J, or too long to be searched for secrets."),
+    ]
+
+
+class Messages(_Given, frozen=True, kw_only=True):
+    """What has passed of a station since somebody began to look, the newest fifty at most, the oldest first."""
+
+    identity: Identity
+    since_unix_s: float
+    until_unix_s: Annotated[float, Meta(description="When this ends, and all of it is forgotten; sooner if nobody asks for 30 s.")]
+    left_out: Annotated[int, Meta(ge=0, description="Messages that came faster than 50 in a second, and aren't here.")]
+    messages: list[MessageView]
 
 
 class DeadLetterView(_Given, frozen=True, kw_only=True):

@@ -2,7 +2,8 @@
 
 /                  stations: search, pages of fifty          /live/stations                 the same rows as they change
 /stations/CP001    one: usage, curve, plan, flush            /live/stations/CP001           its state as it changes
-/dead-letters      at a cloud                                /login  /logout
+/stations/CP001/messages   what passes, for operators        /live/stations/CP001/messages  the same as it passes
+/dead-letters      at a cloud, of one station with ?station= /login  /logout
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from ocppress_gateway.admin import charts, facts
 from ocppress_gateway.admin.access import CSRF_FIELD, Access, Caller
 from ocppress_gateway.admin.api import found
 from ocppress_gateway.admin.endpoints import station_named
-from ocppress_gateway.admin.model import OFFSET_MAX, SEARCH_CHARACTERS_MAX, PlanChange, Station, UsageQuery
+from ocppress_gateway.admin.model import OFFSET_MAX, SEARCH_CHARACTERS_MAX, DeadLetterQuery, Messages, PlanChange, Station, UsageQuery
 from ocppress_gateway.admin.problems import Refused
 from ocppress_gateway.admin.source import Source
 from ocppress_gateway.config_admin import Role
 from ocppress_gateway.core.plan import PlanName
 from ocppress_gateway.errors import RequestRefused
-from ocppress_gateway.status.words import moment, size
+from ocppress_gateway.status.words import ago, moment, moment_ms, size
 
 __all__ = ["LIVE", "Pages"]
 
@@ -66,8 +67,8 @@ class Pages:
         self._templates = jinja2.Environment(
             loader=jinja2.PackageLoader("ocppress_gateway.admin"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
         )
-        words = {"size": size, "moment": moment, "link": facts.link_words, "waits": facts.waits, "waits_words": facts.waits_words}
-        self._templates.filters.update(words)
+        self._templates.filters.update(size=size, moment=moment, moment_ms=moment_ms, ago=ago)
+        self._templates.filters.update(link=facts.link_words, waits=facts.waits, waits_words=facts.waits_words)
         self._templates.globals.update(program=source.program)
 
     def add_to(self, router: web.UrlDispatcher) -> None:
@@ -81,6 +82,8 @@ class Pages:
             (f"{station}/{{chart:days|month|actions}}.svg", self._chart),
         ):
             router.add_route(HTTPMethod.GET, path, self._for_viewers(handle))
+        router.add_route(HTTPMethod.GET, f"{station}/messages", self._for_viewers(self._messages, Role.OPERATOR))
+        router.add_route(HTTPMethod.GET, f"/live{station}/messages", self._for_viewers(self._live_messages, Role.OPERATOR))
         if self._source.program == "cloud":
             router.add_route(HTTPMethod.GET, "/dead-letters", self._for_viewers(self._letters))
         router.add_route(HTTPMethod.POST, f"{station}/plan", self._for_operators(self._change_plan))
@@ -99,12 +102,12 @@ class Pages:
 
     # --- around the pages
 
-    def _for_viewers(self, handle: Callable[[web.Request, Caller], Awaitable[web.StreamResponse]]) -> Handler:
+    def _for_viewers(self, handle: Callable[[web.Request, Caller], Awaitable[web.StreamResponse]], role: Role = Role.VIEWER) -> Handler:
         async def viewed(request: web.Request) -> web.StreamResponse:
             caller = self._access.caller(request)
             if caller is None:
                 raise web.HTTPSeeOther("/login")
-            return await handle(request, self._access.demand(caller, Role.VIEWER))
+            return await handle(request, self._access.demand(caller, role))
 
         return viewed
 
@@ -158,7 +161,11 @@ class Pages:
         return await self._live(request, news)
 
     async def _letters(self, request: web.Request, caller: Caller) -> web.StreamResponse:
-        return self._page("letters.html", caller, letters=await self._source.dead_letters(None, LETTERS_SHOWN))
+        try:
+            of = msgspec.convert({"station": request.query.get("station"), "limit": LETTERS_SHOWN}, DeadLetterQuery)
+        except msgspec.ValidationError as error:
+            raise Refused(HTTPStatus.BAD_REQUEST, "this is no identity of a station") from error
+        return self._page("letters.html", caller, letters=await self._source.dead_letters(of.station, of.limit), station=of.station)
 
     # --- one station
 
@@ -203,6 +210,31 @@ class Pages:
     async def _live_station(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         async def news() -> str:
             return self._text("facts.html", facts=list(facts.station_facts(await self._one(request))))
+
+        return await self._live(request, news)
+
+    async def _messages(self, request: web.Request, caller: Caller) -> web.StreamResponse:
+        station = await self._one(request)
+        try:
+            messages = self._source.messages(station, 0, caller.identity.name)
+        except RequestRefused as error:
+            raise Refused(HTTPStatus.CONFLICT, str(error)) from error
+        return self._page("messages.html", caller, station=station, found=messages)
+
+    async def _live_messages(self, request: web.Request, caller: Caller) -> web.StreamResponse:
+        """Until nobody watches the station any more, which it says once; it is begun by loading the page."""
+        station = await self._one(request)
+        if self._source.messages_still(station) is None:
+            return web.Response(status=HTTPStatus.NO_CONTENT)  # so that the browser doesn't come again
+        has_ended = False
+
+        async def news() -> str:
+            nonlocal has_ended
+            found: Messages | None = self._source.messages_still(station)
+            if has_ended:
+                raise Refused(HTTPStatus.GONE, "it has ended")
+            has_ended = found is None
+            return self._text("passed.html", found=found)
 
         return await self._live(request, news)
 

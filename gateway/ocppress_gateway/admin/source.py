@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import abc
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Final
 
 from ocppress_gateway.admin.facts import Fact
 from ocppress_gateway.admin.metrics import Sample
-from ocppress_gateway.admin.model import DeadLetters, Flushed, LedgerRow, PlanChange, Station, Usage
+from ocppress_gateway.admin.model import DeadLetters, Flushed, LedgerRow, Messages, MessageView, PlanChange, Station, Usage
+from ocppress_gateway.taps import Row, Tap, Taps
 
 __all__ = ["Source"]
+
+_logger: Final = logging.getLogger("ocppress.admin")
 
 
 class Source(abc.ABC):
@@ -18,8 +23,9 @@ class Source(abc.ABC):
     program: str
     """`edge` or `cloud`."""
 
-    def __init__(self, turn: Callable[[], Awaitable[None]], is_stopping: Callable[[], bool]) -> None:
+    def __init__(self, turn: Callable[[], Awaitable[None]], is_stopping: Callable[[], bool], taps: Taps) -> None:
         """`turn` returns once the machine has taken a step."""
+        self._taps = taps
         self.lives = turn
         """Returns if the program lives; somebody else has the time-out."""
         self._is_stopping = is_stopping
@@ -27,6 +33,19 @@ class Source(abc.ABC):
     def unready(self) -> Sequence[str]:
         """Why it can't do what it is there for; nothing if it can."""
         return [*(["it is stopping"] if self._is_stopping() else []), *self.obstacles()]
+
+    def messages(self, station: Station, after: int, who: str) -> Messages:
+        """What has passed of a station, from the first time on that somebody asks. Raises `RequestRefused` if too many are looked at."""
+        tap = self._taps.look(station.identity)
+        if tap is None:
+            tap = self._taps.open(station.identity)
+            _logger.warning("an operator looks at a station's messages", extra={"fields": {"station": station.identity, "user": who}})
+        return _messages(tap, after)
+
+    def messages_still(self, station: Station) -> Messages | None:
+        """The same while that lasts."""
+        tap = self._taps.look(station.identity)
+        return None if tap is None else _messages(tap, 0)
 
     @abc.abstractmethod
     def obstacles(self) -> Sequence[str]:
@@ -67,3 +86,27 @@ class Source(abc.ABC):
     @abc.abstractmethod
     async def dead_letters(self, station: str | None, limit: int) -> DeadLetters:
         """The oldest. Raises `RequestRefused` where there are none by nature."""
+
+
+def _messages(tap: Tap, after: int) -> Messages:
+    return Messages(
+        identity=tap.identity,
+        since_unix_s=tap.began_unix_s,
+        until_unix_s=tap.ends_unix_s,
+        left_out=tap.left_out,
+        messages=[_message(row) for row in tap.rows(after)],
+    )
+
+
+def _message(row: Row) -> MessageView:
+    return MessageView(
+        number=row.number,
+        unix_s=row.unix_s,
+        direction="up" if row.up else "down",
+        kind=None if row.kind is None else row.kind.name,
+        action=row.action,
+        message_id=row.message_id,
+        text_bytes=row.text_bytes,
+        handling=row.handling,
+        text=row.text,
+    )

@@ -34,6 +34,7 @@ from ocppress_gateway.core.stored import DeadLetter
 from ocppress_gateway.core.views import CloudEdgeView, CloudStationView
 from ocppress_gateway.errors import RequestRefused
 from ocppress_gateway.status.cloud import CloudStatus
+from ocppress_gateway.taps import Taps
 
 __all__ = ["ANY", "CloudSource", "Operated"]
 
@@ -70,18 +71,19 @@ class CloudSource(Source):
         *,
         turn: Callable[[], Awaitable[None]],
         is_stopping: Callable[[], bool],
+        taps: Taps,
         edges: Mapping[str, frozenset[str]],
         obstacle: Callable[[], str | None],
         history: Callable[[str, int], Sequence[Report]],
     ) -> None:
         """`edges` may connect, with these stations; `obstacle` says why none could now, `history` what an edge has told of its last days, the oldest first."""
-        super().__init__(turn, is_stopping)
+        super().__init__(turn, is_stopping, taps)
         self._operator = operator
         self._edges = edges
         self._obstacle = obstacle
         self._history = history
         self._dead: Counter[str] = Counter()
-        self._dead_count = 0
+        self._dead_known = (0, 0)
 
     def obstacles(self) -> Sequence[str]:
         reason = self._obstacle()
@@ -95,10 +97,11 @@ class CloudSource(Source):
 
     async def prepare(self) -> None:
         """How many dead letters each station has, of the oldest; read anew when there are more or fewer."""
-        count = self._operator.status().positions.dead_letters
-        if count != self._dead_count:
+        positions = self._operator.status().positions
+        now = positions.dead_letters, positions.dead_bytes
+        if now != self._dead_known:
             self._dead = Counter(letter.identity for letter in await self._operator.dead_letters(None, LETTERS_MAX))
-            self._dead_count = count
+            self._dead_known = now
 
     def stations(self) -> Sequence[Station]:
         view = self._operator.status().view
@@ -162,6 +165,7 @@ def _station(one: CloudStationView, edge: CloudEdgeView, report: Report | None) 
         ocpp=one.ocpp,
         link_up=edge.up_s is not None,
         seen_s=0.0 if edge.up_s is not None else edge.down_s,
+        heard_s=one.heard_s,
         waiting=one.waiting,
         undelivered=one.undelivered,
         repeats=one.repeats,

@@ -18,6 +18,7 @@ from ocppress_gateway.core.ledger_events import Way
 from ocppress_gateway.core.plan import PlanName
 from ocppress_gateway.errors import RequestRefused
 from ocppress_gateway.status.edge import EdgeStatus
+from ocppress_gateway.taps import Taps
 
 __all__ = ["EdgeSource", "Operated"]
 
@@ -45,10 +46,10 @@ class EdgeSource(Source):
     program = "edge"
 
     def __init__(
-        self, operator: Operated, *, turn: Callable[[], Awaitable[None]], is_stopping: Callable[[], bool], serves_offline: bool
+        self, operator: Operated, *, turn: Callable[[], Awaitable[None]], is_stopping: Callable[[], bool], taps: Taps, serves_offline: bool
     ) -> None:
         """`serves_offline`: whether stations are served while the link is down."""
-        super().__init__(turn, is_stopping)
+        super().__init__(turn, is_stopping, taps)
         self._operator = operator
         self._serves_offline = serves_offline
 
@@ -77,6 +78,7 @@ class EdgeSource(Source):
                 ocpp=one.ocpp,
                 link_up=link.up_s is not None,
                 seen_s=0.0 if link.up_s is not None else link.down_s,
+                heard_s=one.heard_s,
                 waiting=one.waiting,
                 undelivered=one.undelivered,
                 repeats=one.repeats,

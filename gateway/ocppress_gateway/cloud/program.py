@@ -39,6 +39,7 @@ from ocppress_gateway.core.events import (
     KeepReport,
     Level,
     LoadPositions,
+    Observe,
     OpenCsms,
     ReleaseEdge,
     RenewalFound,
@@ -160,6 +161,7 @@ class CloudProgram(Program):
             self._operator,
             turn=self.stepped,
             is_stopping=lambda: self.is_stopping,
+            taps=self.taps,
             edges=edges,
             obstacle=lambda: self._listener.obstacle,
             history=lambda edge, days: () if self._history is None else self._history.of(edge, days),
@@ -172,6 +174,8 @@ class CloudProgram(Program):
                 self.links.send(effect.link, effect.data)
             case SendCsms():
                 self._csms.send(effect.socket, effect.text)
+            case Observe():
+                self.taps.take(effect)
             case OpenCsms():
                 self._csms.open(effect)
             case CloseCsms():

@@ -52,6 +52,7 @@ from ocppress_gateway.core.events import (
     TransferSized,
     WantFlush,
     WantPlan,
+    Watch,
 )
 from ocppress_gateway.core.limits import IDENTITIES_MAX
 from ocppress_gateway.core.parts import (
@@ -193,6 +194,7 @@ class CloudMachine:
         self._alarms: Alarms[CloudEdge | CloudStation | CloudLink] = Alarms()
         self._touched_stations: dict[CloudStation, CloudEdge] = {}
         self._touched_links: dict[CloudLink, None] = {}
+        self._watched: set[str] = set()
         self._ids = 0
         self._id_prefix = ""
         self._stopping = False
@@ -293,6 +295,10 @@ class CloudMachine:
             case TransferSized():
                 for station in self._of_identity(event.identity):
                     station.sized(event, now, out)
+            case Watch():
+                (self._watched.add if event.on else self._watched.discard)(event.identity)
+                for station in self._by_identity.get(event.identity, {}):
+                    station.watched = event.on
             case Stop():
                 self._stop(now, out)
             case Tick():
@@ -761,6 +767,7 @@ class CloudMachine:
                 guards=self._guards,
                 month_percent=edge.month_percent,
             )
+            station.watched = identity in self._watched
             edge.stations[identity] = station
             self._by_identity.setdefault(identity, {})[station] = edge
         edge.stations.move_to_end(identity)

@@ -23,11 +23,12 @@ from typing import Final
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, action_of, render
 from ocppress_gateway.core.answers import FINAL_ERRORS, boot_answer, content_of, csms_time_s, error_of, is_accepted, with_messages_in_queue
 from ocppress_gateway.core.calls import IncomingCalls, OutgoingCall, StoredCall
+from ocppress_gateway.core.channel import ReceivedBatch
 from ocppress_gateway.core.contents import CONTENT_ACTION, Contents
 from ocppress_gateway.core.conversation import Conversation, Counters
 from ocppress_gateway.core.credentials import Authorization, Credentials, password_accepted, password_headers
 from ocppress_gateway.core.delivery import Delivery
-from ocppress_gateway.core.events import Bury, Effect, Level, ReplayEnded, SavePosition, SendCsms, TransferSized
+from ocppress_gateway.core.events import Bury, Effect, Handling, Level, ReplayEnded, SavePosition, SendCsms, TransferSized
 from ocppress_gateway.core.heartbeats import HEARTBEAT, Heartbeats
 from ocppress_gateway.core.lanes import TURN_OF, Outgoing, Relay
 from ocppress_gateway.core.late_rejections import LateRejections
@@ -106,7 +107,7 @@ class CloudStation(Conversation):
         self.retries = 0
         self.retry_at = 0.0
         self.lost_at: float | None = None
-        self._heard_at = 0.0
+        self._csms_heard_at = 0.0
         self._repeats = RepeatMemory()
         self._under_way: dict[bytes, OutgoingCall] = {}
         self.sent: tuple[int, int] = (0, 0)
@@ -150,7 +151,7 @@ class CloudStation(Conversation):
         self.version = version
         self.retries = 0
         self.lost_at = None
-        self._heard_at = now
+        self._csms_heard_at = now
 
     def csms_lost(self, now: float, retry_at: float) -> None:
         """The CSMS socket is gone; what waits for it waits on, what was outstanding is the station's to repeat."""
@@ -213,9 +214,21 @@ class CloudStation(Conversation):
     def _send(self, text: str) -> Effect:
         return SendCsms(self.socket, text)
 
+    @property
+    def _is_at_station(self) -> bool:
+        return False
+
     def take_text(self, text: str, now: float, out: list[Effect]) -> None:
-        self._heard_at = now
+        self._csms_heard_at = now
         super().take_text(text, now, out)
+
+    def take_batch(self, batch: ReceivedBatch, now: float, out: list[Effect]) -> None:
+        self.heard_at = now
+        super().take_batch(batch, now, out)
+
+    def _handling(self, call: OutgoingCall) -> Handling:
+        own = call.letter is not None or call.message is HEARTBEAT
+        return Handling.HERE if own else Handling.RELAYED if call.stored is None else Handling.EARLY
 
     def _take_call(self, relay: Relay, message: Message, now: float, out: list[Effect]) -> bool:
         if new := password_headers(self.version, message, self.identity, self.credentials.first):
@@ -230,7 +243,7 @@ class CloudStation(Conversation):
     def _answer_csms(self, relay: Relay, answer: Message, out: list[Effect]) -> None:
         """Answer a CALL of the CSMS instead of the station, if it still waits."""
         if self.incoming.finish(relay):
-            out.append(self._send(render(relay.message_id, answer)))
+            self._say(render(relay.message_id, answer), Handling.HERE, out)
 
     def sized(self, event: TransferSized, now: float, out: list[Effect]) -> None:
         """It is known how large a file is that the station is to fetch, or that it can't be known."""
@@ -476,6 +489,7 @@ class CloudStation(Conversation):
             edge=edge,
             state=self.state.value,
             ocpp=self.version.value,
+            heard_s=None if self.heard_at is None else now - self.heard_at,
             retry_in_s=max(0.0, self.retry_at - now) if self.state is CsmsState.WAITING else None,
             waiting=len(self.outgoing) + self.outgoing.is_busy,
             undelivered=self.outgoing.stored_undelivered,
@@ -530,7 +544,7 @@ class CloudStation(Conversation):
             return False
         self._call_dropped(call)
         out.append(self._note(Level.WARNING, "the CSMS did not answer", action=call.message.action))
-        silent = now - self._heard_at >= timeout_s
+        silent = now - self._csms_heard_at >= timeout_s
         if call.stored is not None and silent:
             self._again(call, now)
         elif call.stored is not None:

@@ -21,7 +21,7 @@ from ocppress_codecs.errors import NotOcppJ
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, parse, render
 from ocppress_gateway.core.calls import IncomingCalls, OutgoingCall, OutgoingCalls
 from ocppress_gateway.core.channel import Channel, ReceivedBatch
-from ocppress_gateway.core.events import Effect, Level, Note
+from ocppress_gateway.core.events import Effect, Handling, Level, Note, Observe
 from ocppress_gateway.core.lanes import Lanes, Outgoing, Relay
 from ocppress_gateway.core.parts import Ack, Part
 from ocppress_gateway.core.policy import Turn, turn_of
@@ -82,6 +82,10 @@ class Conversation(abc.ABC):
         self.counters = counters
         self.repeats = 0
         """Those of this station among `counters.repeats`."""
+        self.watched = False
+        """Whether somebody looks at what passes."""
+        self.heard_at: float | None = None
+        """When something of the station's came last."""
         self._make_id = make_id
         self._call_life_s = call_life_s
 
@@ -101,6 +105,11 @@ class Conversation(abc.ABC):
     def _send(self, text: str) -> Effect:
         """The effect that sends a text to this end's socket."""
 
+    @property
+    @abc.abstractmethod
+    def _is_at_station(self) -> bool:
+        """Whether this end's socket is the station's, and not the CSMS's."""
+
     def _take_send(self, message: Message, now: float) -> bool:
         """A SEND has come from the socket, which nobody answers; False if it isn't to cross the link."""
         return True
@@ -116,6 +125,10 @@ class Conversation(abc.ABC):
     @abc.abstractmethod
     def _answer_came(self, relay: Relay, answer: Message, now: float, out: list[Effect]) -> Message:
         """The far end's answer to a CALL from this socket, whether or not the socket still waits for it; returns what the socket is given."""
+
+    def _handling(self, call: OutgoingCall) -> Handling:
+        """Whose a CALL is that is put to the socket."""
+        return Handling.RELAYED
 
     @abc.abstractmethod
     def _answer_taken(self, call: OutgoingCall, answer: Message, now: float, out: list[Effect]) -> None:
@@ -147,10 +160,18 @@ class Conversation(abc.ABC):
         ack = self.channel.acknowledgement(riding=riding)
         return [] if ack is None else [Ack(self.slot, ack.number)]
 
-    # --- from the socket
+    # --- the socket
+
+    def _say(self, text: str, handling: Handling, out: list[Effect]) -> None:
+        """Send a text to this end's socket."""
+        out.append(self._send(text))
+        if self.watched:
+            out.append(Observe(self.identity, not self._is_at_station, text, handling))
 
     def take_text(self, text: str, now: float, out: list[Effect]) -> None:
         """A text from this end's socket."""
+        if self.watched:
+            out.append(Observe(self.identity, self._is_at_station, text))
         try:
             message_id, message = parse(text)
             if message.type in _SINCE_21 and self.version is not OcppVersion.V21:
@@ -162,7 +183,7 @@ class Conversation(abc.ABC):
             level = Level.WARNING if self._complaints <= COMPLAINTS_LOGGED_MAX else Level.DEBUG
             out.append(self._note(level, "text is not OCPP-J", reason=error.reason, answered=answer is not None, so_far=self._complaints))
             if answer is not None:
-                out.append(self._send(answer))
+                self._say(answer, Handling.HERE, out)
             return
         if message.type in (MessageType.CALL, MessageType.SEND) and (self.lanes.load >= 1 or self.incoming.full):
             out.append(self._note(Level.WARNING, "too many messages wait, dropped", action=message.action))
@@ -219,7 +240,7 @@ class Conversation(abc.ABC):
             elif message.type is MessageType.CALLRESULTERROR:
                 complaint_id = self.outgoing.take_answered_id(message.call)
                 if complaint_id is not None and self.socket_open:
-                    out.append(self._send(render(complaint_id, message)))
+                    self._say(render(complaint_id, message), Handling.RELAYED, out)
             else:
                 self._answer_from_link(message, now, out)
         self.put_calls(now, out)
@@ -245,7 +266,7 @@ class Conversation(abc.ABC):
         message = self._answer_came(relay, message, now, out)
         if relay.socket == self.socket and self.socket_open and self.incoming.finish(relay):
             self.counters.answers_given += 1
-            out.append(self._send(render(relay.message_id, message)))
+            self._say(render(relay.message_id, message), Handling.RELAYED, out)
 
     def put_calls(self, now: float, out: list[Effect]) -> None:
         """Put to the socket what may be put now."""
@@ -260,7 +281,7 @@ class Conversation(abc.ABC):
     def _put(self, message_id: str, call: OutgoingCall, now: float, out: list[Effect]) -> None:
         """It is this CALL's turn."""
         self.counters.calls_put += 1
-        out.append(self._send(render(message_id, call.message)))
+        self._say(render(message_id, call.message), self._handling(call), out)
 
     # --- time and loss
 

@@ -61,6 +61,7 @@ from ocppress_gateway.core.events import (
     TakeRenewal,
     TellReport,
     Tick,
+    Watch,
 )
 from ocppress_gateway.core.ledger_events import FrameShare
 from ocppress_gateway.core.limits import IDENTITIES_MAX, STATIONS_PER_EDGE_MAX
@@ -241,6 +242,7 @@ class EdgeMachine:
     _id_prefix: str = ""
     _refusals: RefusedUpgrades = field(init=False)
     _allowances: OrderedDict[str, Allowance] = field(default_factory=OrderedDict)
+    _watched: set[str] = field(default_factory=set)
     _kept: OrderedDict[str, _Kept] = field(default_factory=OrderedDict)
     _checks: dict[int, _Check] = field(default_factory=dict)
     _stopping: bool = False
@@ -313,6 +315,8 @@ class EdgeMachine:
                     self._session.control(DayReport(event.report), now)
                 else:
                     self._report = DayReport(event.report)
+            case Watch():
+                self._watch(event)
             case Stop():
                 self._stop(now, out)
             case Tick():
@@ -576,11 +580,17 @@ class EdgeMachine:
             )
             self._stations[identity] = station
             station.allowance = self._allowance(identity)
+            station.watched = identity in self._watched
             record = self._records.pop(identity, None)
             if record is not None:
                 station.remembered(record, now)
         self._stations.move_to_end(identity)
         return station
+
+    def _watch(self, event: Watch) -> None:
+        (self._watched.add if event.on else self._watched.discard)(event.identity)
+        if event.identity in self._stations:
+            self._stations[event.identity].watched = event.on
 
     def _allowance(self, identity: str) -> Allowance | None:
         """What is left for an identity, whatever became of its sockets."""

@@ -45,6 +45,7 @@ from ocppress_gateway.core.events import (
     DistrustOutbox,
     Effect,
     ForgetStored,
+    Handling,
     KeepCredentials,
     Level,
     LoadStored,
@@ -355,7 +356,7 @@ class EdgeStation(Conversation):
             self._repeats.answered(relay.fingerprint, EMPTY_ANSWER, now)
         if relay.socket == self.socket and self.socket_open and self.incoming.finish(relay):
             self._count_early()
-            out.append(self._send(render(relay.message_id, EMPTY_ANSWER)))
+            self._say(render(relay.message_id, EMPTY_ANSWER), Handling.EARLY, out)
 
     def not_stored(self, event: NotStored) -> None:
         """A message could not be stored: it is relayed, if its sender still waits."""
@@ -418,6 +419,7 @@ class EdgeStation(Conversation):
             ocpp=self.version.value,
             accepted=self.accepted,
             clock_offset_s=None if told is None else round(self._early.wall_s() - (told[0] + now - told[1]), 1),
+            heard_s=None if self.heard_at is None else now - self.heard_at,
             waiting=self.lanes.waiting,
             undelivered=self.lanes.undelivered,
             answered_early=self.answered_early,
@@ -444,6 +446,14 @@ class EdgeStation(Conversation):
 
     def _send(self, text: str) -> Effect:
         return SendStation(self.socket, text)
+
+    @property
+    def _is_at_station(self) -> bool:
+        return True
+
+    def take_text(self, text: str, now: float, out: list[Effect]) -> None:
+        self.heard_at = now
+        super().take_text(text, now, out)
 
     def _take_call(self, relay: Relay, message: Message, now: float, out: list[Effect]) -> bool:
         if message.action in STATUSES:
@@ -548,7 +558,7 @@ class EdgeStation(Conversation):
 
     def _answer(self, relay: Relay, answer: Message, out: list[Effect]) -> None:
         self.incoming.finish(relay)
-        out.append(self._send(render(relay.message_id, answer)))
+        self._say(render(relay.message_id, answer), Handling.HERE, out)
 
     def _put_call(self, call: OutgoingCall, now: float, out: list[Effect]) -> bool:
         return self.socket_open
@@ -626,6 +636,7 @@ def absent_view(record: StationRecord) -> EdgeStationView:
         ocpp=record.version,
         accepted=record.accepted,
         clock_offset_s=None,
+        heard_s=None,
         waiting=undelivered,
         undelivered=undelivered,
         answered_early=0,

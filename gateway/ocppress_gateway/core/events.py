@@ -42,6 +42,7 @@ __all__ = [
     "Flush",
     "ForgetCredentials",
     "ForgetStored",
+    "Handling",
     "KeepCredentials",
     "KeepReport",
     "Level",
@@ -82,6 +83,7 @@ __all__ = [
     "TransferSized",
     "WantFlush",
     "WantPlan",
+    "Watch",
 ]
 
 
@@ -221,6 +223,14 @@ class WantFlush:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """From now on, or no longer, somebody looks at what passes of a station: `Observe`."""
+
+    identity: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CsmsOpened:
     """The CSMS accepted the upgrade; `subprotocol` is "" if it chose none."""
 
@@ -305,6 +315,7 @@ Event = (
     | TellReport
     | WantPlan
     | WantFlush
+    | Watch
     | Replay
     | RenewalFound
     | ContextsFound
@@ -500,13 +511,28 @@ class CloseCsms:
 # --- effects of who only observes
 
 
+class Handling(enum.StrEnum):
+    """Whose a text is that goes to the station or to the CSMS."""
+
+    RELAYED = "relayed"
+    """The other side's, as it came."""
+    EARLY = "early"
+    """At the edge the answer to what is on the disk; at the cloud what the edge has answered so."""
+    HERE = "here"
+    """This end's own: an answer from what it knows, a Heartbeat of the cloud's, a dead letter that is put again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Observe:
-    """A text has passed, from the station if `up`."""
+    """A text has passed this end's socket, from the station if `up`. Of a machine that carries, only while somebody watches the station.
+
+    `handling` is None for what has come from who is at the socket.
+    """
 
     identity: str
     up: bool
     text: str = field(repr=False)
+    handling: Handling | None = None
 
 
 # --- the stores (`stored` has what they answer)

@@ -33,6 +33,7 @@ from ocppress_gateway.core.events import (
     StationText,
     Stop,
     Tick,
+    Watch,
 )
 from ocppress_gateway.core.limits import STATIONS_PER_EDGE_MAX
 
@@ -75,7 +76,7 @@ class ObservingMachine:
                 return self._gone(event)
             case Stop():
                 return self._stop()
-            case Tick():
+            case Tick() | Watch():  # everything is observed
                 return []
             case _:
                 raise TypeError(f"who only observes has no {type(event).__name__}")

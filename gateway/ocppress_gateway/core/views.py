@@ -88,6 +88,8 @@ class EdgeStationView:
     """Whether its last BootNotification was answered so: else nothing is answered early."""
     clock_offset_s: float | None
     """The edge's clock less the CSMS's; None before the CSMS has told its time."""
+    heard_s: float | None
+    """How long ago something of the station's came last; None if nothing has since the program began."""
     waiting: int
     """Messages that wait to be sent, stored or not."""
     undelivered: int
@@ -136,6 +138,9 @@ class CloudStationView:
     state: str
     """Of its CSMS socket."""
     ocpp: str
+    heard_s: float | None
+    """How long ago something of the station's came last, which its edge may have kept back for as long as the plan says; None if nothing has since the
+    program began."""
     retry_in_s: float | None
     """When its CSMS socket is tried again."""
     waiting: int

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from ocppress_gateway.doctor.facts import Running
 from ocppress_gateway.doctor.findings import Finding, failed, passed, skipped, warned
@@ -12,6 +12,9 @@ from ocppress_gateway.status.words import age, count
 __all__ = ["budget", "cloud_runs", "edge_runs", "stations"]
 
 _WARN_PERCENT: Final = 80
+
+SILENT_S: Final = 24 * 3600.0
+"""How long a station may say nothing: its Heartbeats and meter values come more often than daily."""
 
 
 def budget(budget_mb: float, *, is_set: bool, running: Running) -> Finding:
@@ -72,13 +75,17 @@ def stations(running: Running) -> Finding:
     known = running.data.get("stations") or []
     here = [one["identity"] for one in known if one.get("state") in ("admitted", "asking again")]
     away = [f"{one['identity']} ({one.get('state')})" for one in known if one["identity"] not in here]
-    fields = {"connected": here, "away": [one["identity"] for one in known if one["identity"] not in here]}
+    silent = _silent([one for one in known if one["identity"] in here], running.data)
+    fields = {"connected": here, "away": [one["identity"] for one in known if one["identity"] not in here], "silent": silent}
     if not known:
         remedy = "enter the edge's URL in the station (stations.txt); the edge's log has a line for each that tries"
         return warned(step, "none has connected since the start", remedy, **fields)
     if not here:
         remedy = "is the station on, and on this network? The edge's log says how each connection ended"
         return warned(step, f"none is connected; known: {_some(away)}", remedy, **fields)
+    if silent:
+        remedy = "it is connected and doesn't talk: look at its own log, restart it"
+        return warned(step, f"nothing heard for a day or more of {_some(silent)}", remedy, **fields)
     return passed(step, f"connected: {_some(here)}" + (f"; not now: {_some(away)}" if away else ""), **fields)
 
 
@@ -92,6 +99,7 @@ def cloud_runs(running: Running, *, version: str) -> Finding:
     up = [one for one in edges if one.get("up_s") is not None]
     sockets = data.get("stations") or []
     opened = [one for one in sockets if one.get("state") == "open"]
+    silent = _silent(opened, data)
     trouble = (data.get("positions") or {}).get("trouble")
     letters = data.get("dead_letters") or 0
     fields = {
@@ -101,6 +109,7 @@ def cloud_runs(running: Running, *, version: str) -> Finding:
         "edges_linked": len(up),
         "stations": len(sockets),
         "csms_sockets_open": len(opened),
+        "silent": len(silent),
         "dead_letters": letters,
     }
     about = f"version {data.get('version')}, up {age(data.get('uptime_s'))}, {len(up)} of {count(len(edges), 'edge')} seen are linked"
@@ -118,6 +127,9 @@ def cloud_runs(running: Running, *, version: str) -> Finding:
         return warned(
             step, f"{about}; {count(letters, 'dead letter')}", "`ocppress dead list` shows what the CSMS has refused for good", **fields
         )
+    if silent:
+        remedy = "their edges' `ocppress doctor` says more; what an edge answers by itself, as Heartbeats, isn't heard of here"
+        return warned(step, f"{about}; nothing heard for a day or more of {_some(silent)}", remedy, **fields)
     if data.get("version") != version:
         return warned(
             step, f"{about}; this is {version}", "restart it, so that the version that is installed is the one that runs", **fields
@@ -131,6 +143,13 @@ def _unanswered(step: str, running: Running) -> Finding | None:
     if running.is_running:
         return failed(step, f"it runs, and doesn't answer: {running.why_not}", "look at its log; restart it if it hangs")
     return warned(step, running.why_not, "start it, if it should run; nothing else here needs it to")
+
+
+def _silent(stations: Sequence[Mapping[str, Any]], data: Mapping[str, Any]) -> list[str]:
+    """Those of them that have said nothing for too long, or nothing at all in a program that runs for as long."""
+    up_s = data.get("uptime_s") or 0.0
+    heard = [(one.get("identity", ""), one.get("heard_s")) for one in stations]
+    return [identity for identity, heard_s in heard if (up_s if heard_s is None else heard_s) >= SILENT_S]
 
 
 def _some(names: Sequence[str]) -> str:

@@ -32,6 +32,7 @@ from ocppress_gateway.core.events import (
     Level,
     LinkHeard,
     LoadStored,
+    Observe,
     OpenLink,
     PauseStation,
     PlanWanted,
@@ -165,7 +166,9 @@ class EdgeProgram(Program):
             from ocppress_gateway.admin.source_edge import EdgeSource
         except ImportError as error:
             raise GatewayError(NO_EXTRA) from error
-        source = EdgeSource(self._operator, turn=self.stepped, is_stopping=lambda: self.is_stopping, serves_offline=serves_offline)
+        source = EdgeSource(
+            self._operator, turn=self.stepped, is_stopping=lambda: self.is_stopping, taps=self.taps, serves_offline=serves_offline
+        )
         return AdminServer(config, source)
 
     def flush(self, identity: str) -> None:
@@ -181,6 +184,8 @@ class EdgeProgram(Program):
                 self._account(LinkMessageCounted(effect.link, Way.UP, len(effect.data), effect.frames))
             case LinkHeard():
                 self._account(LinkMessageCounted(effect.link, Way.DOWN, effect.message_bytes, effect.frames))
+            case Observe():
+                self.taps.take(effect)
             case AdmitStation() | RefuseStation():
                 self._stations.decide(effect)
             case CheckCredentials() | KeepCredentials() | ForgetCredentials():

@@ -10,7 +10,7 @@ from ocppress_gateway.core.report import report_fields
 from ocppress_gateway.core.views import CertificateView, CloudEdgeView, CloudStationView, CloudView, CountersView
 from ocppress_gateway.masking import masked_token
 from ocppress_gateway.positions.base import PositionsMeasure
-from ocppress_gateway.status.words import age, certificate_lines, count, moment, size, table
+from ocppress_gateway.status.words import age, certificate_lines, count, moment, roughly, size, table
 
 __all__ = ["CloudStatus", "cloud_data", "cloud_lines"]
 
@@ -133,7 +133,7 @@ def _station_lines(stations: list[CloudStationView]) -> list[str]:
     if not stations:
         return ["no stations"]
     return table(
-        ("station", "edge", "OCPP", "CSMS socket", "tried again in", "waiting", "undelivered", "repeats"),
+        ("station", "edge", "OCPP", "CSMS socket", "tried again in", "heard", "waiting", "undelivered", "repeats"),
         (
             (
                 one.identity,
@@ -141,6 +141,7 @@ def _station_lines(stations: list[CloudStationView]) -> list[str]:
                 one.ocpp,
                 one.state,
                 None if one.retry_in_s is None else age(one.retry_in_s),
+                None if one.heard_s is None else roughly(one.heard_s),
                 one.waiting,
                 one.undelivered,
                 one.repeats,

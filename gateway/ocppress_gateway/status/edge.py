@@ -15,7 +15,7 @@ from ocppress_gateway.core.status import sim_data, sim_lines
 from ocppress_gateway.core.views import CertificateView, EdgeStationView, EdgeView
 from ocppress_gateway.core.wire_count import WireCount
 from ocppress_gateway.outbox.base import OutboxMeasure
-from ocppress_gateway.status.words import age, certificate_lines, count, moment, size, table, yes
+from ocppress_gateway.status.words import age, certificate_lines, count, moment, roughly, size, table, yes
 
 __all__ = ["EdgeStatus", "day_report", "drain_answer", "edge_data", "edge_lines"]
 
@@ -136,7 +136,7 @@ def _station_lines(stations: list[EdgeStationView]) -> list[str]:
     limited = any(one.allowance_percent is not None for one in stations)
     return table(
         (
-            *("station", "OCPP", "state", "accepted", "clock", "waiting", "undelivered", "early", "suppressed", "repeats"),
+            *("station", "OCPP", "state", "heard", "accepted", "clock", "waiting", "undelivered", "early", "suppressed", "repeats"),
             *(("of daily_mb",) if limited else ()),
         ),
         (
@@ -144,6 +144,7 @@ def _station_lines(stations: list[EdgeStationView]) -> list[str]:
                 one.identity,
                 one.ocpp,
                 one.state,
+                None if one.heard_s is None else roughly(one.heard_s),
                 yes(one.accepted),
                 None if one.clock_offset_s is None else f"{one.clock_offset_s:+.1f} s",
                 one.waiting,

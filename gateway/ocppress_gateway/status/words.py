@@ -9,10 +9,14 @@ from typing import Final
 from ocppress_gateway.core.views import CertificateView
 from ocppress_gateway.masking import elided, printable
 
-__all__ = ["CELL_MAX", "age", "certificate_lines", "count", "moment", "size", "table", "yes"]
+__all__ = ["CELL_MAX", "age", "ago", "certificate_lines", "count", "moment", "moment_ms", "roughly", "size", "table", "yes"]
 
 CELL_MAX: Final = 48
 """Characters of a cell, as long as an identity may be; the middle of a longer text is left out."""
+
+
+_UNITS: Final = ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
+"""Of time, the largest first, each with its part."""
 
 
 def size(number: int) -> str:
@@ -29,10 +33,22 @@ def age(seconds: float | None) -> str:
     if seconds is None:
         return "-"
     whole = max(0, int(seconds))
-    for unit_s, unit, part_s, part in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+    for unit_s, unit, part_s, part in _UNITS:
         if whole >= unit_s:
             return f"{whole // unit_s} {unit} {whole % unit_s // part_s} {part}"
     return f"{whole} s"
+
+
+def roughly(seconds: float) -> str:
+    """The same in its largest unit alone."""
+    return next((f"{int(seconds // unit_s)} {unit}" for unit_s, unit, _, _ in _UNITS if seconds >= unit_s), f"{int(seconds)} s")
+
+
+def ago(seconds: float | None) -> str:
+    """How long ago something was; roughly, since what a page shows of many stations mustn't change all the time."""
+    if seconds is None:
+        return "–"
+    return "just now" if seconds < 60 else f"{roughly(seconds)} ago"
 
 
 def count(number: int, what: str) -> str:
@@ -46,6 +62,11 @@ def moment(unix_s: float) -> str:
         return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%d %H:%M:%S}Z"
     except (OverflowError, ValueError, OSError):
         return "-"
+
+
+def moment_ms(unix_s: float) -> str:
+    """The same to the millisecond."""
+    return moment(unix_s).replace("Z", f".{int(unix_s * 1000) % 1000:03}Z")
 
 
 def certificate_lines(certificates: Iterable[CertificateView]) -> Iterator[str]:
