@@ -139,6 +139,51 @@ def test_a_plan_changed_at_either_end_lasts_over_a_restart(tmp_path: Path) -> No
     asyncio.run(main())
 
 
+AUTHORIZE = '[2,"a","Authorize",{"idToken":{"idToken":"hunter2","type":"Central"}}]'
+
+
+def _shown(found: Any) -> list[tuple[str, str, str, str | None, str | None]]:
+    return [(one["direction"], one["kind"], one["action"], one["handling"], one["text"]) for one in found["messages"]]
+
+
+def test_messages_pass_before_the_eyes_of_operators(tmp_path: Path) -> None:
+    path = "/api/v1/stations/CS-1/messages"
+    accepted = '{"status":"Accepted","interval":300,"currentTime":"2026-03-01T08:00:00Z"}'
+    token = '{"idToken":{"idToken":"***","type":"Central"}}'
+    meter_values = '{"evseId":1,"meterValue":[]}'
+
+    async def main() -> None:
+        async with _world(tmp_path) as (gateway, csms, station, edge, cloud):
+            for client in (edge, cloud):
+                assert (await _get(client, path))["messages"] == [], "what came before is nowhere"
+            for text in (AUTHORIZE, METER_VALUES % 1):
+                await station.send(text)
+                await station.receive()
+            await csms.send("CS-1", '[2,"r","Reset",{"type":"OnIdle"}]')
+            await station.send(f'[3,{(await station.receive())[3:].partition(",")[0]},{{"status":"Accepted"}}]')
+            await csms.until(lambda: any(text.startswith('[3,"r"') for text in csms.texts["CS-1"]))
+            reset = [
+                ("down", "CALL", "Reset", "relayed", '{"type":"OnIdle"}'),
+                ("up", "CALLRESULT", "Reset", "relayed", '{"status":"Accepted"}'),
+            ]
+            authorize = [("up", "CALL", "Authorize", "relayed", token), ("down", "CALLRESULT", "Authorize", "relayed", accepted)]
+            early = [("up", "CALL", "MeterValues", "early", meter_values), ("down", "CALLRESULT", "MeterValues", "early", "{}")]
+            assert _shown(await _get(edge, path)) == [*authorize, *early, *reset]
+            async with cloud.post("/api/v1/stations/CS-1/flush") as response:
+                assert response.status == 202
+            await csms.until(lambda: any("MeterValues" in text for text in csms.texts["CS-1"]))
+            shown = _shown(await _get(cloud, path))  # what is stored may come in company with either
+            assert [one for one in shown if one[2] != "MeterValues"] == [*authorize, *reset]
+            assert early[0] in shown
+            one = await _get(edge, "/api/v1/stations/CS-1")
+            assert 0 <= one["heard_s"] < 60
+            assert 0 <= (await _get(cloud, "/api/v1/stations/CS-1"))["heard_s"] < 60
+            for process in (gateway.edge, gateway.cloud):
+                await process.said("an operator looks at a station's messages station=CS-1 user=robot")
+
+    asyncio.run(main())
+
+
 def test_dead_letters(tmp_path: Path) -> None:
     async def main() -> None:
         async with _world(tmp_path) as (gateway, _, station, _, cloud):

@@ -18,8 +18,10 @@ from ocppress_gateway.admin import server as admin_server
 from ocppress_gateway.admin.attempts import ATTEMPTS
 from ocppress_gateway.admin.endpoints import BODY_BYTES_MAX
 from ocppress_gateway.admin.source import Source
+from ocppress_gateway.core.events import Event, Handling, Observe, Watch
 from ocppress_gateway.core.views import LinkView
 from ocppress_gateway.errors import GatewayError
+from ocppress_gateway.taps import TAPS_MAX, WATCH_S, Taps
 from tests.support.admin import (
     OPERATOR,
     PASSWORD,
@@ -222,6 +224,59 @@ def test_only_operators_change_things() -> None:
                 assert "link to edge site-3 is down" in await _problem(response, 409)
 
     asyncio.run(main())
+
+
+def test_messages_are_for_operators_and_begin_with_the_first_question(caplog: pytest.LogCaptureFixture) -> None:
+    posted: list[Event] = []
+    path = "/api/v1/stations/CP001/messages"
+
+    async def main() -> None:
+        taps = Taps(posted.append)
+        async with _asking(cloud_source(CloudOperator(), taps=taps), **PEOPLE) as client:
+            async with client.get(path) as response:
+                await _problem(response, 401)
+            async with client.get(path, headers=_bearer(VIEWER)) as response:
+                assert await _problem(response, 403) == "only operators may do that"
+            async with client.get("/live/stations/CP001/messages", headers=_bearer(OPERATOR)) as response:
+                assert response.status == 204, "who comes again begins nothing"
+            assert posted == []
+            async with client.get(path, headers=_bearer(OPERATOR)) as response:
+                first = await response.json()
+            assert posted == [Watch("CP001", on=True)]
+            assert (first["identity"], first["left_out"], first["messages"]) == ("CP001", 0, [])
+            assert first["until_unix_s"] - first["since_unix_s"] == WATCH_S
+            taps.take(Observe("CP001", True, '[2,"1","Authorize",{"idTag":"hunter2"}]', Handling.RELAYED))
+            taps.take(Observe("CP001", False, '[3,"1",{}]'))
+            taps.take(Observe("CP001", False, "hunter2"))
+            async with client.get(path, headers=_bearer(OPERATOR)) as response:
+                told = await response.json()
+                for one in told["messages"]:
+                    assert abs(one.pop("unix_s") - told["since_unix_s"]) < 30
+                relayed = {"action": "Authorize", "message_id": "1", "handling": "relayed"}
+                assert told["messages"] == [
+                    {"number": 1, "direction": "up", "kind": "CALL", "text_bytes": 39, "text": '{"idTag":"***"}', **relayed},
+                    {"number": 2, "direction": "down", "kind": "CALLRESULT", "text_bytes": 10, "text": "{}", **relayed},
+                    {
+                        "number": 3,
+                        "direction": "down",
+                        "kind": None,
+                        "text_bytes": 7,
+                        "text": None,
+                        "action": "",
+                        "message_id": "",
+                        "handling": None,
+                    },
+                ]
+            async with client.get(f"{path}?after=2", headers=_bearer(OPERATOR)) as response:
+                assert [one["number"] for one in (await response.json())["messages"]] == [3]
+            for number in range(TAPS_MAX - 1):
+                taps.open(f"other-{number}")
+            async with client.get(path.replace("CP001", "CP003"), headers=_bearer(OPERATOR)) as response:
+                assert "8 stations" in await _problem(response, 409)
+
+    asyncio.run(main())
+    looked = [record.__dict__["fields"] for record in caplog.records if record.message == "an operator looks at a station's messages"]
+    assert looked == [{"station": "CP001", "user": "robot"}], "once, and who"
 
 
 def test_without_users_this_machine_may_look_and_a_unix_socket_may_change(tmp_path: Path) -> None:

@@ -13,7 +13,10 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, async_playwright, expect
 
+from ocppress_gateway import taps as taps_module
 from ocppress_gateway.admin import pages as admin_pages
+from ocppress_gateway.core.events import Handling, Observe
+from ocppress_gateway.taps import Taps
 from tests.support.admin import PASSWORD, PEOPLE, CloudOperator, EdgeOperator, admin_config, cloud_source, edge_source, serving
 
 BROWSER = shutil.which("chromium")
@@ -47,8 +50,8 @@ async def _browsing(url: str, *, width: int = 1280, dark: bool = False) -> Async
 
 
 @contextlib.asynccontextmanager
-async def _cloud(operator: CloudOperator, **browsing: Any) -> AsyncIterator[Page]:
-    async with serving(admin_config(**PEOPLE), cloud_source(operator), WITHIN_S) as url, _browsing(url, **browsing) as page:
+async def _cloud(operator: CloudOperator, taps: Taps | None = None, **browsing: Any) -> AsyncIterator[Page]:
+    async with serving(admin_config(**PEOPLE), cloud_source(operator, taps=taps), WITHIN_S) as url, _browsing(url, **browsing) as page:
         yield page
 
 
@@ -183,6 +186,64 @@ def test_a_viewer_changes_nothing() -> None:
     asyncio.run(main())
 
 
+PASSED = [
+    Observe("CP001", True, '[2,"m1","MeterValues",{"connectorId":1}]', Handling.EARLY),
+    Observe("CP001", False, '[3,"m1",{}]'),
+    Observe("CP001", False, '[2,"c","ChangeConfiguration",{"key":"AuthorizationKey","value":"hunter2"}]'),
+    Observe("CP001", True, f'[2,"<b>{"i" * 200}","<b>DataTransfer",{{"data":"<script>alert(1)</script>{"x" * 300}"}}]', Handling.RELAYED),
+    Observe("CP001", True, "<script>alert(1)</script>hunter2"),
+]
+
+
+def test_messages_are_seen_as_they_pass_until_it_has_been_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin_pages, "LIVE_S", 0.1)
+    monkeypatch.setattr(taps_module, "WATCH_S", 6.0)
+
+    async def main() -> None:
+        taps = Taps(lambda event: None)
+        async with _cloud(CloudOperator(), taps) as page:
+            await _log_in(page)
+            taps.take(PASSED[0])
+            await page.goto("/stations/CP001")
+            await page.get_by_role("link", name="Look at its messages").click()
+            rows = page.locator("tbody tr")
+            await expect(rows).to_have_text(["Nothing yet."])
+            for passed in PASSED:
+                taps.take(passed)
+            await expect(rows).to_have_count(len(PASSED))
+            for number, words in enumerate(
+                (
+                    "no OCPP-J",
+                    '"<script>alert(1)</script>xxx',
+                    '{"key":"AuthorizationKey","value":"***"}',
+                    "down CALLRESULT MeterValues",
+                    "up CALL MeterValues",
+                )
+            ):
+                await expect(rows.nth(number)).to_contain_text(words)
+            assert "hunter2" not in await page.content()
+            await expect(page.get_by_role("status")).to_contain_text("Nobody watches this station any more", timeout=15_000)
+            await expect(page.locator("table")).to_have_count(0)
+            await page.reload()
+            await expect(rows).to_have_text(["Nothing yet."])
+
+    asyncio.run(main())
+
+
+def test_a_viewer_sees_no_messages() -> None:
+    async def main() -> None:
+        taps = Taps(lambda event: None)
+        async with _cloud(CloudOperator(), taps) as page:
+            await _log_in(page, name="vic")
+            await page.goto("/stations/CP001")
+            await expect(page.get_by_text("Only operators look at messages.")).to_be_visible()
+            taps.open("CP001")
+            for path in ("/stations/CP001/messages", "/live/stations/CP001/messages", "/api/v1/stations/CP001/messages"):
+                assert (await page.request.get(path)).status == 403, path
+
+    asyncio.run(main())
+
+
 def test_a_form_of_another_page_changes_nothing() -> None:
     async def main() -> None:
         operator = CloudOperator()
@@ -227,6 +288,17 @@ def test_dead_letters_are_listed_without_what_is_in_them() -> None:
             await expect(page.locator("tbody tr")).to_have_count(2)
             await expect(page.locator("tbody tr").first).to_contain_text("TransactionEvent")
             assert "secret" not in await page.content()
+            await page.goto("/")
+            await page.get_by_role("link", name="1 dead letters of CP001").click()
+            await expect(page.get_by_role("heading", level=1)).to_have_text("Dead letters of CP001")
+            await expect(page.locator("tbody tr")).to_have_count(1)
+            await page.get_by_role("cell").get_by_role("link", name="CP001").click()
+            await expect(page).to_have_url("/stations/CP001")
+            await page.get_by_role("main").get_by_role("link", name="1", exact=True).click()
+            await expect(page).to_have_url("/dead-letters?station=CP001")
+            response = await page.goto("/dead-letters?station=%3Cscript%3E")
+            assert response is not None
+            assert response.status == 400
 
     asyncio.run(main())
 
@@ -235,7 +307,8 @@ def test_dead_letters_are_listed_without_what_is_in_them() -> None:
 @pytest.mark.parametrize("width", [360, 1280])
 def test_each_page_is_accessible_and_fits(width: int, dark: bool) -> None:
     async def main() -> None:
-        async with _cloud(CloudOperator(), width=width, dark=dark) as page:
+        taps = Taps(lambda event: None)
+        async with _cloud(CloudOperator(), taps, width=width, dark=dark) as page:
             await page.goto("/login")
             await _accessible(page)
             await _fits(page)
@@ -243,8 +316,22 @@ def test_each_page_is_accessible_and_fits(width: int, dark: bool) -> None:
             assert back == ("rgb(13, 17, 23)" if dark else "rgb(255, 255, 255)")
             await _log_in(page)
             await expect(page.get_by_role("heading", level=1)).to_have_text("Stations")
-            for path in ("/", "/?search=nothing", "/stations/CP001", "/stations/CP003", "/dead-letters", "/stations/CP009"):
+            for path in (
+                "/",
+                "/?search=nothing",
+                "/stations/CP001",
+                "/stations/CP003",
+                "/stations/CP001/messages",
+                "/dead-letters",
+                "/dead-letters?station=CP001",
+                "/stations/CP009",
+            ):
                 await page.goto(path)
+                if path.endswith("/messages"):
+                    for passed in PASSED:
+                        taps.take(passed)
+                    await page.reload()
+                    await expect(page.locator("tbody tr")).to_have_count(len(PASSED))
                 if path == "/stations/CP001":
                     await page.get_by_text("The figures").click()
                 await _accessible(page)

@@ -19,9 +19,11 @@ from ocppress_gateway.core.events import (
     CloseStation,
     DistrustOutbox,
     ForgetStored,
+    Handling,
     LinkClosed,
     LinkOpened,
     LoadStored,
+    Observe,
     OpenLink,
     RefuseStation,
     RememberStation,
@@ -30,6 +32,7 @@ from ocppress_gateway.core.events import (
     StationGone,
     StationText,
     StoreMessage,
+    Watch,
 )
 from ocppress_gateway.core.limits import (
     CALLS_OPEN_MAX,
@@ -1147,3 +1150,65 @@ def test_nothing_is_dropped_that_is_not_answered_here() -> None:
     play.plan.delay = None
     for number in range(2):
         play.play([("in", said(f"{number}", voltage("230"))), ("out", [Link(1, up(voltage("230"), stored=False))])])
+
+
+# --- somebody looks at what passes
+
+
+def seen(up: bool, text: str, handling: Handling | None = None) -> Observe:
+    return Observe("CP001", up, text, handling)
+
+
+def test_who_watches_a_station_sees_both_sides_and_who_has_answered() -> None:
+    play = booted()
+    auth, reset = '"Authorize",{"idTag":"A"}', '"Reset",{}'
+    play.play([("in", Watch("CP001", on=True)), ("out", [])])
+    play.play(
+        [
+            ("in", said("m", meter(1))),
+            ("out", [seen(True, said("m", meter(1)).text), store(1, meter(1))]),
+            ("in", Stored(1, 1)),
+            ("out", [answered("m"), seen(False, '[3,"m",{}]', Handling.EARLY)]),
+            ("in", said("m2", meter(1))),
+            (
+                "out",
+                [seen(True, said("m2", meter(1)).text), answered("m2"), seen(False, '[3,"m2",{}]', Handling.HERE)],
+            ),
+            ("in", said("a", auth)),
+            ("out", [seen(True, said("a", auth).text), Link(1, up(auth, stored=False), up(meter(1)))]),
+            ("far", Carried(0, '3:{"x":1}', call=1)),
+            ("out", [answered("a", '{"x":1}'), seen(False, '[3,"a",{"x":1}]', Handling.RELAYED)]),
+            ("far", Carried(0, f"2:{reset}")),
+        ]
+    )
+    sent, shown = play.effects()
+    assert isinstance(sent, SendStation)
+    assert shown == seen(False, sent.text, Handling.RELAYED)
+    play.play([("in", StationText(7, "{}"))])
+    assert seen(True, "{}") in play.effects(), "what isn't OCPP-J, too"
+    play.play([("in", Watch("CP001", on=False)), ("out", []), ("in", said("m3", meter(1))), ("out", [answered("m3")])])
+
+
+def test_a_station_may_be_watched_before_it_comes() -> None:
+    play = Edge()
+    play.play([("in", Watch("CP001", on=True)), ("in", Watch("CP002", on=True)), ("in", Watch("CP002", on=False)), ("out", [])])
+    play.arrive()
+    play.play([("out", [AdmitStation(7, "ocpp1.6")])])
+    play.play(
+        [("in", said("a", '"Authorize",{}')), ("out", [seen(True, '[2,"a","Authorize",{}]'), Link(1, up('"Authorize",{}', stored=False))])]
+    )
+    play.arrive(8, 2, identity="CP002", slot=1)
+    play.play([("out", [AdmitStation(8, "ocpp1.6")])])
+    play.play([("in", said("a", '"Authorize",{}', 8)), ("out", [Link(1, Carried(1, '2:"Authorize",{}'))])])
+
+
+def test_when_a_station_was_heard_last() -> None:
+    play = Edge()
+    play.arrive()
+    play.effects()
+    assert [one.heard_s for one in play.edge.view(play.now).stations] == [None], "its socket says nothing yet"
+    play.boot()
+    play.play([("tick", 100.0)])
+    assert [one.heard_s for one in play.edge.view(play.now).stations] == [100.0]
+    play.play([("in", said("h", '"Heartbeat",{}'))])
+    assert [one.heard_s for one in play.edge.view(play.now).stations] == [0.0], "what is answered here counts, too"

@@ -39,6 +39,10 @@ SECRET = "hunter2"
         '"UpdateFirmware",{"location":"https://s3.example.com/f?X-Amz-Date=1&X-Amz-Signature=hunter2"}',
         r'"UpdateFirmware",{"location":"https:\/\/s3.example.com\/f?a=1\u0026sig=hunter2\u0026se=hunter2"}',
         '"DataTransfer",{"sharedSecret":"hunter2"}',
+        r'"DataTransfer",{"data":"{\"idTag\":\"hunter2\"}"}',
+        r'"DataTransfer",{"data":"{\u0022userPass\u0077ord\u0022:\u0022hunter2\u0022}"}',
+        r'"DataTransfer",{"data":"-----BEGIN EC PRIVATE KEY-----\nhunter2"}',
+        r'"DataTransfer",{"data":"-----BEGIN PRIVATE\u0020KEY-----\nhunter2"}',
     ],
 )
 def test_secrets_are_masked(body: str) -> None:
@@ -143,6 +147,8 @@ def test_what_is_printed_cannot_steer_a_terminal(text: str) -> None:
         '"SetNetworkProfile",{"connectionData":{"apn":{"simPin":1234}}}',
         '"GetLog",{"log":{"remoteLocation":"ftp://user:hunter2@example.com/logs"}}',
         r'"DataTransfer",{"vendorId":"x","data":"{\"password\":\"hunter2\"}"}',
+        r'"DataTransfer",{"vendorId":"x","data":"-----BEGIN PRIVATE KEY-----\nMIGH"}',
+        r'"DataTransfer",{"vendorId":"x","data":"-----BEGIN PRIV\u0041TE KEY-----\nMIGH"}',
         '"DataTransfer",{"password":"hunter2"',
     ],
 )

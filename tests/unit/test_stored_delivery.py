@@ -18,12 +18,15 @@ from ocppress_gateway.core.events import (
     CsmsClosed,
     CsmsOpened,
     CsmsText,
+    Handling,
     LinkClosed,
     LinkOpened,
     LoadPositions,
+    Observe,
     OpenCsms,
     SavePosition,
     SendCsms,
+    Watch,
 )
 from ocppress_gateway.core.late_rejections import STOP_ATTEMPTS_MAX, TRANSACTIONS_REMEMBERED_MAX
 from ocppress_gateway.core.limits import DELIVERED_MESSAGES, DELIVERED_TEXT, STORED_IN_FLIGHT_MAX, STORED_IN_FLIGHT_TEXT_MAX
@@ -883,3 +886,43 @@ def test_two_edges_that_quarrel_over_a_station_have_positions_of_their_own() -> 
             ("out", [Link(2, Verdict(0, 1, 101, "1.6", 0x02020202, "", (0, 0)))]),
         ]
     )
+
+
+# --- somebody looks at what passes
+
+
+def seen(up: bool, text: str, handling: Handling | None = None) -> Observe:
+    return Observe("CP001", up, text, handling)
+
+
+def test_who_watches_a_station_sees_both_sides_and_what_the_edge_has_answered() -> None:
+    play = admitted(heartbeat_s=300)
+    play.play([("in", Watch("CP001", on=True)), ("far", down(STATUS))])
+    first = put(1, STATUS, Lane.EXPRESS)
+    answer = f'[3,"{stored_id(1, Lane.EXPRESS)}",{{}}]'
+    play.play(
+        [
+            ("out", [first, seen(True, first.text, Handling.EARLY)]),
+            ("in", CsmsText(1, answer)),
+            ("out", [seen(False, answer), save(1, Lane.EXPRESS)]),
+            ("in", saved(1, Lane.EXPRESS)),
+            ("far", down('"Authorize",{}', stored=False)),
+            ("out", [relayed(1, '"Authorize",{}'), seen(True, relayed(1, '"Authorize",{}').text, Handling.RELAYED)]),
+            ("in", CsmsText(1, "{}")),
+        ]
+    )
+    assert seen(False, "{}") in play.effects()
+    play.play([("in", CsmsText(1, '[3,"020202020202-1",{}]')), ("tick", 301.0)])
+    effects = play.effects()
+    beat = next(effect for effect in effects if isinstance(effect, SendCsms))
+    assert '"Heartbeat"' in beat.text
+    assert seen(True, beat.text, Handling.HERE) in effects
+    play.play([("in", Watch("CP001", on=False)), ("in", CsmsText(1, "{}"))])
+    assert not any(isinstance(effect, Observe) for effect in play.effects())
+
+
+def test_when_something_of_a_station_came_last() -> None:
+    play = admitted()
+    assert [one.heard_s for one in play.cloud.view(play.now).stations] == [None]
+    play.play([("far", down(STATUS)), ("tick", 20.0), ("in", CsmsText(1, '[2,"r","Reset",{}]'))])
+    assert [one.heard_s for one in play.cloud.view(play.now).stations] == [20.0], "what the CSMS says doesn't count"

@@ -29,7 +29,7 @@ from ocppress_gateway.admin.source import Source
 from ocppress_gateway.config_admin import Role
 from ocppress_gateway.core.plan import PlanName
 from ocppress_gateway.errors import RequestRefused
-from ocppress_gateway.status.words import ago, moment, moment_ms, size
+from ocppress_gateway.status.words import ago, clock_ms, moment, size
 
 __all__ = ["LIVE", "Pages"]
 
@@ -67,7 +67,7 @@ class Pages:
         self._templates = jinja2.Environment(
             loader=jinja2.PackageLoader("ocppress_gateway.admin"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
         )
-        self._templates.filters.update(size=size, moment=moment, moment_ms=moment_ms, ago=ago)
+        self._templates.filters.update(size=size, moment=moment, clock_ms=clock_ms, ago=ago)
         self._templates.filters.update(link=facts.link_words, waits=facts.waits, waits_words=facts.waits_words)
         self._templates.globals.update(program=source.program)
 

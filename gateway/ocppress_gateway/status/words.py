@@ -9,7 +9,7 @@ from typing import Final
 from ocppress_gateway.core.views import CertificateView
 from ocppress_gateway.masking import elided, printable
 
-__all__ = ["CELL_MAX", "age", "ago", "certificate_lines", "count", "moment", "moment_ms", "roughly", "size", "table", "yes"]
+__all__ = ["CELL_MAX", "age", "ago", "certificate_lines", "clock_ms", "count", "moment", "roughly", "size", "table", "yes"]
 
 CELL_MAX: Final = 48
 """Characters of a cell, as long as an identity may be; the middle of a longer text is left out."""
@@ -64,9 +64,9 @@ def moment(unix_s: float) -> str:
         return "-"
 
 
-def moment_ms(unix_s: float) -> str:
-    """The same to the millisecond."""
-    return moment(unix_s).replace("Z", f".{int(unix_s * 1000) % 1000:03}Z")
+def clock_ms(unix_s: float) -> str:
+    """The same without its date, to the millisecond; of a time that a clock here has said."""
+    return f"{datetime.fromtimestamp(unix_s, UTC):%H:%M:%S.%f}"[:-3]
 
 
 def certificate_lines(certificates: Iterable[CertificateView]) -> Iterator[str]:
