@@ -20,7 +20,7 @@ from ocppress_codecs.jsontext import JsonError
 from ocppress_codecs.rpc import Message, MessageType, parse, payload_text
 from ocppress_gateway.core.events import Event, Handling, Observe, Watch
 from ocppress_gateway.errors import RequestRefused
-from ocppress_gateway.masking import MASK, elided, masked, printable, secrets_of
+from ocppress_gateway.masking import MASK, elided, masked, printable
 
 __all__ = [
     "LOOK_S",
@@ -78,6 +78,7 @@ class Row:
     action: str
     """Of an answer its CALL's, "" if that isn't known."""
     message_id: str
+    """"" of an answer whose CALL isn't known."""
     text_bytes: int
     handling: Handling | None
     """None where it isn't known yet, or never."""
@@ -131,13 +132,14 @@ class Tap:
     def _read(self, row: Row, message_id: str, message: Message, *, is_short: bool) -> None:
         row.kind = message.type
         row.action = elided(printable(message.action), NAME_SHOWN_MAX)
-        row.message_id = elided(printable(message_id), NAME_SHOWN_MAX)
         asked: Row | None = None
         if message.type is MessageType.CALL:
             self._calls[row.up, message_id] = row
         elif message.type is not MessageType.SEND:
             # A CALLRESULTERROR complains of a result, so its CALL is of its own direction.
             asked = self._calls.get((row.up if message.type is MessageType.CALLRESULTERROR else not row.up, message_id))
+        if asked is not None or message.type in (MessageType.CALL, MessageType.SEND):  # of others it may be of what wasn't OCPP-J
+            row.message_id = elided(printable(message_id), NAME_SHOWN_MAX)
         if asked is not None:
             row.action = asked.action
             row.handling = row.handling or asked.handling
@@ -145,10 +147,13 @@ class Tap:
         if not is_short:
             return
         body = payload_text(message)
-        row.may_hold_secret = bool(secrets_of(body))
         if message.type in (MessageType.CALLERROR, MessageType.CALLRESULTERROR) and (asked is None or asked.may_hold_secret):
             body = body.partition(",")[0] + f',"{MASK}"'  # words of the peer's, which may repeat what was asked
-        row.text = _shown(body)
+        try:
+            row.may_hold_secret = masked(body) != body
+            row.text = elided(printable(masked(body, STRING_SHOWN_MAX)), TEXT_SHOWN_MAX)
+        except JsonError:
+            row.text = MASK
 
     def _forget(self, row: Row) -> None:
         for key, call in list(self._calls.items()):
@@ -199,10 +204,3 @@ class Taps:
         else:
             del self._taps[tap.identity]
             self._post(Watch(tap.identity, on=False))
-
-
-def _shown(body: str) -> str:
-    try:
-        return elided(printable(masked(body, STRING_SHOWN_MAX)), TEXT_SHOWN_MAX)
-    except JsonError:
-        return MASK

@@ -33,6 +33,7 @@ from tests.support.raw_peers import RawCsms, RawStation
 
 OLD, NEW, WRONG = "Old-0z7-planted-password", "New-0z7-planted-password", "Wrong-0z7-planted-passw"
 TOKEN = "0Z7PLANTEDTOKEN0000"
+KEY_LINE = "0z7plantedlineofaprivatekey"
 
 
 def _basic(password: str) -> str:
@@ -42,7 +43,16 @@ def _basic(password: str) -> str:
 OPERATORS = [OPERATOR, PASSWORD, *(one[name] for one in (*PEOPLE["users"], *PEOPLE["tokens"]) for name in one if name.endswith("_hash"))]
 SESSIONS: list[str] = []
 """Cookies of those that the test has begun."""
-PASSWORDS = [form for password in (OLD, NEW, WRONG) for form in (password, _basic(password).split()[1])]
+PASSWORDS = [KEY_LINE, *(form for password in (OLD, NEW, WRONG) for form in (password, _basic(password).split()[1]))]
+COMMANDS = {
+    "SetNetworkProfile": f'{{"configurationSlot":1,"connectionData":{{"basicAuthPassword":"{OLD}","ocppCsmsUrl":"wss://CS-1:{OLD}@csms/","apn":{{"apnPassword":"{OLD}"}}}}}}',
+    "ChangeConfiguration": f'{{"key":"AuthorizationKey","value":"{OLD}"}}',
+    "GetLog": f'{{"log":{{"remoteLocation":"https://logs/up?X-Amz-Signature={OLD}"}}}}',
+    "DataTransfer": f'{{"vendorId":"v","data":"-----BEGIN PRIVATE KEY-----\\n{KEY_LINE}"}}',
+    "InstallCertificate": f'{{"customData":{{"vendorId":"v","inner":"{{\\"idTag\\":\\"{TOKEN}\\",\\"password\\":\\"{OLD}\\"}}"}}}}',
+    "RequestStartTransaction": f'{{"remoteStartId":1,"idToken":{{"idToken":"{TOKEN}","type":"Central"}}}}',
+}
+"""What a CSMS asks of a station, with secrets wherever OCPP or a vendor has them."""
 UPDATED = (
     '{"eventType":"Updated","triggerReason":"MeterValuePeriodic","seqNo":%d,"timestamp":"2026-03-01T08:00:00Z",'
     f'"transactionInfo":{{"transactionId":"T1"}},"customData":{{"vendorId":"x","idTag":"{TOKEN}"}}}}'
@@ -154,6 +164,28 @@ async def _talk(station: RawStation, csms: RawCsms) -> None:
     await station.send(f'[4,"nobody asked","InternalError","{OLD} {TOKEN}",{{}}]')
 
 
+async def _command(station: RawStation, csms: RawCsms) -> None:
+    """The CSMS says things that nobody else should see; the station refuses each with words that repeat them."""
+    for number, (action, payload) in enumerate(COMMANDS.items()):
+        await csms.send("CS-1", f'[2,"s{number}","{action}",{payload}]')
+        while f'"{action}"' not in (text := await station.receive()):
+            pass
+        await station.send(f'[4,"{json.loads(text)[1]}","InternalError","not {OLD} {TOKEN} {KEY_LINE}",{{"x":"{OLD}"}}]')
+        await csms.until(lambda number=number: any(text.startswith(f'[4,"s{number}"') for text in csms.texts["CS-1"]))
+
+
+async def _watched(urls: Sequence[str]) -> list[str]:
+    """What operators see of the station's messages, by page and by REST; the first time it is nothing yet."""
+    outputs: list[str] = []
+    for url in urls:
+        async with ClientSession(url, headers={"Authorization": f"Bearer {OPERATOR}"}) as client:
+            for path in ("/api/v1/stations/CS-1/messages", "/stations/CS-1/messages"):
+                async with client.get(path) as response:
+                    assert response.status == 200
+                    outputs.append(await response.text())
+    return outputs
+
+
 async def _change_password(station: RawStation, csms: RawCsms) -> None:
     setting = f'{{"attributeValue":"{NEW}","component":{{"name":"SecurityCtrlr"}},"variable":{{"name":"BasicAuthPassword"}}}}'
     await csms.send("CS-1", f'[2,"c","SetVariables",{{"setVariableData":[{setting}]}}]')
@@ -178,7 +210,13 @@ async def _run(files: Files, csms: RawCsms, behaviour: _Csms, outputs: list[str]
         await _raw(files.edge_port, f"{OLD} /CS-1 {TOKEN}\r\n\r\n")
         await _raw(files.cloud_port, f"GET /{OLD} HTTP/1.1\r\nAuthorization: {_basic(OLD)}\r\n\r\n")
         async with RawStation(f"{files.url}/CS-1", authorization=_basic(OLD)) as station:
+            urls = [(await one.process.said("listening for operators url=")).rpartition("url=")[2].strip() for one in (edge, cloud)]
+            await _watched(urls)
             await _talk(station, csms)
+            await _command(station, csms)
+            watched = await _watched(urls)
+            for action in ("Authorize", *COMMANDS):
+                assert all(f'"action":"{action}"' in found or f"<b>{action}</b>" in found for found in watched), action
             await _said(outputs, "edge", "drain", "CS-1", "--config", files.edge)
             await cloud.process.said("kept as a dead letter")
             for program in (files.edge, files.cloud):
@@ -188,9 +226,13 @@ async def _run(files: Files, csms: RawCsms, behaviour: _Csms, outputs: list[str]
             await _said(outputs, "dead", "list", "--json", "--config", files.cloud)
             await _said(outputs, "dead", "show", "1", "--config", files.cloud)
             await _said(outputs, "dead", "replay", "1", "--config", files.cloud)
-            for process in (edge.process, cloud.process):
-                await _looked_on(outputs, (await process.said("listening for operators url=")).rpartition("url=")[2].strip())
+            for url in urls:
+                await _looked_on(outputs, url)
+            await _watched(urls)
             await _change_password(station, csms)
+            watched += await _watched(urls)
+            assert sum('{\\"setVariableData\\":[{\\"attributeValue\\":\\"***\\"' in found for found in watched) == len(urls)
+            outputs += watched
             behaviour.password = NEW
             await cloud.kill()
             await cloud.start()

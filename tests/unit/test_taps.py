@@ -72,14 +72,23 @@ def test_a_complaint_about_a_result_goes_the_way_of_its_call() -> None:
 
 
 def test_what_is_not_ocppj_is_counted_and_not_shown() -> None:
-    (row,) = _rows((UP, '{"password":"hunter2"}'))
-    assert (row.kind, row.action, row.message_id, row.text_bytes, row.text) == (None, "", "", 22, None)
+    (row, answer) = _rows((UP, '[2,"hunter2",{}]'), (DOWN, '[4,"hunter2","FormationViolation","",{}]', Handling.HERE))
+    assert (row.kind, row.action, row.message_id, row.text_bytes, row.text) == (None, "", "", 16, None)
+    assert (answer.action, answer.message_id, answer.text) == ("", "", '"FormationViolation","***"')
 
 
-@pytest.mark.parametrize("asked", [True, False], ids=["its CALL is known", "its CALL is not known"])
-def test_what_the_peer_says_of_an_error_may_repeat_what_was_asked(asked: bool) -> None:
+@pytest.mark.parametrize(
+    "asked",
+    [
+        '[2,"1","Authorize",{"idTag":"hunter2"}]',
+        '[2,"1","GetLog",{"log":{"remoteLocation":"ftp://u:hunter2@host/"}}]',
+        '[2,"other","Heartbeat",{}]',
+    ],
+    ids=["a token", "a URL", "nobody knows what"],
+)
+def test_what_the_peer_says_of_an_error_may_repeat_what_was_asked(asked: str) -> None:
     error = (DOWN, '[4,"1","NotSupported","no such token hunter2",{"it":"hunter2"}]', Handling.RELAYED)
-    assert _rows(*[(UP, '[2,"1","Authorize",{"idTag":"hunter2"}]')] * asked, error)[-1].text == '"NotSupported","***"'
+    assert _rows((UP, asked), error)[-1].text == '"NotSupported","***"'
 
 
 def test_what_it_says_of_a_call_without_a_secret_is_shown() -> None:

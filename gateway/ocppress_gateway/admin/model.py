@@ -232,7 +232,7 @@ class MessageView(_Given, frozen=True, kw_only=True):
     direction: Annotated[Literal["up", "down"], Meta(description="`up` from the station to the CSMS.")]
     kind: Annotated[str | None, Meta(description="`CALL`, `CALLRESULT`, `CALLERROR`, `CALLRESULTERROR`, `SEND`; null if it isn't OCPP-J.")]
     action: Annotated[str, Meta(description="Of an answer its CALL's; empty if that isn't known.")]
-    message_id: str
+    message_id: Annotated[str, Meta(description="Empty of an answer whose CALL isn't known.")]
     text_bytes: Annotated[int, Meta(ge=0, description="Of the whole text, as the station or the CSMS has it.")]
     handling: Annotated[
         Handling | None,
