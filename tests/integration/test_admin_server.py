@@ -226,6 +226,20 @@ def test_only_operators_change_things() -> None:
     asyncio.run(main())
 
 
+def test_the_curve_of_a_clouds_month_begins_with_the_month() -> None:
+    async def main() -> None:
+        async with _asking(cloud_source(CloudOperator())) as client:
+            async with client.get("/api/v1/stations/CP001/usage") as response:
+                usage = await response.json()
+            assert (usage["month_first"], usage["month_end"]) == ("2026-03-01", "2026-04-01")
+            assert [(day["day"], day["month_bytes"]) for day in usage["days"][-2:]] == [("2026-02-28", None), ("2026-03-01", 800_000)]
+            async with client.get("/stations/CP001/month.svg") as response:
+                curve = await response.text()
+            assert ["01 Mar" in curve, "31 Mar" in curve, "Feb" in curve] == [True, True, False]
+
+    asyncio.run(main())
+
+
 def test_messages_are_for_operators_and_begin_with_the_first_question(caplog: pytest.LogCaptureFixture) -> None:
     posted: list[Event] = []
     path = "/api/v1/stations/CP001/messages"

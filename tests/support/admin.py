@@ -99,11 +99,12 @@ class CloudOperator:
 
 
 def _history(edge: str, count: int) -> Sequence[Report]:
-    """Of the first edge a week, 14 kB a day and then some."""
+    """Of the first edge a week, 14 kB a day and then some; its month begins on the first, soon after which it has told of the day before."""
     if edge != "site-1":
         return ()
     days = [replace(REPORT, day=date(2026, 2, 22) + timedelta(number), ours_bytes=14_000 + 1000 * number) for number in range(7)]
-    return [*(replace(day, month_bytes=200_000 + 15_000 * number) for number, day in enumerate(days)), REPORT][-count:]
+    told = [replace(day, month_bytes=200_000 + 15_000 * number) for number, day in enumerate(days)]
+    return [*told[:-1], replace(told[-1], month_bytes=300), REPORT][-count:]
 
 
 async def _turn() -> None:

@@ -72,10 +72,10 @@ def days_chart(usage: Usage) -> bytes:
 def month_chart(usage: Usage, month: Month | None) -> bytes:
     """The month so far, day by day, below its budget."""
     told = {day.day: day.month_bytes for day in usage.days if day.month_bytes is not None}
-    if month is None or month.first is None or month.end is None:
+    if usage.month_first is None or usage.month_end is None:
         days = list(told)
     else:
-        days = [month.first + timedelta(number) for number in range((month.end - month.first).days)]
+        days = [usage.month_first + timedelta(number) for number in range((usage.month_end - usage.month_first).days)]
     chart = _chart(pygal.Line, [_label(day) for day in days])
     chart.add("month so far", [told.get(day) for day in days])
     if month is not None:

@@ -153,8 +153,8 @@ class Month(_Given, frozen=True, kw_only=True):
     budget_bytes: Count
     percent: float
     projection_bytes: Annotated[Count | None, Meta(description="At this pace, at the month's end.")] = None
-    first: Annotated[date | None, Meta(description="Its first day.")] = None
-    end: Annotated[date | None, Meta(description="The first day of the next.")] = None
+    first: Annotated[date | None, Meta(description="Its first day; at an edge. See also its usage.")] = None
+    end: Annotated[date | None, Meta(description="The first day of the next; at an edge.")] = None
     told: Annotated[date | None, Meta(description="The last day that is in these figures.")] = None
 
 
@@ -213,6 +213,11 @@ class Usage(_Given, frozen=True, kw_only=True):
 
     identity: Identity
     edge: str | None = None
+    month_first: Annotated[
+        date | None,
+        Meta(description="The first day of the SIM's billing month; at a cloud null until reports have told of the month before."),
+    ] = None
+    month_end: Annotated[date | None, Meta(description="The first day of the next.")] = None
     days: list[DayUsage]
 
 

@@ -27,6 +27,7 @@ from ocppress_gateway.admin.model import (
     Station,
     Usage,
 )
+from ocppress_gateway.admin.months import month_told
 from ocppress_gateway.admin.source import Source
 from ocppress_gateway.core.plan import DELAYS_S
 from ocppress_gateway.core.report import Report
@@ -114,13 +115,22 @@ class CloudSource(Source):
         return [msgspec.structs.replace(found[identity], dead_letters=self._dead[identity]) for identity in sorted(found)]
 
     def usage(self, station: Station, days: int) -> Usage:
-        reports = self._history(station.edge or "", days)
+        reports = self._history(station.edge or "", DAYS_MAX)
         last = max((report.day for report in reports), default=date.min)
+        month = month_told(reports)
+        first = date.min if month is None else month.first
         return Usage(
             identity=station.identity,
             edge=station.edge,
+            month_first=None if month is None else month.first,
+            month_end=None if month is None else month.end,
             days=[
-                DayUsage(day=report.day, ours_bytes=report.ours_bytes, others_bytes=report.others_bytes, month_bytes=report.month_bytes)
+                DayUsage(
+                    day=report.day,
+                    ours_bytes=report.ours_bytes,
+                    others_bytes=report.others_bytes,
+                    month_bytes=report.month_bytes if report.day >= first else None,
+                )
                 for report in reports
                 if (last - report.day).days < days
             ],

@@ -98,6 +98,8 @@ class EdgeSource(Source):
         so_far = accumulate(account.total_bytes if day >= month.month.first else 0 for day, account in accounts)
         return Usage(
             identity=station.identity,
+            month_first=month.month.first,
+            month_end=month.month.end,
             days=[
                 DayUsage(
                     day=day,
