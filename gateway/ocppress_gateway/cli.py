@@ -13,9 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
+import msgspec
+
 from ocppress_gateway import __version__
 from ocppress_gateway.admin import command as admin_command
-from ocppress_gateway.config import CloudConfig, EdgeConfig, effective_json, load_cloud, load_edge
+from ocppress_gateway.config import CloudConfig, CsmsConfig, EdgeConfig, effective_json, load_cloud, load_edge
 from ocppress_gateway.control import commands as control_commands
 from ocppress_gateway.demo import command as demo_command
 from ocppress_gateway.doctor import command as doctor_command
@@ -35,6 +37,8 @@ UNAVAILABLE: Final = 69
 INTERNAL: Final = 70
 CONFIG: Final = 78
 INTERRUPTED: Final = 130
+
+_NO_OPERATORS: Final = "the table `admin` has no effect while the edge only observes: nothing listens for operators"
 
 _logger = logging.getLogger("ocppress")
 
@@ -102,11 +106,25 @@ def _configured(parser: argparse.ArgumentParser, func: Callable[[argparse.Namesp
 def _edge(args: argparse.Namespace) -> int:
     if args.observe is not (args.csms_url is not None):
         raise UsageError("--observe and --csms-url go together")
-    if args.observe and not args.check:
-        config = load_edge(args.config)
-        set_up(config.log)
-        return _run_observe(config, args.csms_url, args.csms_ca)
-    return _program(args, load_edge, _run_edge)
+    if not args.observe:
+        return _program(args, load_edge, _run_edge)
+    csms = _observed(args.csms_url, args.csms_ca)
+    config = load_edge(args.config)
+    remarks = [] if config.admin is None else [_NO_OPERATORS]
+    if args.check:
+        return _check(args.config, config, [f"stations go to {csms.url}", *remarks])
+    set_up(config.log)
+    for remark in remarks:
+        _logger.warning(remark)
+    return _run_observe(config, csms)
+
+
+def _observed(url: str, ca_file: Path | None) -> CsmsConfig:
+    """Where stations go that are only observed. Raises `UsageError` for a CSMS that can't be one."""
+    try:
+        return msgspec.convert({"url": url, "ca_file": None if ca_file is None else str(ca_file)}, CsmsConfig)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"--csms-url: {error}") from None
 
 
 def _cloud(args: argparse.Namespace) -> int:
@@ -119,15 +137,20 @@ Config = TypeVar("Config", EdgeConfig, CloudConfig)
 def _program(args: argparse.Namespace, load: Callable[[Path], Config], run: Callable[[Config], int]) -> int:
     config = load(args.config)
     if args.check:
-        print(effective_json(config))
-        if isinstance(config, EdgeConfig) and (remark := config.link.remark):
-            print(f"{args.config}: {remark}", file=sys.stderr)
-        print(f"{args.config}: OK", file=sys.stderr)
-        return OK
+        return _check(args.config, config, [config.link.remark] if isinstance(config, EdgeConfig) and config.link.remark else [])
     set_up(config.log)
     if config.link.tls is None:
         _logger.warning("the link is not encrypted and anyone may claim to be an edge: for development only")
     return run(config)
+
+
+def _check(file: Path, config: EdgeConfig | CloudConfig, remarks: Sequence[str]) -> int:
+    """Show what is understood of a configuration that can be used."""
+    print(effective_json(config))
+    for remark in remarks:
+        print(f"{file}: {remark}", file=sys.stderr)
+    print(f"{file}: OK", file=sys.stderr)
+    return OK
 
 
 # The programs are imported when they run: `ocppress --version` needs none of them.
@@ -139,10 +162,10 @@ def _run_edge(config: EdgeConfig) -> int:
     return run(config)
 
 
-def _run_observe(config: EdgeConfig, csms_url: str, ca_file: Path | None) -> int:
+def _run_observe(config: EdgeConfig, csms: CsmsConfig) -> int:
     from ocppress_gateway.observe.program import run
 
-    return run(config, csms_url, ca_file)
+    return run(config, csms)
 
 
 def _run_cloud(config: CloudConfig) -> int:

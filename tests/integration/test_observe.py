@@ -117,6 +117,35 @@ def test_wrong_arguments_are_named(arguments: list[str], words: str, tmp_path: P
     assert words in done.stderr
 
 
+ADMIN = '[admin]\nlisten = "127.0.0.1:0"\n'
+
+
+def test_a_check_looks_at_where_stations_go(tmp_path: Path) -> None:
+    file = _configuration(tmp_path, 1)
+    observing = ("edge", "--config", file, "--check", "--observe", "--csms-url")
+    done = run(*observing, "wss://csms/{identity}")
+    assert json.loads(done.stdout)["stations"]["port"] == 1
+    assert done.stderr.splitlines() == [f"{file}: stations go to wss://csms/{{identity}}", f"{file}: OK"]
+    for wrong, words in (
+        ("wss://csms/", "must contain `{identity}` exactly once"),
+        ("wss://u:pw@csms/{identity}", "must not contain a user"),
+    ):
+        assert words in run(*observing, wrong, exit_code=2).stderr
+    file.write_text(file.read_text() + ADMIN, encoding="utf-8")
+    assert "the table `admin` has no effect" in run(*observing, "wss://csms/{identity}").stderr
+
+
+def test_a_table_that_has_no_effect_is_warned_of(tmp_path: Path) -> None:
+    async def main() -> None:
+        file = _configuration(tmp_path, await free_port())
+        file.write_text(file.read_text() + ADMIN, encoding="utf-8")
+        async with Process.running("edge", "--config", file, "--observe", "--csms-url", "ws://127.0.0.1:9/{identity}") as edge:
+            assert "WARNING" in await edge.said("the table `admin` has no effect")
+            await edge.said("only observing")
+
+    asyncio.run(main())
+
+
 def test_a_month_is_reckoned_from_what_was_observed(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path)
     records = list(generate(WORKLOADS["home"], days=1, seed=1))[:150]

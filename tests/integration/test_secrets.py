@@ -14,6 +14,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -164,6 +165,10 @@ async def _talk(station: RawStation, csms: RawCsms) -> None:
     await station.send(f'[4,"nobody asked","InternalError","{OLD} {TOKEN}",{{}}]')
 
 
+def _is_refused(csms: RawCsms, number: int) -> bool:
+    return any(text.startswith(f'[4,"s{number}"') for text in csms.texts["CS-1"])
+
+
 async def _command(station: RawStation, csms: RawCsms) -> None:
     """The CSMS says things that nobody else should see; the station refuses each with words that repeat them."""
     for number, (action, payload) in enumerate(COMMANDS.items()):
@@ -171,7 +176,7 @@ async def _command(station: RawStation, csms: RawCsms) -> None:
         while f'"{action}"' not in (text := await station.receive()):
             pass
         await station.send(f'[4,"{json.loads(text)[1]}","InternalError","not {OLD} {TOKEN} {KEY_LINE}",{{"x":"{OLD}"}}]')
-        await csms.until(lambda number=number: any(text.startswith(f'[4,"s{number}"') for text in csms.texts["CS-1"]))
+        await csms.until(partial(_is_refused, csms, number))
 
 
 async def _watched(urls: Sequence[str]) -> list[str]:

@@ -1,9 +1,9 @@
 """Which billing month an edge's reports speak of. They don't say when it began: an edge does that when its bytes begin anew.
 
-       day     ours   month so far
-    29 April     11            312
-    30 April     12              1      told on 1 May, soon after midnight: less than the day itself had, so the month began after it
-       1 May     13             14
+   day     ours   month so far
+29 April     11            312
+30 April     12              1      told on 1 May, soon after midnight: less than the day itself had, so the month began after it
+   1 May     13             14
 """
 
 from __future__ import annotations

@@ -6,10 +6,7 @@ import asyncio
 import logging
 import ssl
 import time
-from pathlib import Path
 from typing import Final, NoReturn
-
-import msgspec
 
 from ocppress_gateway.cloud.csms import CsmsClient
 from ocppress_gateway.config import CsmsConfig, EdgeConfig
@@ -28,7 +25,7 @@ from ocppress_gateway.core.events import (
 )
 from ocppress_gateway.core.observing import ObservingMachine
 from ocppress_gateway.edge.server import StationServer
-from ocppress_gateway.errors import GatewayError, StoreFailed, UsageError
+from ocppress_gateway.errors import GatewayError, StoreFailed
 from ocppress_gateway.observe.reckoning import reckoned
 from ocppress_gateway.observe.recorder import Recorder
 from ocppress_gateway.program import Program, run_until_signal
@@ -152,12 +149,8 @@ class ObservingProgram(Program):
         self._say(Level.INFO, "observed", messages=self._recorder.recorded, next=f"ocppress estimate {files}" if files else "")
 
 
-def run(config: EdgeConfig, csms_url: str, ca_file: Path | None) -> int:
-    """Observe until SIGTERM; returns the exit code. Raises `UsageError` for a CSMS that can't be one, `GatewayError` for a port that is taken."""
-    try:
-        csms = msgspec.convert({"url": csms_url, "ca_file": None if ca_file is None else str(ca_file)}, CsmsConfig)
-    except msgspec.ValidationError as error:
-        raise UsageError(f"--csms-url: {error}") from None
+def run(config: EdgeConfig, csms: CsmsConfig) -> int:
+    """Observe until SIGTERM; returns the exit code. Raises `ConfigError` for files that can't be used, `GatewayError` for a port that is taken."""
     tls = config.stations.tls
     program = ObservingProgram(
         host=config.stations.host,
