@@ -72,6 +72,8 @@ def test_stations_are_found_and_paged() -> None:
                 ("?limit=1&offset=1", 2, ["CP003"]),
                 ("?offset=9", 2, []),
                 ("?search=%00", 0, []),
+                ("?order=worst", 2, ["CP001", "CP003"]),
+                ("?troubled=true&search=3", 1, ["CP003"]),
             ):
                 async with client.get(f"/api/v1/stations{query}") as response:
                     page = await response.json()
@@ -79,6 +81,7 @@ def test_stations_are_found_and_paged() -> None:
             async with client.get("/api/v1/stations/CP001") as response:
                 one = await response.json()
             assert (one["edge"], one["state"], one["link_up"], one["waiting"]) == ("site-1", "waiting", True, 2)
+            assert (one["heard_s"], one["troubles"]) == (7300.0, ["dead letters"])
             assert one["month"]["percent"] == 3.2
             async with client.get("/api/v1/stations/CP003") as response:
                 one = await response.json()

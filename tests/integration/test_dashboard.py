@@ -138,6 +138,34 @@ def test_searching_the_fleet() -> None:
     asyncio.run(main())
 
 
+def test_the_worst_of_a_fleet_come_first() -> None:
+    async def main() -> None:
+        operator = CloudOperator()
+        station = operator.current.view.stations[0]
+        many = (*(replace(station, identity=f"A-{number:03}") for number in range(70)), replace(station, identity="Z", heard_s=200_000.0))
+        operator.current = replace(operator.current, view=replace(operator.current.view, stations=(station, *many)))
+        async with _cloud(operator) as page:
+            await _log_in(page)
+            rows = page.locator("tbody th")
+            await expect(rows.first).to_have_text("A-000")
+            await page.get_by_label("Order").select_option("worst")
+            await page.get_by_role("button", name="Search").click()
+            await expect(page.locator("caption")).to_have_text("73 stations, 1 to 50")
+            assert await rows.all_inner_texts() == ["CP001", "CP003", "Z", *(f"A-{number:03}" for number in range(47))]
+            await page.get_by_role("link", name="Next").click()
+            await expect(page.locator("caption")).to_have_text("73 stations, 51 to 73")
+            await expect(rows.first).to_have_text("A-047")
+            await expect(page.get_by_label("Order")).to_have_value("worst")
+            await page.get_by_label("only with troubles").check()
+            await page.get_by_role("button", name="Search").click()
+            await expect(page.locator("caption")).to_have_text("3 stations with troubles")
+            await expect(rows).to_have_text(["CP001", "CP003", "Z"])
+            await expect(page.get_by_role("row", name="Z").locator(".bad")).to_have_text("2 d ago")
+            await _accessible(page)
+
+    asyncio.run(main())
+
+
 def test_a_station_with_its_charts_and_a_plan_changed_with_a_reason() -> None:
     async def main() -> None:
         operator = CloudOperator()

@@ -152,6 +152,12 @@ def test_running_edges() -> None:
     _is(judging_running.stations(Running(data={**data, "stations": [one]})), Verdict.WARN, "CP1 (absent)")
     here = [{"identity": f"CP{number}", "state": "admitted"} for number in range(10)]
     _is(judging_running.stations(Running(data={**data, "stations": here})), Verdict.PASS, "and 2 more")
+    heard = [{**here[0], "heard_s": 90_000.0}, {**here[1], "heard_s": 80_000.0}, here[2], {**one, "identity": "X", "heard_s": 90_000.0}]
+    silent = judging_running.stations(Running(data={**data, "stations": heard}))
+    _is(silent, Verdict.WARN, "nothing heard for a day or more of CP0", "restart it")
+    assert silent.fields["silent"] == ["CP0"]
+    longer = judging_running.stations(Running(data={**data, "uptime_s": 86_400.0, "stations": heard}))
+    assert longer.fields["silent"] == ["CP0", "CP2"], "connected for a day, and never heard"
 
 
 def test_running_clouds() -> None:
@@ -162,6 +168,10 @@ def test_running_clouds() -> None:
         "stations": [{"state": "open"}, {"state": "waiting"}],
     }
     _is(judging_running.cloud_runs(Running(data=data), version="1"), Verdict.PASS, "1 of 2 edges", "1 of 2 CSMS sockets")
+    silent = [{"identity": "CP1", "state": "open", "heard_s": 90_000.0}, {"identity": "CP2", "state": "waiting", "heard_s": 90_000.0}]
+    found = judging_running.cloud_runs(Running(data={**data, "stations": silent}), version="1")
+    _is(found, Verdict.WARN, "nothing heard for a day or more of CP1", "their edges'")
+    assert (found.fields["silent"], "CP2" in found.found) == (1, False)
     _is(judging_running.cloud_runs(Running(data={**data, "dead_letters": 3}), version="1"), Verdict.WARN, "ocppress dead list")
     _is(judging_running.cloud_runs(Running(data={**data, "positions": {"trouble": "full"}}), version="1"), Verdict.FAIL, "full")
     _is(judging_running.cloud_runs(Running(data={**data, "stations": [{"state": "waiting"}]}), version="1"), Verdict.FAIL, "takes none")

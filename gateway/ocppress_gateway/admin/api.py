@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from http import HTTPMethod, HTTPStatus
 from typing import Final
 
 from aiohttp import web
 
 from ocppress_gateway import __version__
+from ocppress_gateway.admin.choosing import chosen
 from ocppress_gateway.admin.endpoints import Asked, Endpoint
 from ocppress_gateway.admin.export import CSV_TYPE, PARQUET_TYPE, csv_lines, has_parquet, parquet_bytes
 from ocppress_gateway.admin.metrics import exposed
@@ -30,18 +30,12 @@ from ocppress_gateway.admin.model import (
 from ocppress_gateway.config_admin import Role
 from ocppress_gateway.errors import RequestRefused
 
-__all__ = ["ENDPOINTS", "endpoints", "found"]
-
-
-def found(stations: Sequence[Station], search: str) -> list[Station]:
-    """Those with `search` in their identity or their edge's name."""
-    wanted = search.casefold()
-    return [one for one in stations if wanted in one.identity.casefold() or wanted in (one.edge or "").casefold()]
+__all__ = ["ENDPOINTS", "endpoints"]
 
 
 async def _stations(asked: Asked) -> Stations:
     query: StationQuery = asked.query
-    all_found = found(asked.source.stations(), query.search)
+    all_found = chosen(asked.source.stations(), query)
     return Stations(total=len(all_found), stations=all_found[query.offset : query.offset + query.limit])
 
 

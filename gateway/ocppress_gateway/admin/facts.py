@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import quote
 
-from ocppress_gateway.admin.model import PlanState, Station
+from ocppress_gateway.admin.model import PlanState, Station, Trouble
 from ocppress_gateway.status.cloud import CloudStatus
 from ocppress_gateway.status.edge import EdgeStatus
 from ocppress_gateway.status.words import age, ago, size
@@ -90,7 +90,7 @@ def station_facts(station: Station) -> Iterator[Fact]:
         yield Fact("Edge", station.edge)
     yield Fact("Link", link_words(station), not station.link_up)
     yield Fact("State", f"{station.state} {station.ocpp}".strip())
-    yield Fact("Last message", ago(station.heard_s))
+    yield Fact("Last message", ago(station.heard_s), Trouble.SILENT in station.troubles or None)
     if station.accepted is not None:
         yield Fact("BootNotification", "accepted" if station.accepted else "not accepted", not station.accepted)
     yield Fact("Waiting", f"{station.waiting:,}")

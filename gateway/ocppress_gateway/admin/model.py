@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from datetime import date
 from typing import Annotated, Final, Literal
 
@@ -32,6 +33,7 @@ __all__ = [
     "MessageView",
     "Messages",
     "Month",
+    "Order",
     "PlanChange",
     "PlanState",
     "Problem",
@@ -39,6 +41,7 @@ __all__ = [
     "Station",
     "StationQuery",
     "Stations",
+    "Trouble",
     "Usage",
     "UsageQuery",
     "Whoami",
@@ -81,13 +84,22 @@ class _Taken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 # --- asked
 
 
+class Order(enum.StrEnum):
+    """Of stations."""
+
+    IDENTITY = "identity"
+    WORST = "worst"
+
+
 class StationQuery(_Taken, frozen=True, kw_only=True):
     """Which stations."""
 
     search: Annotated[
         str, Meta(max_length=SEARCH_CHARACTERS_MAX, description="Part of the identity, or of the edge's name, in any case.")
     ] = ""
-    offset: Annotated[int, Meta(ge=0, le=OFFSET_MAX, description="How many to leave out, in the order of identities.")] = 0
+    troubled: Annotated[bool, Meta(description="Only those with troubles.")] = False
+    order: Annotated[Order, Meta(description="By identity, or those with the worst troubles first.")] = Order.IDENTITY
+    offset: Annotated[int, Meta(ge=0, le=OFFSET_MAX, description="How many to leave out, in that order.")] = 0
     limit: Annotated[int, Meta(ge=1, le=PAGE_MAX, description="How many to give at most.")] = 100
 
 
@@ -158,6 +170,18 @@ class Month(_Given, frozen=True, kw_only=True):
     told: Annotated[date | None, Meta(description="The last day that is in these figures.")] = None
 
 
+class Trouble(enum.StrEnum):
+    """What is wrong with a station, the worst first."""
+
+    OVER_BUDGET = "over budget"
+    DEAD_LETTERS = "dead letters"
+    LINK_DOWN = "link down"
+    SILENT = "silent"
+    """Nothing has come of it for a day, or it hasn't been here since the start."""
+    BUDGET_SHORT = "budget short"
+    """At this pace it will be over budget at the month's end."""
+
+
 class Station(_Given, frozen=True, kw_only=True):
     """A station as this program knows it."""
 
@@ -187,6 +211,7 @@ class Station(_Given, frozen=True, kw_only=True):
     outbox_messages: Annotated[Count | None, Meta(description="In the edge's outbox, all its stations together.")] = None
     plan: PlanState | None = None
     month: Month | None = None
+    troubles: Annotated[list[Trouble], Meta(description="The worst first; `silent` is one of which nothing has come for a day.")] = []
 
 
 class Stations(_Given, frozen=True, kw_only=True):

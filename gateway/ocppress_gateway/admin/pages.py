@@ -21,9 +21,19 @@ from aiohttp_sse import sse_response
 
 from ocppress_gateway.admin import charts, facts
 from ocppress_gateway.admin.access import CSRF_FIELD, Access, Caller
-from ocppress_gateway.admin.api import found
+from ocppress_gateway.admin.choosing import chosen
 from ocppress_gateway.admin.endpoints import station_named
-from ocppress_gateway.admin.model import OFFSET_MAX, SEARCH_CHARACTERS_MAX, DeadLetterQuery, Messages, PlanChange, Station, UsageQuery
+from ocppress_gateway.admin.model import (
+    OFFSET_MAX,
+    SEARCH_CHARACTERS_MAX,
+    DeadLetterQuery,
+    Messages,
+    Order,
+    PlanChange,
+    Station,
+    StationQuery,
+    UsageQuery,
+)
 from ocppress_gateway.admin.problems import Refused
 from ocppress_gateway.admin.source import Source
 from ocppress_gateway.config_admin import Role
@@ -137,17 +147,14 @@ class Pages:
     # --- stations
 
     async def _rows(self, request: web.Request) -> dict[str, Any]:
-        search = request.query.get("search", "")[:SEARCH_CHARACTERS_MAX]
-        given = request.query.get("offset", "0")
-        offset = min(int(given[:9]), OFFSET_MAX) if given.isascii() and given.isdigit() else 0
+        query = _stations_wanted(request)
         await self._source.prepare()
-        all_found = found(self._source.stations(), search)
+        all_found = chosen(self._source.stations(), query)
         return {
-            "search": search,
-            "offset": offset,
-            "limit": STATIONS_SHOWN,
+            "query": query,
+            "wanted": {"search": query.search, "order": query.order.value, **({"troubled": "true"} if query.troubled else {})},
             "total": len(all_found),
-            "stations": all_found[offset : offset + STATIONS_SHOWN],
+            "stations": all_found[query.offset : query.offset + query.limit],
             "facts": list(self._source.facts()),
         }
 
@@ -318,6 +325,18 @@ class Pages:
         response = web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": "/login"})
         self._access.end(request, response)
         return response
+
+
+def _stations_wanted(request: web.Request) -> StationQuery:
+    """What the address of a page says; whatever makes no sense is as if it weren't there."""
+    offset, order = request.query.get("offset", "0"), request.query.get("order", "")
+    return StationQuery(
+        search=request.query.get("search", "")[:SEARCH_CHARACTERS_MAX],
+        troubled=request.query.get("troubled") == "true",
+        order=Order(order) if order in set(Order) else Order.IDENTITY,
+        offset=min(int(offset[:9]), OFFSET_MAX) if offset.isascii() and offset.isdigit() else 0,
+        limit=STATIONS_SHOWN,
+    )
 
 
 def _back_to(station: Station, done: str) -> web.HTTPSeeOther:

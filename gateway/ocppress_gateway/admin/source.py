@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import abc
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Final
 
+import msgspec
+
+from ocppress_gateway.admin.choosing import troubles_of
 from ocppress_gateway.admin.facts import Fact
 from ocppress_gateway.admin.metrics import Sample
 from ocppress_gateway.admin.model import DeadLetters, Flushed, LedgerRow, Messages, MessageView, PlanChange, Station, Usage
@@ -63,9 +66,13 @@ class Source(abc.ABC):
     async def prepare(self) -> None:
         """Have at hand what `stations` can't wait for."""
 
-    @abc.abstractmethod
     def stations(self) -> Sequence[Station]:
-        """All that are known, in the order of their identities."""
+        """All that are known, in the order of their identities, and what is wrong with them."""
+        return [msgspec.structs.replace(one, troubles=troubles_of(one)) for one in self.known_stations()]
+
+    @abc.abstractmethod
+    def known_stations(self) -> Iterable[Station]:
+        """The same without troubles."""
 
     @abc.abstractmethod
     def usage(self, station: Station, days: int) -> Usage:

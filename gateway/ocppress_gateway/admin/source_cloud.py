@@ -10,6 +10,7 @@ from typing import Final, Protocol
 import msgspec
 
 from ocppress_codecs.rpc import MessageType, action_of
+from ocppress_gateway.admin.choosing import UNSEEN
 from ocppress_gateway.admin.facts import Fact, cloud_facts
 from ocppress_gateway.admin.metrics import Sample
 from ocppress_gateway.admin.metrics_cloud import cloud_samples
@@ -41,8 +42,6 @@ __all__ = ["ANY", "CloudSource", "Operated"]
 
 ANY: Final = "*"
 """In `[[edges]] stations`: whichever stations come."""
-
-UNSEEN: Final = "unseen"
 
 
 class Operated(Protocol):
@@ -104,7 +103,7 @@ class CloudSource(Source):
             self._dead = Counter(letter.identity for letter in await self._operator.dead_letters(None, LETTERS_MAX))
             self._dead_known = now
 
-    def stations(self) -> Sequence[Station]:
+    def known_stations(self) -> Sequence[Station]:
         view = self._operator.status().view
         edges = {edge.name: edge for edge in view.edges}
         reports = {name: self._told(name, edges.get(name)) for name in {*edges, *self._edges}}

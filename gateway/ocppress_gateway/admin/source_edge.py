@@ -68,7 +68,7 @@ class EdgeSource(Source):
     async def prepare(self) -> None:
         """Everything is at hand."""
 
-    def stations(self) -> Sequence[Station]:
+    def known_stations(self) -> Sequence[Station]:
         status = self._operator.status()
         link = status.view.link
         return [

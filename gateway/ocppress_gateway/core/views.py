@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from ocppress_gateway.core.certificate import Certificate
 from ocppress_gateway.core.report import Report
 
 __all__ = [
+    "SILENT_S",
     "CertificateView",
     "CloudEdgeView",
     "CloudStationView",
@@ -18,6 +20,9 @@ __all__ = [
     "EdgeView",
     "LinkView",
 ]
+
+SILENT_S: Final = 24 * 3600.0
+"""How long a station may say nothing before something is wrong: its Heartbeats and meter values come more often than daily."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

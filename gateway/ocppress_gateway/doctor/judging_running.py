@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from ocppress_gateway.core.views import SILENT_S
 from ocppress_gateway.doctor.facts import Running
 from ocppress_gateway.doctor.findings import Finding, failed, passed, skipped, warned
 from ocppress_gateway.status.words import age, count
@@ -12,9 +13,6 @@ from ocppress_gateway.status.words import age, count
 __all__ = ["budget", "cloud_runs", "edge_runs", "stations"]
 
 _WARN_PERCENT: Final = 80
-
-SILENT_S: Final = 24 * 3600.0
-"""How long a station may say nothing: its Heartbeats and meter values come more often than daily."""
 
 
 def budget(budget_mb: float, *, is_set: bool, running: Running) -> Finding:
