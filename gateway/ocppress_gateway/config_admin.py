@@ -78,7 +78,9 @@ class AdminUser(_Table, frozen=True, kw_only=True):
     """Somebody who may log in."""
 
     name: Annotated[Name, Meta(description="By which they log in, and logs name them.")]
-    role: Annotated[Role, Meta(description="`viewer` sees everything, `operator` changes things, too.")] = Role.VIEWER
+    role: Annotated[Role, Meta(description="`viewer` sees everything but messages, `operator` these, too, and changes things.")] = (
+        Role.VIEWER
+    )
     password_hash: Annotated[str, Meta(pattern=PASSWORD_HASH, description="As `ocppress password` prints it.")]
 
 

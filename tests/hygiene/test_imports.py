@@ -12,7 +12,7 @@ from tests.support.tree import Module, modules
 MAY_IMPORT: Final = {
     "errors": set[str](),
     "core": {"masking"},
-    "admin": {"config_admin", "control", "core", "errors", "http_listener", "http_requests", "status", "transports"},
+    "admin": {"config_admin", "control", "core", "errors", "http_listener", "http_requests", "status", "taps", "transports"},
     "config": {"config_admin", "core", "errors", "masking"},
     "config_admin": set[str](),
     "config_text": {"config"},
@@ -22,6 +22,7 @@ MAY_IMPORT: Final = {
     "http_listener": {"proxied_server"},
     "proxied_server": {"core", "proxy_header"},
     "proxy_header": set[str](),
+    "taps": {"core", "errors", "masking"},
     "transports": {"errors", "core", "http_client", "http_listener", "http_requests", "proxied_server"},
     "ledger": {"errors", "core", "log", "storage", "transports"},
     "storage": {"errors"},
