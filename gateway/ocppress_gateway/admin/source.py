@@ -22,8 +22,6 @@ UNKNOWN: Final = "unknown"
 
 _logger: Final = logging.getLogger("ocppress.admin")
 
-_logger: Final = logging.getLogger("ocppress.admin")
-
 
 class Source(abc.ABC):
     """Snapshots, and the few things that can be changed. All in the program's event loop."""
