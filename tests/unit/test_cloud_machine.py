@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -41,6 +42,7 @@ from ocppress_gateway.core.events import (
 from ocppress_gateway.core.limits import IDENTITIES_MAX, LANES_MESSAGES_MAX
 from ocppress_gateway.core.parts import (
     PROTOCOL_VERSION,
+    SPOKEN,
     Ack,
     Attach,
     Check,
@@ -54,6 +56,7 @@ from ocppress_gateway.core.parts import (
     Part,
     Renewal,
     RenewedClock,
+    Spoken,
     StationWelcome,
     TakeClock,
     Verdict,
@@ -80,8 +83,8 @@ EPOCH = 0x01010101
 Steps = list[tuple[str, Any]]
 
 
-def hello(*stations: KnownStation, edge: str = "edge", protocol: int = PROTOCOL_VERSION) -> Hello:
-    return Hello(protocol, edge, CODECS, list(stations))
+def hello(*stations: KnownStation, edge: str = "edge", spoken: Spoken = SPOKEN) -> Hello:
+    return Hello(spoken.newest, edge, CODECS, list(stations), oldest=spoken.oldest)
 
 
 def attach(attachment: int, slot: int = 0, identity: str = "CP001", epoch: int = 0, version: str = "ocpp1.6") -> Attach:
@@ -703,7 +706,8 @@ def test_contexts_that_differ_end_the_link_and_the_next_hello_renews() -> None:
 @pytest.mark.parametrize(
     ("part", "reason"),
     [
-        (hello(protocol=2), "link protocol 2, this cloud speaks 1"),
+        (hello(spoken=Spoken(2, 2)), "link protocol 2, this cloud speaks 1"),
+        (hello(spoken=Spoken(2, 4)), "link protocol 2 to 4, this cloud speaks 1"),
         (hello(edge="other"), "no such edge: 'other'"),
         (Hello(PROTOCOL_VERSION, "edge", [("verbatim", b"xxxx")], []), "no common codec"),
         (Detach(0, 1), "protocol error: Detach before the hello"),
@@ -723,6 +727,38 @@ def test_refused_greetings(part: Part, reason: str) -> None:
     play.play([("in", LinkOpened(1))])
     play.greeted(1)
     play.play([("far", part), ("out", [Link(1, Goodbye(reason, 0)), CloseLink(1, reason)]), ("far", hello()), ("out", [])])
+
+
+@pytest.mark.parametrize(
+    ("of_the_edge", "of_the_cloud", "chosen"),
+    [
+        (Spoken(1, 2), Spoken(1, 1), 1),
+        (Spoken(1, 1), Spoken(1, 2), 1),
+        (Spoken(1, 2), Spoken(1, 2), 2),
+        (Spoken(2, 4), Spoken(1, 3), 3),
+        (Spoken(2, 3), Spoken(1, 1), None),
+        (Spoken(1, 1), Spoken(2, 3), None),
+    ],
+)
+def test_the_newest_protocol_that_both_speak_is_chosen(of_the_edge: Spoken, of_the_cloud: Spoken, chosen: int | None) -> None:
+    play = Play(
+        CloudMachine(replace(SETTINGS, protocols=of_the_cloud), random=lambda: 0.5, random_bytes=lambda count: bytes(count)), Side.CLOUD
+    )
+    play.play([("in", LinkOpened(1))])
+    play.greeted(1)
+    play.play([("far", hello(spoken=of_the_edge))])
+    if chosen is not None:
+        play.play(
+            [
+                ("out", [Link(1, Welcome("verbatim", [], chosen))]),
+                ("in", LinkOpened(2)),
+                ("in", LinkMessage(2, write_parts([_check(spoken=of_the_edge)]))),
+            ]
+        )
+        play.play([("out", [Link(2, Checked("edge", "verbatim", 0, True, chosen))])])
+    else:
+        reason = f"link protocol {of_the_edge}, this cloud speaks {of_the_cloud}"
+        play.play([("out", [Link(1, Goodbye(reason, 0)), CloseLink(1, reason)])])
 
 
 def test_no_greeting_in_time() -> None:
@@ -1047,8 +1083,8 @@ def test_a_change_that_nobody_answered_is_tried_after_the_password_that_was() ->
 # --- an edge that only looks
 
 
-def _check(edge: str = "edge", protocol: int = PROTOCOL_VERSION) -> Check:
-    return Check(protocol, edge, CODECS)
+def _check(edge: str = "edge", spoken: Spoken = SPOKEN) -> Check:
+    return Check(spoken.newest, edge, CODECS, spoken.oldest)
 
 
 def test_an_edge_that_only_looks_displaces_nobody_and_may_take_its_time() -> None:
@@ -1068,7 +1104,7 @@ def test_an_edge_that_only_looks_is_refused_as_its_hello_would_be() -> None:
     play = cloud()
     for link, part, reason in (
         (2, _check("nobody"), "no such edge: 'nobody'"),
-        (3, _check(protocol=99), f"link protocol 99, this cloud speaks {PROTOCOL_VERSION}"),
+        (3, _check(spoken=Spoken(99, 99)), f"link protocol 99, this cloud speaks {PROTOCOL_VERSION}"),
         (4, Check(PROTOCOL_VERSION, "edge", []), "no common codec"),
     ):
         play.play([("in", LinkOpened(link)), ("in", LinkMessage(link, write_parts([part])))])

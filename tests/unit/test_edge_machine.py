@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -45,6 +46,7 @@ from ocppress_gateway.core.parts import (
     Hello,
     KnownStation,
     RenewedClock,
+    Spoken,
     StationWelcome,
     Verdict,
     Welcome,
@@ -787,6 +789,7 @@ def test_a_cloud_that_breaks_the_rules_loses_the_link(data: bytes) -> None:
         write_parts([Verdict(0, 1, 101, "1.6", 1, "")]),
         write_parts([Welcome("verbatim", [StationWelcome(1, True, True, 0)])]),
         write_parts([Welcome("unheard-of", [])]),
+        write_parts([Welcome("verbatim", [], 2)]),
         b"\x00",
     ],
 )
@@ -794,6 +797,15 @@ def test_a_greeting_that_is_none(data: bytes) -> None:
     play = edge()
     reopen(play)
     play.play([("in", LinkMessage(2, data)), ("out", [CloseLink(2, "protocol error")])])
+
+
+@pytest.mark.parametrize(("chosen", "is_taken"), [(1, False), (2, True), (3, True), (4, False)])
+def test_an_edge_says_what_it_speaks_and_takes_what_the_cloud_chooses_of_it(chosen: int, is_taken: bool) -> None:
+    settings = replace(SETTINGS, protocols=Spoken(2, 3))
+    play = Play(EdgeMachine(settings, random=lambda: 0.5, random_bytes=lambda count: bytes(count)), Side.EDGE)
+    play.play([("tick", 0.0), ("in", LinkOpened(1)), ("out", [OpenLink(1), Link(1, Hello(3, "edge", CODECS, [], oldest=2))])])
+    play.greeted(1)
+    play.play([("far", Welcome("verbatim", [], chosen)), ("out", [] if is_taken else [CloseLink(1, "protocol error")])])
 
 
 def test_mirror_after_the_links_grace() -> None:

@@ -16,6 +16,8 @@ from ocppress_gateway.core.parts import (
     REASON_CHARACTERS_MAX,
     Ack,
     Attach,
+    Check,
+    Checked,
     ChoosePlan,
     Detach,
     Eject,
@@ -29,6 +31,7 @@ from ocppress_gateway.core.parts import (
     Piece,
     Renewal,
     RenewedClock,
+    Spoken,
     StationWelcome,
     TakeClock,
     Verdict,
@@ -83,20 +86,22 @@ def test_numbers_are_written_modulo_their_width() -> None:
 SLOTS = st.integers(0, STATIONS_PER_EDGE_MAX - 1)
 COUNTS = st.integers(0, 2**32 - 1)
 ATTACHMENTS = st.integers(1, 2**32 - 1)
-IDENTITIES = st.from_regex(r"[A-Za-z0-9*+=:|@._-]{1,48}", fullmatch=True)
+IDENTITIES = st.from_regex(r"[A-Za-z0-9*+=:|@._-]{1,48}", fullmatch=True).filter(lambda name: name not in {".", ".."})
 WORDS = st.text(max_size=32)
 REASONS = st.text(max_size=REASON_CHARACTERS_MAX)
 DATA = st.binary(max_size=300)
 
+HELLOS = st.builds(
+    Hello,
+    COUNTS,
+    WORDS,
+    st.lists(st.tuples(WORDS, st.binary(max_size=8)), max_size=4),
+    st.lists(st.builds(KnownStation, SLOTS, IDENTITIES, COUNTS, COUNTS, st.booleans(), COUNTS, COUNTS), max_size=4),
+    oldest=COUNTS,
+).filter(lambda hello: hello.oldest <= hello.protocol)
 CONTROLS = st.one_of(
-    st.builds(
-        Hello,
-        COUNTS,
-        WORDS,
-        st.lists(st.tuples(WORDS, st.binary(max_size=8)), max_size=4),
-        st.lists(st.builds(KnownStation, SLOTS, IDENTITIES, COUNTS, COUNTS, st.booleans(), COUNTS, COUNTS), max_size=4),
-    ),
-    st.builds(Welcome, WORDS, st.lists(st.builds(StationWelcome, COUNTS, st.booleans(), st.booleans(), COUNTS), max_size=4)),
+    HELLOS,
+    st.builds(Welcome, WORDS, st.lists(st.builds(StationWelcome, COUNTS, st.booleans(), st.booleans(), COUNTS), max_size=4), COUNTS),
     st.builds(
         Attach,
         SLOTS,
@@ -213,6 +218,11 @@ def as_control(kind: int, value: object) -> bytes:
         (as_control(1, [2, "whatever", "follows"]), "link protocol 2, this end speaks 1"),
         (as_control(32, [PROTOCOL_VERSION + 1]), "link protocol 2, this end speaks 1"),
         (as_control(1, [PROTOCOL_VERSION, "too", "short"]), "Hello"),
+        (as_control(1, [1, "edge", [], [], b"", 0, 1, "more"]), "at most length 7"),
+        (as_control(1, [1, "edge", [], [], b"", 0, 2]), "Hello: link protocols from 2 to 1"),
+        (as_control(1, [2, "edge", [], [], b"", 0, 3, "more"]), "Hello: link protocols from 3 to 2"),
+        (as_control(32, [1, "edge", [], 2]), "Check: link protocols from 2 to 1"),
+        (as_control(2, ["verbatim", [], 2, "more"]), "at most length 3"),
         (as_control(1, [2**70000, "", [], []]), "Hello: "),
         (b"\x80" + bytes(LINK_MESSAGE_BYTES_MAX), "bytes in one link message"),
     ],
@@ -220,6 +230,46 @@ def as_control(kind: int, value: object) -> bytes:
 def test_malformed_messages(data: bytes, reason: str) -> None:
     with pytest.raises(PartError, match=reason):
         read_parts(data)
+
+
+GREETINGS = [
+    (
+        Hello(
+            1, "site-1", [("verbatim", b"\x01\x02\x03\x04")], [KnownStation(0, "CP001", 2, 0x01010101, True, 3, 4)], b"outbox01", 2250, 1
+        ),
+        "0138870166736974652d31818268766572626174696d4401020304818700654350303031021a01010101f50304486f7574626f7830311908ca01",
+    ),
+    (Welcome("adaptive", [StationWelcome(0x01010101, True, False, 7)], 1), "02158368616461707469766581841a01010101f5f40701"),
+    (Check(1, "site-1", [("verbatim", b"\x01\x02\x03\x04")], 1), "201a840166736974652d31818268766572626174696d440102030401"),
+    (Checked("site-1", "adaptive", 1_772_000_000_123, True, 1), "211c8566736974652d316861646170746976651b0000019c936e387bf501"),
+]
+
+
+@pytest.mark.parametrize(("greeting", "recorded"), GREETINGS, ids=lambda value: type(value).__name__)
+def test_greetings_of_protocol_1_stay_as_they_are(greeting: Hello | Welcome | Check | Checked, recorded: str) -> None:
+    """As the first release writes them; one that can't read them speaks another version, and for a while this one, too."""
+    assert write_parts([greeting]).hex() == recorded.replace(" ", "")
+    assert read_parts(bytes.fromhex(recorded)) == [greeting]
+
+
+LATER = [
+    (1, [2, "edge", [["verbatim", b"1234"]], [], b"", 60, 1], Hello(2, "edge", [("verbatim", b"1234")], [], b"", 60, 1)),
+    (1, [9, "edge", [], [], b"", 0, 9], Hello(9, "edge", [], [], b"", 0, 9)),
+    (32, [2, "edge", [["verbatim", b"1234"]], 1], Check(2, "edge", [("verbatim", b"1234")], 1)),
+]
+
+
+@pytest.mark.parametrize(("kind", "known", "part"), LATER)
+def test_of_a_later_version_is_read_what_is_known(kind: int, known: list[object], part: Hello | Check) -> None:
+    assert read_parts(as_control(kind, known)) == [part]
+    assert read_parts(as_control(kind, [*known, "new", {"and": [1, 2]}])) == [part]
+
+
+def test_the_newest_version_that_both_speak() -> None:
+    assert Spoken(1, 3).common(Spoken(2, 5)) == Spoken(2, 5).common(Spoken(1, 3)) == 3
+    assert Spoken(1, 1).common(Spoken(1, 2)) == 1
+    assert Spoken(1, 1).common(Spoken(2, 2)) is None
+    assert (str(Spoken(1, 1)), str(Spoken(1, 3))) == ("1", "1 to 3")
 
 
 def test_nothing_secret_in_the_repr_of_an_attach() -> None:

@@ -56,7 +56,7 @@ from ocppress_gateway.core.events import (
 )
 from ocppress_gateway.core.limits import IDENTITIES_MAX
 from ocppress_gateway.core.parts import (
-    PROTOCOL_VERSION,
+    SPOKEN,
     Ack,
     Attach,
     Check,
@@ -74,6 +74,7 @@ from ocppress_gateway.core.parts import (
     PartError,
     Piece,
     RenewedClock,
+    Spoken,
     StationWelcome,
     TakeClock,
     TellDelivered,
@@ -164,6 +165,8 @@ class CloudSettings:
     """Whether other clouds share the store of positions, and an edge may be theirs the next moment."""
     relayed_bytes: int = 0
     """What the packets of one relayed message and its answer cost the SIM, for what is reported of such answers."""
+    protocols: Spoken = SPOKEN
+    """The versions of the link's protocol that it speaks."""
     transfers: TransferRules = NO_RULES
     """Which files stations may transfer around the gateway."""
 
@@ -570,7 +573,8 @@ class CloudMachine:
                 station.context_lost()
         link.session.moved(SessionEvent.GREETED)
         link.session.clock = LinkClock(zero=now, peer_floor=now)
-        out.append(SendLink(link.session.link, link.session.greeting(Welcome(codec, welcomes))))
+        protocol = self._protocol(hello)
+        out.append(SendLink(link.session.link, link.session.greeting(Welcome(codec, welcomes, protocol))))
         if hello.reachability_s:
             out.append(ExpectSigns(link.session.link, hello.reachability_s))
         out.append(
@@ -579,6 +583,7 @@ class CloudMachine:
                 "link up",
                 edge=edge.name,
                 codec=codec,
+                protocol=protocol,
                 stations=len(welcomes),
                 contexts_resumed=sum(welcome.known for welcome in welcomes),
             )
@@ -586,8 +591,9 @@ class CloudMachine:
 
     def _agreed(self, link: CloudLink, name: str, hello: Hello | Check, out: list[Effect]) -> str | None:
         """The codec for an edge; None if its link was refused."""
-        if hello.protocol != PROTOCOL_VERSION:
-            self._refuse_link(link, f"link protocol {hello.protocol}, this cloud speaks {PROTOCOL_VERSION}", out)
+        spoken = Spoken(hello.oldest, hello.protocol)
+        if self.settings.protocols.common(spoken) is None:
+            self._refuse_link(link, f"link protocol {spoken}, this cloud speaks {self.settings.protocols}", out)
             return None
         if (link.peer and hello.edge and hello.edge != link.peer) or name not in self.settings.edges:
             self._refuse_link(link, f"no such edge: {name[:40]!r}", out)
@@ -597,6 +603,12 @@ class CloudMachine:
         if codec is None:
             self._refuse_link(link, "no common codec", out)
         return codec
+
+    def _protocol(self, hello: Hello | Check) -> int:
+        """The version that both ends speak, which `_agreed` has made sure of."""
+        protocol = self.settings.protocols.common(Spoken(hello.oldest, hello.protocol))
+        assert protocol is not None, "others are refused"
+        return protocol
 
     def _check(self, link: CloudLink, check: Check, now: float, out: list[Effect]) -> None:
         """Say what a hello would be answered, and let the connection wait for the next such question."""
@@ -613,7 +625,7 @@ class CloudMachine:
             del self._checking[oldest]
             self._close_link(oldest, "too many connections that only look", out)
         edge = self._edges.get(name)
-        answer = Checked(name, codec, round(self.wall_s() * 1000), edge is not None and edge.link is not None)
+        answer = Checked(name, codec, round(self.wall_s() * 1000), edge is not None and edge.link is not None, self._protocol(check))
         out.append(SendLink(link.session.link, link.session.greeting(answer)))
 
     def _known(self, edge: CloudEdge, known: KnownStation, out: list[Effect]) -> StationWelcome:

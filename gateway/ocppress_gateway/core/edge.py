@@ -66,7 +66,7 @@ from ocppress_gateway.core.events import (
 from ocppress_gateway.core.ledger_events import FrameShare
 from ocppress_gateway.core.limits import IDENTITIES_MAX, STATIONS_PER_EDGE_MAX
 from ocppress_gateway.core.parts import (
-    PROTOCOL_VERSION,
+    SPOKEN,
     Ack,
     Attach,
     ChoosePlan,
@@ -85,6 +85,7 @@ from ocppress_gateway.core.parts import (
     Piece,
     Renewal,
     RenewedClock,
+    Spoken,
     TellDelivered,
     Verdict,
     Welcome,
@@ -157,6 +158,8 @@ class EdgeSettings:
     """What one station may cost the link in a day; None for anything."""
     keeps_credentials: bool = False
     """Whether somebody keeps hashes of what the CSMS has accepted, and compares with them: then a station may come while nobody can be asked."""
+    protocols: Spoken = SPOKEN
+    """The versions of the link's protocol that it speaks."""
     drain_s: float = 0.0
     """How much longer the cloud isn't told while there is something of the station in the outbox."""
 
@@ -688,12 +691,13 @@ class EdgeMachine:
         codecs = sorted(offers(), key=lambda offer: offer[0] is not self.settings.codec)
         offered = [(str(name), print_) for name, print_ in codecs]
         hello = Hello(
-            PROTOCOL_VERSION,
+            self.settings.protocols.newest,
             self.settings.edge,
             offered,
             [known for _, known in self._greeted],
             self._incarnation,
             self.settings.reachability_s,
+            self.settings.protocols.oldest,
         )
         out.append(SendLink(event.link, self._session.greeting(hello)))
 
@@ -887,6 +891,8 @@ class EdgeMachine:
         assert self._session is not None, "a welcome comes from a connection"
         if len(welcome.stations) != len(self._greeted) or welcome.codec not in {str(name) for name, _ in offers()}:
             raise PartError("the welcome does not answer the hello")
+        if not self.settings.protocols.oldest <= welcome.protocol <= self.settings.protocols.newest:
+            raise PartError(f"link protocol {welcome.protocol}, this edge speaks {self.settings.protocols}")
         self._session.moved(SessionEvent.GREETED)
         self._session.clock = LinkClock(zero=now, peer_floor=self._hello_at)
         self._codec = CodecName(welcome.codec)

@@ -30,9 +30,11 @@ from ocppress_gateway.core.report import REPORT_BYTES_MAX
 from ocppress_gateway.core.stored import INCARNATION_BYTES
 
 __all__ = [
+    "PROTOCOL_OLDEST",
     "PROTOCOL_VERSION",
     "REACHABILITY_MAX_S",
     "REASON_CHARACTERS_MAX",
+    "SPOKEN",
     "Ack",
     "Attach",
     "Check",
@@ -55,6 +57,7 @@ __all__ = [
     "Piece",
     "Renewal",
     "RenewedClock",
+    "Spoken",
     "StationWelcome",
     "TakeClock",
     "TellDelivered",
@@ -66,7 +69,10 @@ __all__ = [
 ]
 
 PROTOCOL_VERSION: Final = 1
-"""Of the link, in the hello; changed when an old end could misread a new one."""
+"""Of the link, the newest that this release speaks; changed when an old end could misread a new one."""
+
+PROTOCOL_OLDEST: Final = 1
+"""The oldest that this release still speaks: that of the release before, so that ends can be changed one after the other."""
 
 CONTROL_BYTES_MAX: Final = 12 * 1024
 """A hello of 64 stations with identities of 48 characters; anything larger is no control part of ours."""
@@ -95,6 +101,26 @@ EjectCode = Literal[1001, 1002, 1008]
 """WebSocket close codes (RFC 6455 7.4.1): going away, protocol error, policy violation."""
 Authorization = Annotated[str, msgspec.Meta(pattern=r"^[\x20-\x7e]{0,4096}\Z")]
 """Of an HTTP header: printable ASCII, as Basic (RFC 7617) makes it; anything else could end the header and begin another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """The versions of the link's protocol that an end speaks: all from the oldest to the newest."""
+
+    oldest: int
+    newest: int
+
+    def common(self, other: Spoken) -> int | None:
+        """The newest that both speak; None if there is none."""
+        newest = min(self.newest, other.newest)
+        return newest if newest >= max(self.oldest, other.oldest) else None
+
+    def __str__(self) -> str:
+        return f"{self.newest}" if self.oldest == self.newest else f"{self.oldest} to {self.newest}"
+
+
+SPOKEN: Final = Spoken(PROTOCOL_OLDEST, PROTOCOL_VERSION)
+"""By this release."""
 
 
 class PartError(Exception):
@@ -145,19 +171,21 @@ class KnownStation(_Control, frozen=True):
 
 
 class Hello(_Control, frozen=True):
-    """Edge to cloud, first of all.
+    """Edge to cloud, first of all, in the form of the newest version that the edge speaks.
 
-    `edge` is "" where its certificate names it. `codecs`: name and fingerprint, the preferred one first. `incarnation` of the outbox, empty where the edge
-    answers nothing by itself. `reachability_s`: after so much silence, probes included, the connection is dead; 0 where nobody probes.
+    An older cloud has to read it: members are only ever appended, and those that it doesn't know are left alone. `protocol` and `oldest` are the newest
+    and the oldest version that the edge speaks; the cloud chooses. `edge` is "" where its certificate names it. `codecs`: name and fingerprint, the
+    preferred one first. `incarnation` of the outbox, empty where the edge answers nothing by itself. `reachability_s`: after so much silence, probes
+    included, the connection is dead; 0 where nobody probes.
     """
 
     protocol: Count
-    """First in all versions of the protocol, and a number: what comes behind it may be another's."""
     edge: Word
     codecs: Annotated[list[tuple[Word, bytes]], msgspec.Meta(max_length=16)]
     stations: Annotated[list[KnownStation], msgspec.Meta(max_length=STATIONS_PER_EDGE_MAX)]
     incarnation: Annotated[bytes, msgspec.Meta(max_length=INCARNATION_BYTES)] = b""
     reachability_s: Annotated[int, msgspec.Meta(ge=0, le=REACHABILITY_MAX_S)] = 0
+    oldest: Count = PROTOCOL_OLDEST
 
 
 class StationWelcome(_Control, frozen=True):
@@ -175,10 +203,11 @@ class StationWelcome(_Control, frozen=True):
 
 
 class Welcome(_Control, frozen=True):
-    """Cloud to edge, the answer to the hello."""
+    """Cloud to edge, the answer to the hello. `protocol` is the version that both ends speak from here on, this part included."""
 
     codec: Word
     stations: Annotated[list[StationWelcome], msgspec.Meta(max_length=STATIONS_PER_EDGE_MAX)]
+    protocol: Count = PROTOCOL_VERSION
 
 
 class Attach(_Control, frozen=True):
@@ -298,21 +327,23 @@ class FlushStation(_Control, frozen=True):
 class Check(_Control, frozen=True):
     """Edge to cloud, in the place of a hello: what would one be answered? It displaces nobody, and may be asked again.
 
-    `edge` and `codecs` as in the hello.
+    All as in the hello, of which older clouds read what they know, too.
     """
 
     protocol: Count
     edge: Word
     codecs: Annotated[list[tuple[Word, bytes]], msgspec.Meta(max_length=16)]
+    oldest: Count = PROTOCOL_OLDEST
 
 
 class Checked(_Control, frozen=True):
-    """Cloud to edge, the answer: who the edge is, which codec it would get, what the cloud's clock says, and whether the edge is linked now."""
+    """Cloud to edge, the answer: who the edge is, which codec and protocol it would get, what the cloud's clock says, and whether the edge is linked now."""
 
     edge: Word
     codec: Word
     unix_ms: Annotated[int, msgspec.Meta(ge=0, lt=2**48)]
     linked: bool
+    protocol: Count = PROTOCOL_VERSION
 
 
 Control = (
@@ -423,10 +454,10 @@ def read_parts(data: bytes) -> list[Part]:
     return parts
 
 
-def _other_protocol(value: Any) -> int | None:
-    """The protocol of a hello that isn't of ours; None for one that only is wrong."""
-    first = value[0] if isinstance(value, list) and value else None
-    return first if type(first) is int and first != PROTOCOL_VERSION and 0 <= first < 2**32 else None
+def _later_protocol(kind: type[_Control], value: Any) -> int | None:
+    """The version of a hello, or of a question in its place, that is later than ours; None for everything else."""
+    first = value[0] if kind in (Hello, Check) and isinstance(value, list) and value else None
+    return first if type(first) is int and PROTOCOL_VERSION < first < 2**32 else None
 
 
 def _body(part: Control) -> bytes:
@@ -434,16 +465,19 @@ def _body(part: Control) -> bytes:
 
 
 def _control(kind: type[_Control], body: bytes) -> Control:
-    value: Any = None
+    later: int | None = None
     try:
-        value = cbor2.loads(body, max_depth=CONTROL_DEPTH_MAX)
-        part = msgspec.convert(value, kind)
+        value: Any = cbor2.loads(body, max_depth=CONTROL_DEPTH_MAX)
+        later = _later_protocol(kind, value)
+        part = msgspec.convert(value if later is None else value[: len(kind.__struct_fields__)], kind)
     except (cbor2.CBORError, msgspec.ValidationError, ValueError, RecursionError) as error:
-        if kind in (Hello, Check) and (protocol := _other_protocol(value)) is not None:
-            raise PartError(f"link protocol {protocol}, this end speaks {PROTOCOL_VERSION}") from error
+        if later is not None:
+            raise PartError(f"link protocol {later}, this end speaks {SPOKEN}") from error
         raise PartError(f"{kind.__name__}: {str(error)[:REASON_CHARACTERS_MAX]}") from error
     assert isinstance(part, Control)
-    if _body(part) != body:
+    if isinstance(part, Hello | Check) and part.oldest > part.protocol:
+        raise PartError(f"{kind.__name__}: link protocols from {part.oldest} to {part.protocol}")
+    if later is None and _body(part) != body:
         raise PartError(f"{kind.__name__}: CBOR that isn't the shortest (RFC 8949 4.2), or followed by something")
     return part
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from ocppress_codecs.registry import offers
 from ocppress_gateway.config import EdgeLinkConfig
-from ocppress_gateway.core.parts import PROTOCOL_VERSION, Check, Checked, Goodbye, PartError, read_parts, write_parts
+from ocppress_gateway.core.parts import PROTOCOL_OLDEST, PROTOCOL_VERSION, Check, Checked, Goodbye, PartError, read_parts, write_parts
 from ocppress_gateway.core.wire_count import WireCount
 from ocppress_gateway.errors import LinkError, LinkRefused
 from ocppress_gateway.reaching import TcpFailure, connect_tcp, look_up
@@ -179,8 +179,17 @@ class LinkCheck:
         offset_s = round(time.time() - took_s / 2 - answer.unix_ms / 1000, 1)
         linked = ", which is linked now and stays so" if answer.linked else ""
         words = f"edge {answer.edge}{linked}, codec {answer.codec}, round trip {took_s:.3f} s, clock {offset_s:+.1f} s against the cloud's"
-        fields = {"edge": answer.edge, "codec": answer.codec, "round_trip_s": took_s, "clock_offset_s": offset_s, "linked": answer.linked}
+        fields = {
+            "edge": answer.edge,
+            "codec": answer.codec,
+            "protocol": answer.protocol,
+            "round_trip_s": took_s,
+            "clock_offset_s": offset_s,
+            "linked": answer.linked,
+        }
         warning = "" if abs(offset_s) < CLOCK_OFF_S else "one of the two clocks is wrong: set up time synchronisation (`timedatectl`)"
+        if answer.protocol != PROTOCOL_VERSION:
+            warning = f"the cloud speaks link protocol {answer.protocol} with it, not {PROTOCOL_VERSION}: it goes, but update the older end"
         if answer.codec != str(self._link.codec):
             warning = f"the cloud has no {self._link.codec} of this version: update the older end"
         return Step("hello", words, fields, warning)
@@ -188,7 +197,7 @@ class LinkCheck:
     async def _ask(self, connection: Connection, name: str) -> tuple[float, Checked]:
         """The round trip, and what the cloud says."""
         codecs = sorted(offers(), key=lambda offer: offer[0] is not self._link.codec)
-        check = Check(PROTOCOL_VERSION, self._link.edge or "", [(str(codec), print_) for codec, print_ in codecs])
+        check = Check(PROTOCOL_VERSION, self._link.edge or "", [(str(codec), print_) for codec, print_ in codecs], PROTOCOL_OLDEST)
         began = time.monotonic()
         try:
             async with asyncio.timeout(STEP_S):
