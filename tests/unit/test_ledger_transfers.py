@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from ocppress_gateway.core.events import Level, Note
@@ -164,16 +165,78 @@ def test_stations_without_number_are_watched_in_numbers() -> None:
     assert len(_said(books.tick())) == TRANSFERS_MAX
 
 
-def test_what_was_booked_outlives_the_process() -> None:
+def _restarted(books: Books, *, now: float = 0.0) -> Books:
+    """The next process reads as soon as it has begun, as the keeper does."""
+    books.save()
+    later = books.restart(settings(budget_bytes=10_000_000), now=now)
+    later.others(0)
+    return later
+
+
+def test_a_transfer_outlives_the_process() -> None:
+    books = _books()
+    books.tell(FIRMWARE)
+    books.others(300_000)
+    later = _restarted(books, now=70_000.0)
+    later.others(100_000)  # some of it while nobody looked
+    again = _restarted(later)
+    again.others(50_000)
+    assert again.tick() == [], "that it has begun was said"
+    again.tell(OVER)
+    assert _said(again.tick()) == [("CP1", 0.45)]
+    again.others(9_000)
+    assert _day(again) == (459_000, 450_000)
+
+
+def test_a_transfer_that_is_to_come_begins_in_the_next_process() -> None:
+    books = _books()
+    books.tell(TransferBegan("CP1", Way.DOWN, "UpdateFirmware", in_s=600))
+    books.pass_time(400)
+    books.others(20_000)
+    later = _restarted(books, now=5.0)
+    later.pass_time(199)
+    later.others(30_000)
+    assert later.tick() == []
+    later.pass_time(2)
+    later.others(0)
+    assert [note.words for note in later.tick()] == ["a station transfers a file around the gateway"]
+    later.others(40_000)
+    later.tell(OVER)
+    assert _said(later.tick()) == [("CP1", 0.04)]
+
+
+def test_a_station_that_says_nothing_more_has_its_hours_all_lives_together() -> None:
+    books = _books()
+    books.tell(FIRMWARE)
+    books.pass_time(TRANSFER_S_MAX - 100)
+    books.others(20_000)
+    later = _restarted(books)
+    later.pass_time(99)
+    later.others(1_000)
+    assert _said(later.tick()) == []
+    later.pass_time(2)
+    later.others(1_000)
+    assert _said(later.tick()) == [("CP1", 0.022)]
+
+
+def test_a_process_that_never_looked_keeps_what_it_was_given() -> None:
     books = _books()
     books.tell(FIRMWARE)
     books.others(300_000)
     books.save()
-    later = books.restart(settings(budget_bytes=10_000_000))
-    later.others(100_000)
+    never = books.restart(settings(budget_bytes=10_000_000))
+    later = _restarted(never)
     later.tell(OVER)
-    assert _said(later.tick()) == []
-    assert _day(later) == (400_000, 300_000)
+    assert _said(later.tick()) == [("CP1", 0.3)]
+
+
+def test_a_state_without_transfers_is_read() -> None:
+    books = _books()
+    books.save()
+    state = msgspec.msgpack.decode(books.saved["ledger"])
+    assert state.pop() == []
+    books.saved["ledger"] = msgspec.msgpack.encode(state)
+    assert books.restart(settings()).tick() == []
 
 
 def test_what_is_held_until_the_clock_is_believed_is_booked_too() -> None:

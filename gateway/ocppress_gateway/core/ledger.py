@@ -36,7 +36,7 @@ from ocppress_gateway.core.ledger_events import (
 )
 from ocppress_gateway.core.ledger_links import LinkAccounts
 from ocppress_gateway.core.ledger_month import MonthView, view_month
-from ocppress_gateway.core.ledger_transfers import TransferWatch
+from ocppress_gateway.core.ledger_transfers import TRANSFERS_MAX, SavedTransfer, TransferWatch
 
 __all__ = ["ALARM_PERCENTS", "DAYS_KEPT", "Ledger", "LedgerSettings"]
 
@@ -89,6 +89,8 @@ class _State(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     believed: datetime | None
     alarmed: dict[date, int]
     held: DayAccount
+    transfers: Annotated[list[SavedTransfer], msgspec.Meta(max_length=TRANSFERS_MAX)] = []
+    """Not in states that were kept before transfers outlived a process."""
 
 
 class Ledger:
@@ -206,7 +208,9 @@ class Ledger:
         """What has changed since the last call, to be saved all at once; None deletes a key, if it is there."""
         changed: dict[str, bytes | None] = {f"{_DAY_KEY}{day.isoformat()}": None for day in self._gone}
         changed |= {f"{_DAY_KEY}{day.isoformat()}": self._days[day].encoded() for day in self._changed}
-        state = _State(STATE_VERSION, self._reading, self._began, self._clock.believed, self._alarmed, self._clock.held())
+        state = _State(
+            STATE_VERSION, self._reading, self._began, self._clock.believed, self._alarmed, self._clock.held(), self._transfers.saved()
+        )
         changed[_STATE_KEY] = msgspec.msgpack.encode(state)
         self._changed.clear()
         self._gone.clear()
@@ -230,10 +234,12 @@ class Ledger:
         self._began = state.began
         self._alarmed = state.alarmed
         self._clock.restore(state.believed, state.held)
+        self._transfers.restore(state.transfers)
 
     # --- booking
 
     def _look(self, now: float, wall: datetime) -> None:
+        self._transfers.look(now)
         for day, account in self._clock.look(now, wall):
             self._on(day).add(account)
         if self._began is None and self._clock.day is not None:

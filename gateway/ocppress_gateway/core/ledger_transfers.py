@@ -8,20 +8,24 @@
                  began      ended, or no word for hours
 
 Whatever else that machine does meanwhile is in it, so it is the file at most; of two transfers at once each is told the same bytes, which are booked once.
-A transfer that was asked for at a later time begins then, or when its station says so. What was under way when the program ended isn't known to the next.
+A transfer that was asked for at a later time begins then, or when its station says so. What is watched outlives the process: the next one goes on, and
+takes what has passed the interface meanwhile for the transfer's.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
+
+import msgspec
 
 from ocppress_gateway.core.bypass import TRANSFERS
 from ocppress_gateway.core.events import Level, Note
 from ocppress_gateway.core.ledger_events import TransferBegan, TransferEnded, Way
 
-__all__ = ["TRANSFER_S_MAX", "TransferWatch"]
+__all__ = ["TRANSFERS_MAX", "TRANSFER_S_MAX", "SavedTransfer", "TransferWatch"]
 
 TRANSFER_S_MAX: Final = 6 * 3600.0
 """How long a station that says nothing may be taking: 100 MB at 40 kbit/s."""
@@ -32,7 +36,23 @@ TRANSFERS_MAX: Final = 128
 TOLD_BYTES_MIN: Final = 10_000
 """Less than that is said at debug level only: a station that uses another network, or one that tells of transfers by the hundred."""
 
+_NAME_CHARACTERS_MAX: Final = 64
+"""Of an identity, which has 48, and an action."""
+
 _Key = tuple[str, Way]
+_Name = Annotated[str, msgspec.Meta(max_length=_NAME_CHARACTERS_MAX)]
+
+
+class SavedTransfer(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
+    """One that is watched, for the next process."""
+
+    identity: _Name
+    way: Way
+    action: _Name
+    begins_in_s: float
+    """Below zero for one that has begun so long ago."""
+    took_bytes: Annotated[int, msgspec.Meta(ge=0, le=2**62)] | None
+    """So far; None for one that hasn't begun."""
 
 
 @dataclass(slots=True)
@@ -40,7 +60,7 @@ class _Watched:
     action: str
     begins_at: float
     from_bytes: int | None = None
-    """Of the others', when it began; None before."""
+    """Of the others', when it began, below zero if that was in a former process; None before."""
 
 
 class TransferWatch:
@@ -54,6 +74,10 @@ class TransferWatch:
         self._is_counted = False
         """The interface is known."""
         self._notes: list[Note] = []
+        self._now = 0.0
+        """When somebody looked last."""
+        self._restored: tuple[SavedTransfer, ...] = ()
+        """Until somebody looks."""
 
     def began(self, event: TransferBegan, now: float) -> None:
         """Directly after a reading. One that has begun already goes on, unless another is to take its place later."""
@@ -84,6 +108,34 @@ class TransferWatch:
                 self._end(key)
         self._begin_due(now)
         return booked
+
+    def look(self, now: float) -> None:
+        """Before everything else, again and again."""
+        self._now = now
+        for saved in self._restored:
+            from_bytes = None if saved.took_bytes is None else -saved.took_bytes
+            self._watched[saved.identity, saved.way] = _Watched(saved.action, now + saved.begins_in_s, from_bytes)
+        self._restored = ()
+
+    def saved(self) -> list[SavedTransfer]:
+        """For `restore` in another process."""
+        return [
+            *self._restored,
+            *(
+                SavedTransfer(
+                    identity,
+                    way,
+                    watched.action,
+                    watched.begins_at - self._now,
+                    None if watched.from_bytes is None else self._others_max - watched.from_bytes,
+                )
+                for (identity, way), watched in self._watched.items()
+            ),
+        ]
+
+    def restore(self, saved: Iterable[SavedTransfer]) -> None:
+        """Go on with what a former process watched; how long nobody did isn't known, and doesn't count."""
+        self._restored = tuple(saved)
 
     def take_notes(self) -> list[Note]:
         """What there is to say since the last call."""
