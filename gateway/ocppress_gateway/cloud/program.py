@@ -11,7 +11,7 @@ import secrets
 import ssl
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -75,10 +75,44 @@ if TYPE_CHECKING:
     from ocppress_gateway.admin.server import AdminServer
     from ocppress_gateway.cloud.fleet import FleetWatch
 
-__all__ = ["CloudProgram", "cloud_settings", "run"]
+__all__ = ["CloudOperations", "CloudProgram", "CloudStores", "cloud_settings", "run"]
 
 CONTEXTS_S_MIN: Final = 1.0
 """How long contexts may be saved at least, where the sockets' closing took all of `shutdown_s`: those of some hundred stations."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudStores:
+    """What outlives the process; None for what isn't there."""
+
+    positions: PositionsStore | None = None
+    """Needed if an edge has an outbox."""
+    contexts: ContextsFile | None = None
+    """Where those are that the next process goes on with."""
+    fleet: tuple[ServerPlace, str, Callable[[], Collection[Claim]]] | None = None
+    """Where other clouds have their positions, too: the server, the name of this cloud's life, and the machine's claims."""
+    history: ReportHistory | None = None
+    """What edges have told of their days."""
+
+
+NO_STORES: Final = CloudStores()
+"""Nothing outlives it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudOperations:
+    """What operators are shown of a cloud with positions, and where."""
+
+    view: Callable[[float], CloudView]
+    """The machine's."""
+    control: Path
+    """The socket of `ocppress status` and its like."""
+    admin: AdminConfig | None = None
+    """Where operators look on over HTTP; None for nowhere."""
+    edges: Mapping[str, frozenset[str]]
+    """Those that may connect, with their stations."""
+    certificate: Certificate | None = None
+    """The cloud's own."""
 
 
 class CloudProgram(Program):
@@ -92,73 +126,62 @@ class CloudProgram(Program):
         csms_url: str,
         csms_ssl_context: ssl.SSLContext | None = None,
         connect_timeout_s: float = 7.0,
-        positions: PositionsStore | None = None,
-        contexts: ContextsFile | None = None,
-        fleet: tuple[ServerPlace, str, Callable[[], Collection[Claim]]] | None = None,
+        stores: CloudStores = NO_STORES,
+        operations: CloudOperations | None = None,
         renewals: Renewals | None = None,
-        certificate: Certificate | None = None,
         private_hosts: Iterable[str] | None = None,
-        view: Callable[[float], CloudView] | None = None,
-        control: Path | None = None,
-        admin: AdminConfig | None = None,
-        edges: Mapping[str, frozenset[str]] | None = None,
-        history: ReportHistory | None = None,
         shutdown_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`listener` is the edges' side; `positions` is needed if an edge has an outbox. `contexts`: where those are that outlive the process.
-        Servers are asked for files' sizes, `private_hosts` besides public ones, unless that is None.
-        `fleet`: the server of `positions`, where they are else, the name of this cloud's life, and the machine's claims.
-
-        `csms_url` has one `{identity}`, `csms_ssl_context` None means the system's certificates. `renewals` is for a listener that sees
-        certificates, `certificate` the cloud's own. `positions` and the machine's `view` are needed with `control`, the operator's socket,
-        and that with `admin`, where operators look on; `edges` are those that may connect, `history` what they have told, for them.
+        """`listener` is the edges' side. `csms_url` has one `{identity}`, `csms_ssl_context` None means the system's certificates. `renewals` is for a
+        listener that sees certificates. Servers are asked for files' sizes, `private_hosts` besides public ones, unless that is None.
         """
+        control = None if operations is None else operations.control
         super().__init__(machine, logger=logging.getLogger("ocppress.cloud"), shutdown_s=shutdown_s, control=control, clock=clock)
         self._listener = listener
         self._numbers = itertools.count(1)
         self._csms_url = csms_url
         self._renewals = renewals
-        self._contexts = contexts
-        self._history = history
+        self._contexts = stores.contexts
+        self._history = stores.history
         self._leaving: list[LeavingContext | SavedContext] = []
         self._kept_contexts = [0, 0]
         self._save_until: float | None = None
         self._opening = Opening()
-        self._store = positions
-        self._positions = None if positions is None else PositionsWorker(positions, self._reported)
+        self._store = stores.positions
+        self._positions = None if stores.positions is None else PositionsWorker(stores.positions, self._reported)
         self._fleet: FleetWatch | None = None
-        if fleet is not None:
+        if stores.fleet is not None:
             from ocppress_gateway.cloud.fleet import FleetWatch  # whoever is alone needs no client of the server
 
-            self._fleet = FleetWatch(*fleet, report=self._reported)
+            self._fleet = FleetWatch(*stores.fleet, report=self._reported)
         self._operator: CloudOperator | None = None
-        if self._positions is not None and view is not None:
+        if operations is not None:
+            assert self._positions is not None, "operators see dead letters"
             self._operator = CloudOperator(
-                view,
+                operations.view,
                 self._positions,
                 post=self._driver.post_now,
                 csms=csms_url,
-                certificate=certificate,
+                certificate=operations.certificate,
                 say=self._say,
                 clock=clock,
             )
+            if operations.admin is not None:
+                self._admin = self._admin_server(operations.admin, self._operator, operations.edges)
         self._sizing: TransferSizing | None = None
         if private_hosts is not None:
             self._sizing = TransferSizing(self._driver.post_now, self._spawn, private_hosts=private_hosts)
-        if admin is not None:
-            self._admin = self._admin_server(admin, edges or {})
         self._csms = CsmsClient(self._driver, self._spawn, url=csms_url, connect_timeout_s=connect_timeout_s, ssl_context=csms_ssl_context)
 
-    def _admin_server(self, config: AdminConfig, edges: Mapping[str, frozenset[str]]) -> AdminServer:
-        assert self._operator is not None, "what operators see is the operator's"
+    def _admin_server(self, config: AdminConfig, operator: CloudOperator, edges: Mapping[str, frozenset[str]]) -> AdminServer:
         try:
             from ocppress_gateway.admin.server import AdminServer  # whoever has no such table needs none of it
             from ocppress_gateway.admin.source_cloud import CloudSource
         except ImportError as error:
             raise GatewayError(NO_EXTRA) from error
         source = CloudSource(
-            self._operator,
+            operator,
             turn=self.stepped,
             is_stopping=lambda: self.is_stopping,
             taps=self.taps,
@@ -361,17 +384,21 @@ def run(config: CloudConfig) -> int:
             ca_file=config.csms.ca_file, certificate_file=config.csms.certificate_file, key_file=config.csms.key_file
         ),
         connect_timeout_s=config.csms.connect_timeout_s,
-        positions=SqlitePositionsStore(config.state_folder) if fleet is None else _shared_positions(*fleet[:2]),
-        contexts=ContextsFile(config.state_folder) if fleet is None else None,
-        fleet=fleet,
+        stores=CloudStores(
+            positions=SqlitePositionsStore(config.state_folder) if fleet is None else _shared_positions(*fleet[:2]),
+            contexts=ContextsFile(config.state_folder) if fleet is None else None,
+            fleet=fleet,
+            history=ReportHistory(report_store(config.state_folder), logger=logging.getLogger("ocppress.cloud")),
+        ),
+        operations=CloudOperations(
+            view=machine.view,
+            control=config.state_folder / CLOUD_SOCKET,
+            admin=config.admin,
+            edges=machine.settings.edges,
+            certificate=None if tls is None else certificate_in(tls.certificate_file),
+        ),
         renewals=None if tls is None else Renewals(tls),
-        certificate=None if tls is None else certificate_in(tls.certificate_file),
         private_hosts=config.transfers.hosts,
-        view=machine.view,
-        control=config.state_folder / CLOUD_SOCKET,
-        admin=config.admin,
-        edges=machine.settings.edges,
-        history=ReportHistory(report_store(config.state_folder), logger=logging.getLogger("ocppress.cloud")),
         shutdown_s=config.timeouts.shutdown_s,
     )
     return run_until_signal(program)

@@ -22,7 +22,7 @@ from typing import Final
 import aiohttp
 import msgspec
 
-from ocppress_gateway.cloud.program import CloudProgram, cloud_settings
+from ocppress_gateway.cloud.program import CloudProgram, CloudStores, cloud_settings
 from ocppress_gateway.config import CloudConfig, EdgeConfig, LinkTls, load_cloud, load_edge
 from ocppress_gateway.core.cloud import CloudMachine
 from ocppress_gateway.core.edge import EdgeMachine
@@ -118,7 +118,7 @@ async def _open_cloud(stack: contextlib.AsyncExitStack, config: CloudConfig) -> 
     settings = replace(cloud_settings(config), attempt_interval_s=0.0)
     machine = CloudMachine(settings, random=random.SystemRandom().random, random_bytes=os.urandom)
     positions = MemoryPositionsStore(MemoryDisk(), limits=PositionsLimits(commit_pause_s=0.0))
-    cloud = CloudProgram(machine, listener, csms_url=config.csms.url, positions=positions, shutdown_s=SHUTDOWN_S)
+    cloud = CloudProgram(machine, listener, csms_url=config.csms.url, stores=CloudStores(positions=positions), shutdown_s=SHUTDOWN_S)
     await stack.enter_async_context(cloud)
     return f"wss://{_HOST}:{listener.port}/"
 

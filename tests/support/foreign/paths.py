@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from ocppress_codecs.interface import CodecName
-from ocppress_gateway.cloud.program import CloudProgram
+from ocppress_gateway.cloud.program import CloudProgram, CloudStores
 from ocppress_gateway.core.cloud import ANY_STATION, CloudMachine, CloudSettings
 from ocppress_gateway.core.edge import EdgeMachine, EdgeSettings
 from ocppress_gateway.core.transfer_guard import ROUTE_TAKEN
@@ -75,7 +75,9 @@ async def through_ocppress(
     listener = WebSocketListener(host=_HOST, port=0)
     outbox = None if delay_s is None else MemoryOutboxStore(MemoryDisk(), time.monotonic)
     positions = MemoryPositionsStore(MemoryDisk())
-    async with CloudProgram(cloud_machine, listener, csms_url=csms_url + "/{identity}", positions=positions, shutdown_s=PEER_WAIT_S):
+    async with CloudProgram(
+        cloud_machine, listener, csms_url=csms_url + "/{identity}", stores=CloudStores(positions=positions), shutdown_s=PEER_WAIT_S
+    ):
         connector = WebSocketConnector(f"ws://{_HOST}:{listener.port}/", None)
         async with EdgeProgram(edge_machine, connector, host=_HOST, port=0, outbox=outbox, shutdown_s=PEER_WAIT_S) as edge:
             async with asyncio.timeout(PEER_WAIT_S):
