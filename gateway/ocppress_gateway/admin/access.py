@@ -102,8 +102,8 @@ class Access:
         wanted = hashed_token(given.strip())
         token = next((token for hashed, token in self._tokens.items() if hmac.compare_digest(hashed, wanted)), None)
         if scheme.lower() != "bearer" or token is None:
-            self.may_try(request)
-            self.wrong(request, "a token was wrong")
+            self._may_try(request)
+            self._wrong(request, "a token was wrong")
             raise Refused(HTTPStatus.UNAUTHORIZED, "this token isn't known", {hdrs.WWW_AUTHENTICATE: 'Bearer error="invalid_token"'})
         return Identity(token.name, token.role)
 
@@ -126,19 +126,19 @@ class Access:
 
     async def log_in(self, request: web.Request, name: str, password: str) -> Identity | None:
         """Who that is, None for a wrong name or password. Raises `Refused` for too many attempts."""
-        self.may_try(request)
+        self._may_try(request)
         if self._waiting >= LOGINS_WAITING_MAX:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "too many others log in", {hdrs.RETRY_AFTER: "5"})
         user = self._users.get(name)
         self._waiting += 1
         try:
             async with self._comparing:
-                self.may_try(request)
+                self._may_try(request)
                 # A name that isn't there takes as long as one that is.
                 hashed = self._nobody if user is None else user.password_hash
                 right = await asyncio.to_thread(is_password, password[: PASSWORD_CHARACTERS_MAX + 1], hashed)
                 if user is None or not right:
-                    self.wrong(request, "a password was wrong")
+                    self._wrong(request, "a password was wrong")
                     return None
         finally:
             self._waiting -= 1
@@ -170,8 +170,7 @@ class Access:
             return ",".join(request.headers.getall("X-Forwarded-For", [])).rpartition(",")[2].strip()[:64]
         return request.remote or ""
 
-    def may_try(self, request: web.Request) -> None:
-        """Raises `Refused` for an address that was wrong too often."""
+    def _may_try(self, request: web.Request) -> None:
         wait_s = self._attempts.wait_s(self.address(request))
         if wait_s > 0:
             raise Refused(
@@ -180,8 +179,7 @@ class Access:
                 {hdrs.RETRY_AFTER: str(math.ceil(wait_s))},
             )
 
-    def wrong(self, request: web.Request, words: str) -> None:
-        """Count an attempt of this address that failed."""
+    def _wrong(self, request: web.Request, words: str) -> None:
         address = self.address(request)
         self._attempts.failed(address)
         _logger.warning(words, extra={"fields": {"address": address}})

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
 import aiohttp
@@ -58,6 +58,9 @@ _KEY_TYPES: Final = {
 _Endpoint = Annotated[str, Meta(max_length=2048)]
 
 
+T = TypeVar("T")
+
+
 class ProviderError(Exception):
     """The provider can't be asked, or what came isn't to be believed; the text is for logs and has nothing of a token."""
 
@@ -83,7 +86,7 @@ class _Keys(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class _Known[T]:
+class _Known(Generic[T]):
     value: T
     at: float
 
@@ -246,7 +249,7 @@ def _chosen(keys: list[dict[str, Any]], algorithm: str, kid: object) -> dict[str
     return fitting[0] if len(fitting) == 1 else None
 
 
-def _decoded[T](body: bytes, kind: type[T]) -> T:
+def _decoded(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -321,7 +321,6 @@ class Pages:
 
     async def _sign_in_elsewhere(self, request: web.Request) -> web.StreamResponse:
         assert self._sign_in is not None, "the route is there only then"
-        self._access.may_try(request)
         try:
             return await self._sign_in.begin()
         except Refused as refused:
@@ -330,12 +329,9 @@ class Pages:
     async def _signed_in(self, request: web.Request) -> web.StreamResponse:
         """A page that goes on by itself: a redirect would still come from the provider, and the session's cookie, `Strict`, not be sent."""
         assert self._sign_in is not None, "the route is there only then"
-        self._access.may_try(request)
         try:
             identity = await self._sign_in.finish(request, self._access.address(request))
         except Refused as refused:
-            if refused.status is not HTTPStatus.SERVICE_UNAVAILABLE:
-                self._access.wrong(request, "a sign-in failed")
             response = self._login(f"{refused.detail[:1].upper()}{refused.detail[1:]}.", refused.status)
         else:
             response = self._page("onward.html", None, title="Signed in", url="/")

@@ -12,11 +12,11 @@ import re
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
@@ -43,6 +43,9 @@ NAME_CHARACTERS_MAX: Final = 64
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9._@-]")
 
 _logger: Final = logging.getLogger("ocppress.admin")
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,8 @@ class SignIn:
 
     async def begin(self) -> web.Response:
         """Send a browser to the provider. Raises `Refused`."""
-        login = _Login(*(secrets.token_urlsafe(32) for _ in range(3)), self._clock() + LOGIN_S)
+        state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
+        login = _Login(state, nonce, verifier, self._clock() + LOGIN_S)
         url = await self._asked(self._provider.begin(state=login.state, nonce=login.nonce, verifier=login.verifier))
         cookie = secrets.token_urlsafe(32)
         self._logins[_key(cookie)] = login
@@ -118,7 +122,7 @@ class SignIn:
         except Refused:
             return None
 
-    async def _asked(self, answer: Any) -> Any:
+    async def _asked(self, answer: Coroutine[Any, Any, T]) -> T:
         if self._asking >= ASKING_MAX:
             answer.close()
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "too many others sign in", {hdrs.RETRY_AFTER: "10"})
