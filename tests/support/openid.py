@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import hashlib
+import hmac
 import json
 import socket
 import sys
@@ -71,10 +72,8 @@ async def provider_process(users: dict[str, dict[str, Any]]) -> AsyncIterator[st
 def signed(claims: dict[str, Any], *, algorithm: str = "RS256", key: Any = KEY, kid: str | None = "one") -> str:
     """A token. HMAC by hand, for libraries refuse to be fooled with a public key."""
     if algorithm != "HS256":
-        return jwt.encode(claims, None if algorithm == "none" else key, algorithm, headers={"kid": kid} if kid else None)
+        return jwt.encode(claims, "" if algorithm == "none" else key, algorithm, headers={"kid": kid} if kid else None)
     parts = [_base64(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT", "kid": kid}, claims)]
-    import hmac
-
     return ".".join([*parts, _base64(hmac.digest(key, ".".join(parts).encode(), "sha256"))])
 
 

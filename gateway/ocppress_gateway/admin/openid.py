@@ -73,7 +73,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     token_endpoint: _Endpoint
     jwks_uri: _Endpoint
     end_session_endpoint: _Endpoint | None = None
-    token_endpoint_auth_methods_supported: list[str] = ["client_secret_basic"]
+    token_endpoint_auth_methods_supported: tuple[str, ...] = ("client_secret_basic",)
     authorization_response_iss_parameter_supported: bool = False
 
 
