@@ -73,10 +73,17 @@ async def _back(provider: LyingProvider, browser: _Browser, **changes: str) -> t
 
 
 @pytest.mark.skipif(BROWSER is None, reason="there is no chromium here")
-def test_a_browser_signs_in_and_out() -> None:
+def test_a_browser_signs_in_and_out(tmp_path: Path) -> None:
+    secret_file = tmp_path / "secret"
+    secret_file.write_text(SECRET)
+
     async def main() -> None:
         users = {"olga": {"groups": ["charging"], "preferred_username": "olga"}, "max": {"groups": ["cleaning"]}}
-        async with provider_process(users) as issuer, _served(issuer) as url, async_playwright() as playwright:
+        async with (
+            provider_process(users) as issuer,
+            _served(issuer, client_secret_file=str(secret_file)) as url,
+            async_playwright() as playwright,
+        ):
             chromium = await playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
             page = await (await chromium.new_context(base_url=url)).new_page()
             try:
