@@ -94,7 +94,8 @@ def test_a_browser_signs_in_and_out(tmp_path: Path) -> None:
                 await expect(page.get_by_role("alert")).to_contain_text("nothing lets you look on here")
                 await page.get_by_role("link", name="Sign in with").click()
                 await page.get_by_role("button", name="Deny").click()
-                await expect(page.get_by_role("alert")).to_contain_text("didn't let you sign in")
+                # This provider says no without the state, which RFC 6749 4.1.2.1 wants: so it might be anybody's answer.
+                await expect(page.get_by_role("alert")).to_contain_text("belongs to another login")
                 await page.get_by_role("link", name="Sign in with").click()
                 await page.locator("input[name=sub]").fill("olga")
                 await page.get_by_role("button", name="Authorize").click()
@@ -197,6 +198,18 @@ def test_an_answer_belongs_to_the_browser_that_began() -> None:
             assert (await _back(provider, browser, iss=provider.issuer))[0] == 200
 
     asyncio.run(main())
+
+
+def test_who_is_refused_is_told_without_the_words_of_others(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with _lying() as (provider, _, browser):
+            status, _, text = await _back(provider, browser, error="access_denied\n<b>", error_description="<script>alert(1)</script>")
+            assert (status, "let you sign in" in text, "alert(1)" in text) == (403, True, False)
+            assert not provider.asked.count("/token")
+
+    asyncio.run(main())
+    (fields,) = [record.__dict__["fields"] for record in caplog.records if "fields" in record.__dict__]
+    assert fields["error"] == "access_denied__b_"
 
 
 def test_a_login_ends() -> None:

@@ -119,7 +119,7 @@ OIDC = {"issuer": "https://id.example.com/", "client_id": "ocppress", "public_ur
 
 
 def test_people_of_a_provider_are_told_apart() -> None:
-    config = _config(listen="0.0.0.0:1", behind_proxy=True, oidc=OIDC)
+    config = _config(listen="0.0.0.0:1", behind_proxy=True, oidc=OIDC).admin
     assert not config.is_open
     assert (config.oidc.role_claim, config.oidc.scopes) == ("groups", ("profile",))
 
