@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from playwright.async_api import async_playwright, expect
 
 from ocppress_gateway.admin import openid, sign_in
+from ocppress_gateway.admin.problems import Refused
 from ocppress_gateway.admin.sign_in import LOGIN_S
 from tests.support.admin import PASSWORD, PEOPLE, CloudOperator, admin_config, cloud_source, serving
 from tests.support.openid import KEY, PUBLIC_PEM, LyingProvider, free_port, provider_process, signed
@@ -78,7 +79,7 @@ def test_a_browser_signs_in_and_out(tmp_path: Path) -> None:
     secret_file.write_text(SECRET)
 
     async def main() -> None:
-        users = {"olga": {"groups": ["charging"], "preferred_username": "olga"}, "max": {"groups": ["cleaning"]}}
+        users: dict[str, dict[str, Any]] = {"olga": {"groups": ["charging"], "preferred_username": "olga"}, "max": {"groups": ["cleaning"]}}
         async with (
             provider_process(users) as issuer,
             _served(issuer, client_secret_file=str(secret_file)) as url,
@@ -104,6 +105,7 @@ def test_a_browser_signs_in_and_out(tmp_path: Path) -> None:
                 cookies = await page.context.cookies(url)
                 assert [(one["name"], one["sameSite"]) for one in cookies] == [("ocppress-admin", "Strict")]
                 await page.get_by_role("button", name="Log out").click()
+                await page.get_by_role("button", name="End session").click()
                 await expect(page).to_have_url(f"{url}/login")
                 assert [one["name"] for one in await page.context.cookies(url)] == []
                 await page.get_by_label("Name").fill("ann")
@@ -228,7 +230,7 @@ def test_a_login_ends() -> None:
             assert len(one._logins) == sign_in.LOGINS_MAX
             now = LOGIN_S
             request = type("Request", (), {"cookies": {"ocppress-login": cookie}, "query": {"state": "s", "code": "c"}})
-            with pytest.raises(sign_in.Refused, match="too long ago"):
+            with pytest.raises(Refused, match="too long ago"):
                 await one.finish(request, "")  # type: ignore[arg-type]
         finally:
             await provider.close()
