@@ -19,6 +19,8 @@ from playwright.async_api import async_playwright, expect
 from ocppress_gateway.admin import openid, sign_in
 from ocppress_gateway.admin.problems import Refused
 from ocppress_gateway.admin.sign_in import LOGIN_S
+from ocppress_gateway.doctor.findings import Verdict
+from ocppress_gateway.doctor.operators import operators_provider
 from tests.support.admin import PASSWORD, PEOPLE, CloudOperator, admin_config, cloud_source, serving
 from tests.support.openid import KEY, PUBLIC_PEM, LyingProvider, free_port, provider_process, signed
 
@@ -285,5 +287,20 @@ def test_metadata_that_lead_elsewhere(metadata: dict[str, Any]) -> None:
         async with _lying() as (provider, _, browser):
             provider.metadata = metadata
             assert (await browser.get("/login/oidc"))[0] == 502
+
+    asyncio.run(main())
+
+
+def test_the_doctor_asks_the_provider() -> None:
+    async def main() -> None:
+        provider = LyingProvider()
+        await provider.start()
+        oidc = {"issuer": provider.issuer, "client_id": "c", "public_url": "http://localhost:1", "viewers": ["charging"]}
+        config = admin_config(oidc=oidc)
+        assert (await operators_provider(None)).verdict is Verdict.SKIP
+        assert (await operators_provider(admin_config())).verdict is Verdict.SKIP
+        assert (await operators_provider(config)).verdict is Verdict.PASS
+        await provider.close()
+        assert (await operators_provider(config)).verdict is Verdict.FAIL
 
     asyncio.run(main())
