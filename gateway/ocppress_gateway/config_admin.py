@@ -9,11 +9,12 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
-__all__ = ["PASSWORD_HASH", "AdminConfig", "AdminTls", "AdminToken", "AdminUser", "Place", "Role", "place_of"]
+__all__ = ["PASSWORD_HASH", "AdminConfig", "AdminOidc", "AdminTls", "AdminToken", "AdminUser", "Place", "Role", "is_safe_url", "place_of"]
 
 LISTEN_CHARACTERS_MAX: Final = 255
 """A host name has at most 253; a socket's path 107."""
@@ -63,6 +64,16 @@ def place_of(text: str) -> Place:
     return Place(found[1] or found[2], int(found[3]))
 
 
+def is_safe_url(url: str) -> bool:
+    """Whether that is a URL of https, or of http on this machine, without a user or password in it, query or fragment aside."""
+    try:
+        parts = urlsplit(url)
+        is_local = Place(parts.hostname or "", parts.port or 0).is_local
+    except ValueError:
+        return False
+    return bool(parts.hostname) and "@" not in parts.netloc and (parts.scheme == "https" or (parts.scheme == "http" and is_local))
+
+
 class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of the tables."""
 
@@ -92,6 +103,56 @@ class AdminToken(_Table, frozen=True, kw_only=True):
     token_hash: Annotated[str, Meta(pattern=TOKEN_HASH, description="As `ocppress password --token` prints it.")]
 
 
+Url = Annotated[str, Meta(pattern=r"^https?://[!-~]+\Z", max_length=1024)]
+ClaimValues = tuple[Annotated[str, Meta(min_length=1, max_length=256)], ...]
+
+
+class AdminOidc(_Table, frozen=True, kw_only=True):
+    """People whom an OpenID provider vouches for, beside or instead of users. Needs the extra `oidc`."""
+
+    issuer: Annotated[
+        Url,
+        Meta(description="The provider's issuer, exactly as its `/.well-known/openid-configuration` says; https, or http on this machine."),
+    ]
+    client_id: Annotated[str, Meta(pattern=r"^[!-~]+\Z", max_length=256, description="As the provider knows this program.")]
+    client_secret_file: Annotated[
+        Path | None, Meta(description="File with the client's secret, mode 0600; without it this is a public client.")
+    ] = None
+    public_url: Annotated[
+        Url,
+        Meta(
+            description="Where browsers find this dashboard, like `https://ocppress.example.com`. The provider has to allow the redirect to"
+            " `PUBLIC_URL/login/oidc/callback`, and after logging out to `PUBLIC_URL/login`."
+        ),
+    ]
+    scopes: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^[!#-\[\]-~]+\Z", max_length=256)], ...],
+        Meta(max_length=32, description="What is asked for besides `openid`."),
+    ] = ("profile",)
+    role_claim: Annotated[
+        str, Meta(min_length=1, max_length=256, description="Claim of the ID token, a string or list of them, that says who may what.")
+    ] = "groups"
+    operators: Annotated[ClaimValues, Meta(max_length=64, description="Values of it that make an operator.")] = ()
+    viewers: Annotated[
+        ClaimValues, Meta(max_length=64, description="Values of it that make a viewer. Who has none of either isn't let in.")
+    ] = ()
+    name_claim: Annotated[
+        str, Meta(min_length=1, max_length=256, description="Claim by which logs name somebody; `sub` where it is absent.")
+    ] = "preferred_username"
+    ca_file: Annotated[
+        Path | None, Meta(description="PEM certificates of the CAs that the provider's is signed by; without it the system's.")
+    ] = None
+
+    def __post_init__(self) -> None:
+        for name, url in ("issuer", self.issuer), ("public_url", self.public_url):
+            if not is_safe_url(url) or "?" in url or "#" in url:
+                raise ValueError(f"`{name}` must be a URL of https, or of http on this machine, without user, query and fragment")
+        if urlsplit(self.public_url).path not in ("", "/"):
+            raise ValueError("`public_url` must have no path")
+        if not (self.operators or self.viewers):
+            raise ValueError("`operators` or `viewers` must have a value: else nobody is let in")
+
+
 class AdminConfig(_Table, frozen=True, kw_only=True):
     """What operators see, over HTTP: dashboard, metrics, `/api/v1/`, health. Needs the extra `admin`; nothing listens without this table."""
 
@@ -110,6 +171,7 @@ class AdminConfig(_Table, frozen=True, kw_only=True):
         ),
     ] = False
     tls: AdminTls | None = None
+    oidc: AdminOidc | None = None
     users: Annotated[tuple[AdminUser, ...], Meta(description="One `[[admin.users]]` for each person.")] = ()
     tokens: Annotated[tuple[AdminToken, ...], Meta(description="One `[[admin.tokens]]` for each program.")] = ()
 
@@ -118,10 +180,12 @@ class AdminConfig(_Table, frozen=True, kw_only=True):
         if self.tls is not None and (self.behind_proxy or place.path is not None):
             raise ValueError("`tls` is neither for a Unix socket nor `behind_proxy`")
         if not place.is_local:
-            if not (self.users or self.tokens):
-                raise ValueError(f"`listen` {self.listen!r} can be reached from other machines: that needs `users` or `tokens`")
+            if self.is_open:
+                raise ValueError(f"`listen` {self.listen!r} can be reached from other machines: that needs `users`, `tokens` or `oidc`")
             if self.tls is None and not self.behind_proxy:
                 raise ValueError(f"`listen` {self.listen!r} can be reached from other machines: that needs `tls`, or `behind_proxy = true`")
+        if self.oidc is not None and self.is_https != self.oidc.public_url.startswith("https:"):
+            raise ValueError("`public_url` must be of https with `tls` or `behind_proxy`, of http without")
         for what, names in ("user", [user.name for user in self.users]), ("token", [token.name for token in self.tokens]):
             for name, count in Counter(names).items():
                 if count > 1:
@@ -140,4 +204,4 @@ class AdminConfig(_Table, frozen=True, kw_only=True):
     @property
     def is_open(self) -> bool:
         """Whether there is nobody to tell apart."""
-        return not (self.users or self.tokens)
+        return not (self.users or self.tokens or self.oidc)

@@ -12,7 +12,7 @@ from tests.support.tree import Module, modules
 MAY_IMPORT: Final = {
     "errors": set[str](),
     "core": {"masking"},
-    "admin": {"config_admin", "control", "core", "errors", "http_listener", "http_requests", "status", "taps", "transports"},
+    "admin": {"config_admin", "control", "core", "errors", "http_client", "http_listener", "http_requests", "status", "taps", "transports"},
     "config": {"config_admin", "core", "errors", "masking"},
     "config_admin": set[str](),
     "config_text": {"config"},

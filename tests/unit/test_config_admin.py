@@ -56,7 +56,7 @@ def test_nothing_listens_by_default() -> None:
 def test_without_users_only_this_machine_is_served() -> None:
     assert _config(listen="127.0.0.1:1").admin.is_open
     for everywhere in ("0.0.0.0:1", "[::]:1", "edge.example.com:1"):
-        with pytest.raises(ConfigError, match="can be reached from other machines: that needs `users` or `tokens`"):
+        with pytest.raises(ConfigError, match="can be reached from other machines: that needs `users`, `tokens` or `oidc`"):
             _config(listen=everywhere, behind_proxy=True)
 
 
@@ -113,3 +113,33 @@ def test_a_configuration_is_shown_without_hashes() -> None:
     assert TOKEN["token_hash"] not in shown
     assert shown.count('"***"') == 2
     assert '"ann"' in shown
+
+
+OIDC = {"issuer": "https://id.example.com/", "client_id": "ocppress", "public_url": "https://ops.example.com", "operators": ["charging"]}
+
+
+def test_people_of_a_provider_are_told_apart() -> None:
+    config = _config(listen="0.0.0.0:1", behind_proxy=True, oidc=OIDC).admin
+    assert not config.is_open
+    assert (config.oidc.role_claim, config.oidc.scopes) == ("groups", ("profile",))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"issuer": "http://id.example.com"}, "`issuer` must be"),
+        ({"issuer": "https://u:p@id.example.com"}, "`issuer` must be"),
+        ({"issuer": "https://id.example.com?x"}, "`issuer` must be"),
+        ({"issuer": "https://[id"}, "`issuer` must be"),
+        ({"issuer": "http://localhost.example.com"}, "`issuer` must be"),
+        ({"public_url": "http://ops.example.com"}, "`public_url` must be"),
+        ({"public_url": "https://ops.example.com/a"}, "`public_url` must have no path"),
+        ({"public_url": "http://localhost:1"}, "of https with `tls`"),
+        ({"operators": []}, "nobody is let in"),
+        ({"client_secret_file": "/nowhere/secret"}, "No such file"),
+        ({"scopes": ["a b"]}, "matching regex"),
+    ],
+)
+def test_a_provider_that_makes_no_sense_is_refused(change: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        _config(listen="127.0.0.1:1", behind_proxy=True, oidc={**OIDC, **change})

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from http import HTTPMethod, HTTPStatus
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 import jinja2
@@ -40,6 +40,9 @@ from ocppress_gateway.config_admin import Role
 from ocppress_gateway.core.plan import PlanName
 from ocppress_gateway.errors import RequestRefused
 from ocppress_gateway.status.words import ago, clock_ms, moment, size
+
+if TYPE_CHECKING:  # what it needs is of an extra
+    from ocppress_gateway.admin.sign_in import SignIn
 
 __all__ = ["LIVE", "Pages"]
 
@@ -71,9 +74,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Pages:
     """Of one program."""
 
-    def __init__(self, source: Source, access: Access) -> None:
+    def __init__(self, source: Source, access: Access, sign_in: SignIn | None = None) -> None:
         self._source = source
         self._access = access
+        self._sign_in = sign_in
         self._templates = jinja2.Environment(
             loader=jinja2.PackageLoader("ocppress_gateway.admin"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
         )
@@ -101,6 +105,9 @@ class Pages:
         router.add_route(HTTPMethod.GET, "/login", self._login_page)
         router.add_route(HTTPMethod.POST, "/login", self._log_in)
         router.add_route(HTTPMethod.POST, "/logout", self._log_out)
+        if self._sign_in is not None:
+            router.add_route(HTTPMethod.GET, "/login/oidc", self._sign_in_elsewhere)
+            router.add_route(HTTPMethod.GET, "/login/oidc/callback", self._signed_in)
         for name, kind in _STATIC.items():
             router.add_route(HTTPMethod.GET, f"/static/{name}", self._static(name, kind))
 
@@ -306,7 +313,31 @@ class Pages:
     async def _login_page(self, request: web.Request) -> web.StreamResponse:
         if self._access.caller(request) is not None:
             raise web.HTTPSeeOther("/")
-        return self._page("login.html", None, wrong="", has_users=self._access.has_users)
+        return self._login("")
+
+    def _login(self, wrong: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+        host = "" if self._sign_in is None else self._sign_in.host
+        return self._page("login.html", None, wrong=wrong, has_users=self._access.has_users, provider_host=host, status=status)
+
+    async def _sign_in_elsewhere(self, request: web.Request) -> web.StreamResponse:
+        assert self._sign_in is not None, "the route is there only then"
+        try:
+            return await self._sign_in.begin()
+        except Refused as refused:
+            return self._login(f"{refused.detail[:1].upper()}{refused.detail[1:]}.", refused.status)
+
+    async def _signed_in(self, request: web.Request) -> web.StreamResponse:
+        """A page that goes on by itself: a redirect would still come from the provider, and the session's cookie, `Strict`, not be sent."""
+        assert self._sign_in is not None, "the route is there only then"
+        try:
+            identity = await self._sign_in.finish(request, self._access.address(request))
+        except Refused as refused:
+            response = self._login(f"{refused.detail[:1].upper()}{refused.detail[1:]}.", refused.status)
+        else:
+            response = self._page("onward.html", None, title="Signed in", url="/")
+            self._access.begin(response, identity)
+        self._sign_in.forget(response)
+        return response
 
     async def _log_in(self, request: web.Request) -> web.StreamResponse:
         form = await request.post()
@@ -316,7 +347,7 @@ class Pages:
         except Refused as refused:
             identity, wrong, status = None, f"{refused.detail[:1].upper()}{refused.detail[1:]}.", refused.status
         if identity is None:
-            return self._page("login.html", None, wrong=wrong, has_users=self._access.has_users, status=status)
+            return self._login(wrong, status)
         response = web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": "/"})
         self._access.begin(response, identity)
         return response
@@ -326,6 +357,10 @@ class Pages:
         form = await request.post()
         self._access.demand_csrf(caller, str(form.get(CSRF_FIELD, "")))
         response = web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": "/login"})
+        if self._sign_in is not None and caller.identity.issuer:
+            elsewhere = await self._sign_in.logout_url()
+            if elsewhere is not None:  # by a page, for the policy lets no form lead to another origin
+                response = self._page("onward.html", None, title="Logged out", url=elsewhere)
         self._access.end(request, response)
         return response
 

@@ -10,7 +10,7 @@ import logging
 import ssl
 from collections.abc import Awaitable, Callable
 from http import HTTPMethod, HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from aiohttp import hdrs, web
@@ -29,6 +29,9 @@ from ocppress_gateway.errors import GatewayError
 from ocppress_gateway.http_listener import HttpListener
 from ocppress_gateway.http_requests import request_logger
 from ocppress_gateway.transports.tls import station_server_context
+
+if TYPE_CHECKING:  # what it needs is of an extra
+    from ocppress_gateway.admin.sign_in import SignIn
 
 __all__ = ["AdminServer"]
 
@@ -90,7 +93,7 @@ class AdminServer:
         self._access = Access(config)
         self._listener = HttpListener(request_within_s=REQUEST_WITHIN_S, newcomers_max=NEWCOMERS_MAX)
         self._runner: web.AppRunner | None = None
-        self._pages = Pages(source, self._access)
+        self._pages = Pages(source, self._access, _sign_in(config))
         self._requests = 0
         self._streams = 0
 
@@ -239,6 +242,18 @@ class AdminServer:
     async def _readiness(self, request: web.Request) -> web.Response:
         reasons = list(self._source.unready())
         return _json(Readiness(ready=not reasons, reasons=reasons), HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK)
+
+
+def _sign_in(config: AdminConfig) -> SignIn | None:
+    """Raises `GatewayError` without the extra, `ConfigError` for its files."""
+    if config.oidc is None:
+        return None
+    try:
+        from ocppress_gateway.admin.openid import OpenIdProvider
+        from ocppress_gateway.admin.sign_in import SignIn
+    except ImportError as error:
+        raise GatewayError("the table `admin.oidc` needs packages that are not there: pip install 'ocppress[oidc]'") from error
+    return SignIn(config.oidc, OpenIdProvider(config.oidc), is_https=config.is_https)
 
 
 async def _send(request: web.Request, response: web.StreamResponse) -> None:

@@ -24,10 +24,11 @@ SESSIONS_MAX: Final = 1000
 @dataclass(frozen=True, slots=True)
 class Identity:
     """A person or program. Where it comes from, here a password or token of the configuration, matters to nobody further in: whoever else can
-    vouch for one, such as an OIDC provider, gives it to `Sessions.begin`."""
+    vouch for one, such as an OpenID provider, whose `issuer` it then has, gives it to `Sessions.begin`."""
 
     name: str
     role: Role
+    issuer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

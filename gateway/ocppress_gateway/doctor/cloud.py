@@ -19,7 +19,7 @@ from ocppress_gateway.doctor.certificates import certificate_facts
 from ocppress_gateway.doctor.csms import ask_csms
 from ocppress_gateway.doctor.facts import Peer, Running
 from ocppress_gateway.doctor.findings import Finding, failed, passed, skipped, warned
-from ocppress_gateway.doctor.operators import operators_place
+from ocppress_gateway.doctor.operators import operators_place, operators_provider
 from ocppress_gateway.doctor.probes import clock_facts, files_max, folder_facts, port_facts, tcp_timestamps
 from ocppress_gateway.doctor.running import running
 from ocppress_gateway.doctor.steps import Step
@@ -67,6 +67,7 @@ class CloudDoctor:
             Step("upgrade", self._upgrade, (self._csms.last,)),
             Step("clock against the CSMS", self._clock_offset, ("upgrade",)),
             Step("operators' listener", self._operators),
+            Step("operators' OpenID provider", self._provider),
             Step("running cloud", self._runs),
             Step("packets", self._packets),
         ]
@@ -221,6 +222,9 @@ class CloudDoctor:
 
     async def _operators(self) -> Finding:
         return await operators_place(self._config.admin, self._running)
+
+    async def _provider(self) -> Finding:
+        return await operators_provider(self._config.admin)
 
     async def _runs(self) -> Finding:
         return judging_running.cloud_runs(self._running, version=__version__)

@@ -15,7 +15,7 @@ from ocppress_gateway.doctor import judging, judging_running, judging_way
 from ocppress_gateway.doctor.certificates import certificate_facts, link_certificate_file
 from ocppress_gateway.doctor.facts import Peer, Running
 from ocppress_gateway.doctor.findings import Finding, failed, passed, skipped, warned
-from ocppress_gateway.doctor.operators import operators_place
+from ocppress_gateway.doctor.operators import operators_place, operators_provider
 from ocppress_gateway.doctor.probes import clock_facts, folder_facts, port_facts
 from ocppress_gateway.doctor.running import running
 from ocppress_gateway.doctor.steps import Step
@@ -61,6 +61,7 @@ class EdgeDoctor:
             Step("station listener", self._station_listener),
             Step("station certificate", self._station_certificate),
             Step("operators' listener", self._operators),
+            Step("operators' OpenID provider", self._provider),
             Step("running edge", self._runs),
             Step("stations", self._stations),
             Step("packets", self._packets, (hello.name,)),
@@ -164,6 +165,9 @@ class EdgeDoctor:
 
     async def _operators(self) -> Finding:
         return await operators_place(self._config.admin, self._running)
+
+    async def _provider(self) -> Finding:
+        return await operators_provider(self._config.admin)
 
     async def _runs(self) -> Finding:
         return judging_running.edge_runs(self._running, version=__version__)
