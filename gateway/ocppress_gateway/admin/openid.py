@@ -34,10 +34,10 @@ ISSUER_S: Final = 8.0
 """How long the provider may take for an answer; three in a row are within what a request may take."""
 
 ANSWER_BYTES_MAX: Final = 256 * 1024
-"""Of one answer: the keys of large providers take 20 KiB, a token with hundreds of groups 30."""
+"""Of one answer: more than the keys of many, and a token with hundreds of groups."""
 
 METADATA_S: Final = 24 * 3600.0
-"""How long metadata and keys are remembered: both together cost an edge's SIM some 20 kB. A key that isn't known is asked for at once."""
+"""How long metadata and keys are remembered, which an edge asks for over its SIM. A key that isn't known is asked for at once."""
 
 KEYS_AGAIN_S: Final = 60.0
 """Between two questions for keys that aren't known."""
