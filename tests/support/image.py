@@ -34,7 +34,7 @@ RUN: Final = r"""
 set -e
 root=$1 user=$2 folder=$3 command=$4
 shift 4
-mount --rbind /proc "$root/proc"
+mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount --bind /etc/resolv.conf "$root/etc/resolv.conf"
 for path; do
@@ -164,7 +164,9 @@ def _configured(stage: Stage, step: Instruction) -> Stage:
 
 def _run(stage: Stage, command: str, environment: Mapping[str, str], visible: Sequence[Path]) -> None:
     own = {**environment, **stage.environment, "HOME": "/root"}
-    _checked("unshare", "--mount", "sh", "-c", RUN, "sh", stage.root, stage.user, stage.folder, command, *visible, environment=own)
+    given = [stage.root, stage.user, stage.folder, command, *visible]
+    # With its processes in a namespace none of them outlives a build that is interrupted.
+    _checked("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", RUN, "sh", *given, environment=own)
 
 
 def _copy(stages: Mapping[str, Stage], step: Instruction, context: Path) -> None:
