@@ -77,7 +77,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
         _run("dpkg-deb", "--extract", package, root)
     needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     platforms = [word for glibc in ("2014", "_2_28", "_2_34") for word in ("--platform", f"manylinux{glibc}_aarch64")]
-    wheels = ["--only-binary", ":all:", "--python-version", SERIES, "--dest", scratch / "wheels"]
+    wheels: list[str | Path] = ["--only-binary", ":all:", "--python-version", SERIES, "--dest", scratch / "wheels"]
     _run(sys.executable, "-m", "pip", "download", "--quiet", *platforms, *wheels, *needed)
     for wheel in (scratch / "wheels").iterdir():
         zipfile.ZipFile(wheel).extractall(site)

@@ -71,7 +71,8 @@ def proxies() -> dict[str, str]:
 def pip_settings() -> tuple[Mapping[str, str], list[Path]]:
     """Where this machine's pip has packages from: the variables that say so to another pip, and the files and folders that they name."""
     listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True).stdout
-    variables, values = {}, []
+    variables: dict[str, str] = {}
+    values: list[str] = []
     for line in listed.splitlines():
         name, _, literal = line.partition("=")
         section, _, option = name.rpartition(".")

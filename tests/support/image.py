@@ -164,7 +164,7 @@ def _configured(stage: Stage, step: Instruction) -> Stage:
 
 def _run(stage: Stage, command: str, environment: Mapping[str, str], visible: Sequence[Path]) -> None:
     own = {**environment, **stage.environment, "HOME": "/root"}
-    given = [stage.root, stage.user, stage.folder, command, *visible]
+    given: list[str | Path] = [stage.root, stage.user, stage.folder, command, *visible]
     # With its processes in a namespace none of them outlives a build that is interrupted.
     _checked("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", RUN, "sh", *given, environment=own)
 
@@ -216,8 +216,8 @@ class Container:
         of_image = stage.path(volume_in).stat()
         os.chown(volume, of_image.st_uid, of_image.st_gid)
         started = [*stage.entrypoint, *stage.command]
-        places = [stage.root, stage.user, stage.folder, configuration, volume, volume_in]
-        command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", START, "sh", *places, *started]
+        places: list[str | Path] = [stage.root, stage.user, stage.folder, configuration, volume, volume_in]
+        command: list[str | Path] = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", START, "sh", *places, *started]
         with log.open("wb") as out, subprocess.Popen(command, env={**stage.environment}, stdout=out, stderr=subprocess.STDOUT) as process:
             try:
                 yield cls(stage, process, log)
