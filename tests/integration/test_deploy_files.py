@@ -10,8 +10,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,9 +21,10 @@ from ocppress_gateway import __version__, cli
 from ocppress_gateway.cli import build_parser
 from ocppress_gateway.config import CloudConfig, EdgeConfig, load, load_cloud
 from ocppress_gateway.provisioning.folder import make_authority_folder, make_edge_folder
+from tests.support.dockerfile import DOCKERFILE, instructions, is_sent, sent_files
 from tests.support.doctoring import NOW
 from tests.support.mosquitto import free_port, made_mosquitto, needs_mosquitto
-from tests.support.tree import ROOT, tracked_files
+from tests.support.tree import ROOT
 
 DEPLOY: Final = ROOT / "deploy"
 UNITS: Final = sorted((DEPLOY / "systemd").glob("*.service"))
@@ -120,62 +119,25 @@ def test_the_package_s_scripts_are_shell(script: str) -> None:
 # --- containers
 
 
-@dataclass(frozen=True)
-class Instruction:
-    """One of a Dockerfile's, continuation lines joined."""
-
-    word: str
-    rest: str
-    stage: str
-
-
-def _dockerfile() -> list[Instruction]:
-    lines = [line for line in (DEPLOY / "docker/Dockerfile").read_text().splitlines() if not line.startswith("#")]
-    stage = ""
-    found = []
-    for line in re.sub(r"\\\n", " ", "\n".join(lines)).splitlines():
-        if line.strip():
-            word, _, rest = line.partition(" ")
-            if word == "FROM":
-                stage = rest.rpartition(" AS ")[2]
-            found.append(Instruction(word, rest.strip(), stage))
-    return found
-
-
-def _is_sent(path: Path) -> bool:
-    """Whether `.dockerignore`, a list of what is let through, lets a file of the project through; the last rule that matches decides."""
-    name = path.relative_to(ROOT)
-    above = [name, *name.parents]
-    sent = True
-    for line in (ROOT / ".dockerignore").read_text().splitlines():
-        rule = line.removeprefix("!")
-        anywhere = rule.removeprefix("**/")
-        if line and not line.startswith("#"):
-            names = [one.name for one in above] if anywhere != rule else [str(one) for one in above]
-            if any(fnmatch(one, anywhere) for one in names):
-                sent = line.startswith("!")
-    return sent
-
-
 def test_the_image_is_made_of_what_is_sent() -> None:
-    sent = [str(file.relative_to(ROOT)) for file in tracked_files() if _is_sent(file)]
+    sent = [str(file.relative_to(ROOT)) for file in sent_files()]
     assert {"pyproject.toml", "README.md", "LICENSE", "scripts/build_hook.py"} <= set(sent)
     assert {Path(name).parts[0] for name in sent} == {"pyproject.toml", "README.md", "LICENSE", "scripts", "codecs", "gateway"}
-    assert not _is_sent(ROOT / "ocppress-ca/ca.key")
-    for one in _dockerfile():
+    assert not is_sent(ROOT / "ocppress-ca/ca.key")
+    for one in instructions(DOCKERFILE.read_text()):
         if one.word == "COPY" and not one.rest.startswith("--from"):
             for source in one.rest.split()[:-1]:
                 assert [name for name in sent if name == source or name.startswith(f"{source}/")], f"nothing of {source} is sent"
 
 
 def test_images_run_our_programs_as_nobody_in_particular() -> None:
-    instructions = _dockerfile()
-    stages = list(dict.fromkeys(one.stage for one in instructions if one.stage))
+    image = instructions(DOCKERFILE.read_text())
+    stages = list(dict.fromkeys(one.stage for one in image if one.stage))
     assert stages == ["build", "base", "edge", "cloud"]
-    assert [one.rest for one in instructions if one.word == "USER"] == [f"{USER}:{USER}"]
-    assert not [one for one in instructions if one.stage != "build" and ("apt-get" in one.rest or "pip" in one.rest)]
+    assert [one.rest for one in image if one.word == "USER"] == [f"{USER}:{USER}"]
+    assert not [one for one in image if one.stage != "build" and ("apt-get" in one.rest or "pip" in one.rest)]
     for side in "edge", "cloud":
-        own = {one.word: one.rest for one in instructions if one.stage == side}
+        own = {one.word: one.rest for one in image if one.stage == side}
         command = [*json.loads(own["ENTRYPOINT"]), *json.loads(own["CMD"])]
         assert _parses(command).config == Path(f"/etc/ocppress/{side}.toml")
         health = json.loads(own["HEALTHCHECK"].partition(" CMD ")[2])

@@ -35,10 +35,12 @@ class Process:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def running(cls, *arguments: str | Path, environment: Mapping[str, str] | None = None) -> AsyncIterator[Self]:
+    async def running(
+        cls, *arguments: str | Path, environment: Mapping[str, str] | None = None, python: str | Path = sys.executable
+    ) -> AsyncIterator[Self]:
         """Start it; killed when the block ends if it hasn't ended by then."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
+            python,
             *("-m", "ocppress_gateway", *map(str, arguments)),
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONASYNCIODEBUG": "", **(environment or {})},
             stdout=asyncio.subprocess.DEVNULL,

@@ -29,7 +29,7 @@ from ocppress_gateway.core.limits import LINK_MESSAGE_BYTES_MAX
 from ocppress_gateway.core.told import Told
 from ocppress_gateway.core.wire_count import WireCount
 from ocppress_gateway.errors import LinkLost, LinkRefused
-from ocppress_gateway.http_client import ClientSocket, client_session, unreachable
+from ocppress_gateway.http_client import ClientSocket, abort, client_session, unreachable
 from ocppress_gateway.http_listener import HttpListener
 from ocppress_gateway.http_requests import is_upgrade, request_logger
 from ocppress_gateway.proxied_server import Network
@@ -176,7 +176,7 @@ class WebSocketConnection(Connection):
             await self._let_go()
 
     async def _let_go(self) -> None:
-        self._transport.abort()
+        abort(self._transport)
         keep_session(self._tls)
         self._wiretap.close()
         if self._ack_limit is not None:
