@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 
-.PHONY: help demo test test-all soak check fmt bench bench-cloud bench-cpu bench-edge bench-link bench-outbox bench-store bench-wire documents run-venv dev-venv node faketime mosquitto fleet chromium deploy-programs clean
+.PHONY: help demo test test-all soak check fmt bench bench-cloud bench-cpu bench-edge bench-link bench-outbox bench-store bench-wire documents run-venv dev-venv node faketime mosquitto fleet image chromium deploy-programs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -36,7 +36,7 @@ test: check node faketime mosquitto fleet chromium deploy-programs
 test-all:
 	.ci/test-all
 
-soak: dev-venv node mosquitto fleet
+soak: dev-venv node mosquitto fleet image
 	$(VENV)/bin/python -m pytest -ra -m soak $(ARGS)
 
 check: dev-venv
@@ -104,6 +104,9 @@ mosquitto:
 
 fleet:
 	@.ci/fleet
+
+image:
+	@.ci/image
 
 deploy-programs:
 	@.ci/deploy
