@@ -71,11 +71,11 @@ _WORDS: Final = {
 def over(results: dict[str, Any]) -> list[str]:
     """What takes more than it may."""
     relay = next(one for one in results["subjects"] if one["subject"] == RELAY)
-    limits = {"processor_us": PROCESSOR_MAX, "memory_kib": MEMORY_MAX}
+    limits = {"processor_us": ("processor time per message", PROCESSOR_MAX), "memory_kib": ("memory per station", MEMORY_MAX)}
     return [
-        f"{one['subject']}: {name} is {one[name] / relay[name]:.2f} of the relay's, {limit:g} is allowed"
+        f"{one['subject']}: {words} is {one[name] / relay[name]:.2f} of the relay's, {limit:g} is allowed"
         for one in results["subjects"]
-        for name, limit in limits.items()
+        for name, (words, limit) in limits.items()
         if one is not relay and one[name] > limit * relay[name]
     ]
 
@@ -113,6 +113,9 @@ def _rows(results: dict[str, Any]) -> Iterator[str]:
             *(f"{value:.1f}" for value in one["latency_ms"]),
         )
         yield f"| {' | '.join(cells)} |"
+    yield ""
+    excess = over(results)
+    yield f"Over the aim: {'; '.join(excess)}." if excess else "The aim is reached."
 
 
 def _with_spread(one: dict[str, Any], name: str) -> str:
@@ -149,7 +152,7 @@ def main(arguments: list[str] | None = None) -> int:
         results["subjects"] = _in_turn(compiled or [ROOT / "codecs", ROOT / "gateway"], chosen)
     chosen.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     excess = over(results)
-    print("\n".join([table(results), "", *excess]).rstrip(), file=sys.stderr if chosen.json else sys.stdout)
+    print(table(results), file=sys.stderr if chosen.json else sys.stdout)
     if chosen.json:
         print(json.dumps(results))
     return int(bool(excess))
