@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from ocppress_gateway.core.broker_topics import Topics
+from ocppress_gateway.core.identity import CLOUD_NAME
+from ocppress_gateway.provisioning.mosquitto import access_list
 from tests.support.background import background
 from tests.support.busy_peers import BusyCsms, BusyStation
 from tests.support.hasty import CLOUD_CHANGES, COMMAND_TIMEOUT_S, EDGE_CHANGES, STATION_TIMEOUT_S
@@ -25,7 +28,8 @@ from tests.support.processes import Lives, change, ocppress, until
 from tests.support.redis_server import needs_redis, running_redis
 
 CLOUDS = 3
-EDGES = 4
+EDGES = ("site-0", "site-1", "site-2", "site-10")
+"""By their hashes at clouds 0, 2, 2 and 1."""
 STATIONS_EACH = 2
 PATIENCE_S = 1.0
 SLOW_S = 0.5
@@ -77,14 +81,13 @@ async def _open_world(random: Random, folder: Path) -> AsyncIterator[_World]:
     async with csms.open(), contextlib.AsyncExitStack() as stack:
         ocppress("ca", "init", "--dir", authority, "--host", "127.0.0.1", "--csms-url", csms.url, "--broker")
         change(authority / "broker" / "mosquitto.conf", ("listener 8883", f"listener {port} 127.0.0.1"))
-        rules = authority / "broker" / "acl"
-        rules.write_text(_for_each_prefix(rules.read_text()))
+        rules = [access_list(Topics(f"cloud-{cloud}/")).replace(f"user {CLOUD_NAME}\n", f"user cloud-{cloud}\n") for cloud in range(CLOUDS)]
+        (authority / "broker" / "acl").write_text("\n".join(rules))
         store = stack.enter_context(running_redis(folder / "store", "--appendonly", "yes", "--appendfsync", "always"))
         await stack.enter_async_context(made_mosquitto(authority / "broker", port))
         edge_files = []
-        edge_ports = [steady_port() for _ in range(EDGES)]
-        for number, edge_port in enumerate(edge_ports):
-            name = f"site-{number}"
+        edge_ports = [steady_port() for _ in EDGES]
+        for name, edge_port in zip(EDGES, edge_ports, strict=True):
             ocppress("ca", "issue", name, "--dir", authority, "--stations", "*")
             edge_files.append(authority / "edges" / name / "edge.toml")
             ours = ("mqtts://127.0.0.1:8883/", _url(port, _place(name)))
@@ -96,6 +99,10 @@ async def _open_world(random: Random, folder: Path) -> AsyncIterator[_World]:
             shutil.copytree(authority / "cloud", folder / f"cloud-{cloud}")
             fleet = ("#[fleet]", "[fleet]"), ("#store =", f'store = "redis://127.0.0.1:{store.port}/0"')
             ours = ("mqtts://127.0.0.1:8883/", _url(port, cloud))
+            # A certificate of its own, for the broker knows its clients by their names.
+            ocppress("ca", "issue", f"cloud-{cloud}", "--dir", authority, "--stations", f"none-of-{cloud}")
+            for suffix in "pem", "key":
+                shutil.copy(authority / "edges" / f"cloud-{cloud}" / f"edge.{suffix}", folder / f"cloud-{cloud}" / f"cloud.{suffix}")
             file = change(folder / f"cloud-{cloud}" / "cloud.toml", ours, *fleet, *CLOUD_CHANGES)
             clouds.append(await stack.enter_async_context(Lives("cloud", "--config", file, ready="listening for edges")))
         edges = [await stack.enter_async_context(Lives("edge", "--config", file, ready="listening for stations")) for file in edge_files]
@@ -114,27 +121,41 @@ async def _open_world(random: Random, folder: Path) -> AsyncIterator[_World]:
             print("\n".join(sorted(world.lines)))
 
 
-def _for_each_prefix(rules: str) -> str:
-    """The access list of `ocppress ca init`, each rule once for each prefix."""
-    lines = []
-    for line in rules.splitlines():
-        words = line.split()
-        if words and words[0] in ("topic", "pattern"):
-            lines += [f"{' '.join(words[:-1])} cloud-{cloud}/{words[-1]}" for cloud in range(CLOUDS)]
-        else:
-            lines.append(line)
-    return "\n".join([*lines, ""])
-
-
 async def _move(world: _World, edge: int, to: int) -> None:
     """An edge goes to another cloud, and takes what it has stored along."""
     links = len(world.links(to))
     await world.edges[edge].stop()
-    before = _place(f"site-{edge}")
+    before = _place(EDGES[edge])
     change(world.edge_files[edge], (f"/cloud-{before}/", f"/cloud-{to}/"))
     await world.edges[edge].start()
     await until(lambda: len(world.links(to)) > links)
     await world.talk()
+
+
+@needs_mosquitto
+def test_two_clouds_with_one_prefix_say_so_and_slow_down(tmp_path: Path) -> None:
+    """They take the session at the broker from each other, and each time all edges are told that a cloud has begun."""
+
+    async def main() -> None:
+        authority, port = tmp_path / "ca", steady_port()
+        ocppress("ca", "init", "--dir", authority, "--host", "127.0.0.1", "--csms-url", "ws://127.0.0.1:9/{identity}", "--broker")
+        change(authority / "broker" / "mosquitto.conf", ("listener 8883", f"listener {port} 127.0.0.1"))
+        files = []
+        for number in range(2):
+            shutil.copytree(authority / "cloud", tmp_path / f"cloud-{number}")
+            files.append(change(tmp_path / f"cloud-{number}" / "cloud.toml", (":8883/", f":{port}/")))
+        async with made_mosquitto(authority / "broker", port), contextlib.AsyncExitStack() as stack:
+            clouds = [await stack.enter_async_context(Lives("cloud", "--config", file, ready="listening for edges")) for file in files]
+            for cloud in clouds:
+                await cloud.process.said("ends each connection as soon as it is made")
+            before = sum("connected to the broker" in line for cloud in clouds for line in cloud.process.lines)
+            await asyncio.sleep(10.0)
+            after = sum("connected to the broker" in line for cloud in clouds for line in cloud.process.lines)
+            assert after - before <= 4, "not every second"
+            await clouds[0].stop()
+            await until(lambda: "connected to the broker" in clouds[1].process.lines[-1])
+
+    asyncio.run(main())
 
 
 @needs_redis
@@ -144,22 +165,21 @@ def test_three_clouds_at_a_broker(tmp_path: Path) -> None:
         random = Random(1)
         async with asyncio.timeout(240.0), _open_world(random, tmp_path) as world:
             await world.talk()
-            populated = [cloud for cloud in range(CLOUDS) if any(_place(f"site-{edge}") == cloud for edge in range(EDGES))]
-            assert len(populated) >= 2, "the names are spread"
-            for cloud in populated:
+            assert {_place(edge) for edge in EDGES} == set(range(CLOUDS)), "each cloud has an edge"
+            for cloud in range(CLOUDS):
                 links = len(world.links(cloud))
                 await world.clouds[cloud].kill()
                 await world.clouds[cloud].start()
                 await until(lambda: len(world.links(cloud)) > links)  # noqa: B023 - awaited in the same round
                 await world.talk()
-            for cloud in populated:
+            for cloud in range(CLOUDS):
                 links = len(world.links(cloud))
                 await world.clouds[cloud].stop()
                 await world.clouds[cloud].start()
                 await until(lambda: len(world.links(cloud)) > links)  # noqa: B023 - awaited in the same round
                 assert "contexts_resumed=0" not in world.links(cloud)[links], "the server has kept them"
                 await world.talk()
-            await _move(world, 0, (_place("site-0") + 1) % CLOUDS)
+            await _move(world, 0, (_place(EDGES[0]) + 1) % CLOUDS)
             for station in world.stations:
                 await station.finish()
             with contextlib.suppress(TimeoutError):  # the check says what is missing
@@ -175,7 +195,7 @@ def test_three_clouds_at_a_broker(tmp_path: Path) -> None:
                 world.csms,
                 station_timeout_s=STATION_TIMEOUT_S + SLACK_S,
                 command_timeout_s=COMMAND_TIMEOUT_S + SLACK_S,
-                outboxes=EDGES,
+                outboxes=len(EDGES),
             )
 
     asyncio.run(main())

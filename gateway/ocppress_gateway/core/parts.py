@@ -173,10 +173,10 @@ class KnownStation(_Control, frozen=True):
 class Hello(_Control, frozen=True):
     """Edge to cloud, first of all, in the form of the newest version that the edge speaks.
 
-    An older cloud has to read it: members are only ever appended, and those that it doesn't know are left alone. `protocol` and `oldest` are the newest
-    and the oldest version that the edge speaks; the cloud chooses. `edge` is "" where its certificate names it. `codecs`: name and fingerprint, the
-    preferred one first. `incarnation` of the outbox, empty where the edge answers nothing by itself. `reachability_s`: after so much silence, probes
-    included, the connection is dead; 0 where nobody probes.
+    An older cloud has to read it: members are only ever appended, behind the last one and not within others, and those that it doesn't know are left
+    alone. `protocol` and `oldest` are the newest and the oldest version that the edge speaks; the cloud chooses. `edge` is "" where its certificate names
+    it. `codecs`: name and fingerprint, the preferred one first. `incarnation` of the outbox, empty where the edge answers nothing by itself.
+    `reachability_s`: after so much silence, probes included, the connection is dead; 0 where nobody probes.
     """
 
     protocol: Count

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import secrets
 import time
 from collections import Counter, OrderedDict
@@ -46,6 +47,15 @@ KEEPALIVE_S: Final = 30
 
 RETRY_S: Final = 1.0
 """Wait before connecting to the broker again. All edges wait for it."""
+
+RETRY_S_MAX: Final = 60.0
+"""What the wait grows to while connections are lost as soon as they are made: each costs every edge's SIM a message, which says that a cloud has begun."""
+
+SOON_S: Final = 10.0
+"""A connection that was lost before was lost as soon as it was made."""
+
+SOON_LOST_REPORTED: Final = 3
+"""Such connections in a row after which it is an error: another cloud has the same client id."""
 
 TELL_AGAIN_S: Final = 1.0
 """An edge that uses an unknown connection is told so, not more often: its own messages of one flush come together."""
@@ -124,11 +134,19 @@ class MqttListener(Listener):
     async def _serve(self) -> None:
         """Be connected, from the first attempt on."""
         complaint = ""
+        soon_lost = 0
         while True:
             if self._broker is not None:
+                began = time.monotonic()
                 await self._lost.wait()
                 self._broker = None
-            await asyncio.sleep(RETRY_S)
+                soon_lost = soon_lost + 1 if time.monotonic() - began < SOON_S else 0
+                if soon_lost == SOON_LOST_REPORTED:
+                    remedy = "is another cloud at this broker with the same prefix? Stop one of them, or give it a prefix of its own"
+                    _log("the broker ends each connection as soon as it is made", level=logging.ERROR, remedy=remedy)
+            await asyncio.sleep(
+                min(RETRY_S * 2.0 ** max(0, soon_lost - 1), RETRY_S_MAX) * (1.0 if soon_lost < 2 else 0.5 + random.random())
+            )
             try:
                 await self._connect()
             except LinkError as error:
