@@ -72,6 +72,22 @@ FLEET: Final = (
         kind="bargauge",
         about="IP bytes that the gateway caused on the last day that the edge has told of.",
     ),
+    Panel(
+        "That day of all edges",
+        [
+            (
+                "with the gateway",
+                (
+                    'sum(ocppress_cloud_edge_day_bytes{instance=~"$instance"}'
+                    ' and on (instance, edge) ocppress_cloud_edge_day_without_gateway_bytes{instance=~"$instance"})'
+                ),
+            ),
+            ("{{baseline}}", 'sum by (baseline) (ocppress_cloud_edge_day_without_gateway_bytes{instance=~"$instance"})'),
+        ],
+        unit="decbytes",
+        kind="bargauge",
+        about="What the gateway caused, and what the stations' own connections would have, plain and with permessage-deflate.",
+    ),
     Panel("Messages in the edges' outboxes", [("{{edge}}", 'topk(10, ocppress_cloud_edge_outbox_messages{instance=~"$instance"} > 0)')]),
     Panel(
         "Clocks that are off",
@@ -121,6 +137,22 @@ EDGE: Final = (
             ("budget", 'sum(ocppress_edge_month_budget_bytes{instance=~"$instance"})'),
         ],
         unit="decbytes",
+    ),
+    Panel(
+        "With and without the gateway, a day",
+        [
+            (
+                "with the gateway",
+                (
+                    'sum(increase(ocppress_edge_ip_bytes_total{instance=~"$instance"}[1d]))'
+                    ' + sum(increase(ocppress_edge_estimated_ip_bytes_total{instance=~"$instance"}[1d]))'
+                ),
+            ),
+            ("{{baseline}}", 'sum by (baseline) (increase(ocppress_edge_without_gateway_ip_bytes_total{instance=~"$instance"}[1d]))'),
+        ],
+        unit="decbytes",
+        kind="bargauge",
+        about="What the gateway caused, and what the stations' own connections would have, plain and with permessage-deflate.",
     ),
     Panel(
         "Payload by action, a day",

@@ -118,6 +118,9 @@ def test_searching_the_fleet() -> None:
         operator.current = replace(operator.current, view=replace(operator.current.view, stations=many))
         async with _cloud(operator) as page:
             await _log_in(page)
+            facts = page.locator("dl").first
+            for words in ("14.0 kB by 1 edge", "95.0 kB, 6.8 times as much", "310 kB, 22.1 times as much"):
+                await expect(facts).to_contain_text(words)
             await expect(page.locator("caption")).to_have_text("122 stations, 1 to 50")
             await page.get_by_role("link", name="Next").click()
             await expect(page.locator("caption")).to_have_text("122 stations, 51 to 100")
@@ -178,6 +181,8 @@ def test_a_station_with_its_charts_and_a_plan_changed_with_a_reason() -> None:
             assert await page.locator("figure img").count() == 4
             await page.get_by_text("The figures").click()
             await expect(page.get_by_role("row", name="2026-03-01")).to_contain_text("14.0 kB")
+            for row, words in (("2026-03-01", "310 kB"), ("tcp/ip", "5.00 kB"), ("MeterValues", "12.4 kB")):
+                await expect(page.get_by_role("row", name=row)).to_contain_text(words)
             await page.get_by_role("combobox", name="Plan").select_option("saver")
             await page.get_by_role("button", name="Change the plan").click()
             assert operator.asked == [], "the browser wants a reason first"

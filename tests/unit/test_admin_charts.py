@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from ocppress_gateway.admin.charts import Compared, actions_of, compared, comparison_chart, days_chart
+from ocppress_gateway.admin.charts import Compared, actions_of, compared, comparison_chart, days_chart, layers_of
 from ocppress_gateway.admin.model import DayUsage, Usage
 
 
@@ -32,7 +32,11 @@ def test_only_days_of_which_it_is_known_are_compared() -> None:
 
 
 def test_days_with_and_without_layers_stand_side_by_side() -> None:
-    svg = days_chart(_usage(_day(1, 50_000), _day(2, 10_000, layers={"payload": 6_000, "tls": 3_000}))).decode()
+    usage = _usage(
+        _day(1, 50_000), _day(2, 10_000, layers={"payload": 6_000, "tls": 3_000}), _day(3, 900, layers={"payload": 900}, others_bytes=7)
+    )
+    assert layers_of(usage) == [("payload", 6_900), ("tls", 3_000), ("not by layer", 51_000), ("others", 7)]
+    svg = days_chart(usage).decode()
     assert all(words in svg for words in ("payload", "tls", "not by layer", "6.00 kB", "50.0 kB", "1.00 kB"))
     assert "estimated" in days_chart(_usage(_day(2, 10_000, layers={"payload": 6_000, "tls": 3_000}))).decode()
     assert "ours" in days_chart(_usage(_day(1, 50_000))).decode()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -21,7 +22,7 @@ from ocppress_gateway.status.words import size
 # pygal adds a finder of plug-ins, which we have none of, in a form that Python 3.11 warns of with each import.
 sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != pygal.__name__]
 
-__all__ = ["Compared", "actions_chart", "actions_of", "compared", "comparison_chart", "days_chart", "month_chart"]
+__all__ = ["Compared", "actions_chart", "actions_of", "compared", "comparison_chart", "days_chart", "layers_of", "month_chart"]
 
 ACTIONS_SHOWN_MAX: Final = 12
 """Bars of a chart; what is smaller stands in the table."""
@@ -61,17 +62,28 @@ _SCRIPT: Final = re.compile(rb"<script\b.*?</script>|<script\b[^>]*/>", re.DOTAL
 def days_chart(usage: Usage) -> bytes:
     """Each day's bytes: by layer where that is known, and what others used."""
     chart = _chart(pygal.StackedBar, [_label(day.day) for day in usage.days])
+    for name, counts in _by_layer(usage):
+        chart.add(name, counts)
+    return _drawn(chart)
+
+
+def layers_of(usage: Usage) -> list[tuple[str, int]]:
+    """What `days_chart` shows, of all days together."""
+    return [(name, sum(counts)) for name, counts in _by_layer(usage)]
+
+
+def _by_layer(usage: Usage) -> Iterator[tuple[str, list[int]]]:
+    """A name, and its bytes of each day."""
     layers = dict.fromkeys(layer for day in usage.days for layer in day.layers or {})
     for layer in layers:
-        chart.add(layer.replace("_", "/"), [(day.layers or {}).get(layer, 0) for day in usage.days])
+        yield layer.replace("_", "/"), [(day.layers or {}).get(layer, 0) for day in usage.days]
     # What isn't in a layer, or isn't known by layer, is ours nevertheless.
     rest = [max(0, day.ours_bytes - sum((day.layers or {}).values())) for day in usage.days]
     if any(rest):
         every = all(day.layers for day in usage.days)
-        chart.add("ours" if not layers else "estimated" if every else "not by layer", rest)
+        yield "ours" if not layers else "estimated" if every else "not by layer", rest
     if any(day.others_bytes for day in usage.days):
-        chart.add("others", [day.others_bytes or 0 for day in usage.days])
-    return _drawn(chart)
+        yield "others", [day.others_bytes or 0 for day in usage.days]
 
 
 def month_chart(usage: Usage, month: Month | None) -> bytes:

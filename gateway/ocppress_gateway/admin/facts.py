@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from urllib.parse import quote
 
 from ocppress_gateway.admin.model import PlanState, Station, Trouble
+from ocppress_gateway.core.report import Report
 from ocppress_gateway.status.cloud import CloudStatus
 from ocppress_gateway.status.edge import EdgeStatus
-from ocppress_gateway.status.words import age, ago, size
+from ocppress_gateway.status.words import age, ago, count, size
 
 __all__ = ["Fact", "cloud_facts", "edge_facts", "link_words", "station_facts", "waits", "waits_words"]
 
@@ -63,6 +64,11 @@ def edge_facts(status: EdgeStatus) -> Iterator[Fact]:
             trouble is not None or None,
         )
     yield Fact("Month so far", f"{size(month.total_bytes)} of {size(month.budget_bytes)}, {month.percent:.1f} %", month.percent >= 100)
+    accounts = (*month.days, month.undated)
+    deflate_bytes, plain_bytes = sum(one.deflate for one in accounts), sum(one.plain for one in accounts)
+    if deflate_bytes:
+        yield Fact("Of which ours", size(month.ours_bytes))
+        yield from _without(month.ours_bytes, deflate_bytes, plain_bytes)
     if month.projection_bytes is not None:
         yield Fact("At the month's end", size(month.projection_bytes), month.projection_bytes > month.budget_bytes)
     step = "" if plan.step is plan.plan else f", now {plan.step.value}"
@@ -81,7 +87,23 @@ def cloud_facts(status: CloudStatus) -> Iterator[Fact]:
     yield Fact("Dead letters", f"{positions.dead_letters:,}", positions.dead_letters > 0, "/dead-letters")
     if positions.trouble is not None:
         yield Fact("Disk", positions.trouble, True)
+    yield from _last_day([edge.report for edge in view.edges if edge.report is not None])
     yield Fact("Version", status.version)
+
+
+def _last_day(reports: Sequence[Report]) -> Iterator[Fact]:
+    """Of those edges that have told what there would have been, too."""
+    told = [(one.ours_bytes, one.deflate_kb, one.plain_kb) for one in reports if one.deflate_kb and one.plain_kb]
+    if told:
+        ours_bytes, deflate_kb, plain_kb = (sum(counts) for counts in zip(*told, strict=True))
+        yield Fact("Last day told", f"{size(ours_bytes)} by {count(len(told), 'edge')}")
+        yield from _without(ours_bytes, 1000 * deflate_kb, 1000 * plain_kb)
+
+
+def _without(ours_bytes: int, deflate_bytes: int, plain_bytes: int) -> Iterator[Fact]:
+    """The stations' own connections instead."""
+    for label, number in ("permessage-deflate", deflate_bytes), ("Plain OCPP", plain_bytes):
+        yield Fact(f"{label} instead", f"{size(number)}, {number / max(1, ours_bytes):.1f} times as much")
 
 
 def station_facts(station: Station) -> Iterator[Fact]:

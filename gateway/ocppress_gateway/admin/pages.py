@@ -211,6 +211,7 @@ class Pages:
             facts=list(facts.station_facts(station)),
             usage=usage,
             by_layer=any(day.layers for day in usage.days),
+            layers=charts.layers_of(usage),
             actions=charts.actions_of(usage),
             compared=charts.compared(usage),
             may_change=caller.identity.role is Role.OPERATOR,
