@@ -226,6 +226,7 @@ def test_a_station_gets_in_without_the_cloud_and_the_csms_has_the_last_word(tmp_
         async with _world(tmp_path) as world:
             async with world.station() as station:
                 await world.exchange(station)
+            await asyncio.sleep(2.0)  # the hash is made behind the answer, which takes a busy machine a while
             await world.cloud.kill()
             await world.edge.process.said("link lost")
             await world.edge.kill()  # so that nothing is known but what is on the disk

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from ocppress_gateway.core.broker_topics import Topics
 from ocppress_gateway.core.identity import CLOUD_NAME
 from ocppress_gateway.provisioning.mosquitto import access_list
@@ -158,6 +160,7 @@ def test_two_clouds_with_one_prefix_say_so_and_slow_down(tmp_path: Path) -> None
     asyncio.run(main())
 
 
+@pytest.mark.soak
 @needs_redis
 @needs_mosquitto
 def test_three_clouds_at_a_broker(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Self
 
 from ocppress_gateway import cli
 from tests.support.background import background
+from tests.support.mosquitto import steady_port
 
 __all__ = ["WAIT_S", "Files", "Gateway", "Lives", "Process", "change", "free_port", "make_files", "ocppress", "open_gateway", "until"]
 
@@ -156,7 +157,7 @@ async def make_files(
 ) -> Files:
     """What the README's commands make in `folder`, but for ports, log level and these changes. With a `broker`, its port is the cloud's."""
     authority = folder / "ocppress-ca"
-    edge_port, cloud_port = await free_port(), await free_port()
+    edge_port, cloud_port = steady_port(), steady_port()
     level = ('#level = "info"', f'level = "{log_level}"')
     ocppress("ca", "init", "--dir", authority, "--host", "127.0.0.1", "--csms-url", csms_url, *(["--broker"] if broker else []))
     if broker:

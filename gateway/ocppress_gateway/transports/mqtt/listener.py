@@ -55,7 +55,7 @@ SOON_S: Final = 10.0
 """A connection that was lost before was lost as soon as it was made."""
 
 SOON_LOST_REPORTED: Final = 3
-"""Such connections in a row after which it is an error: another cloud has the same client id."""
+"""Such connections in a row after which it is said what the reason may be: another cloud has the same client id."""
 
 TELL_AGAIN_S: Final = 1.0
 """An edge that uses an unknown connection is told so, not more often: its own messages of one flush come together."""
@@ -143,7 +143,7 @@ class MqttListener(Listener):
                 soon_lost = soon_lost + 1 if time.monotonic() - began < SOON_S else 0
                 if soon_lost == SOON_LOST_REPORTED:
                     remedy = "is another cloud at this broker with the same prefix? Stop one of them, or give it a prefix of its own"
-                    _log("the broker ends each connection as soon as it is made", level=logging.ERROR, remedy=remedy)
+                    _log("the broker ends each connection as soon as it is made", remedy=remedy)
             await asyncio.sleep(
                 min(RETRY_S * 2.0 ** max(0, soon_lost - 1), RETRY_S_MAX) * (1.0 if soon_lost < 2 else 0.5 + random.random())
             )
