@@ -106,7 +106,7 @@ def _rows(results: dict[str, Any]) -> Iterator[str]:
             _with_spread(one, "processor_us"),
             f"{one['processor_us'] / relay['processor_us']:.2f}",
             _with_spread(one, "hasty_processor_us"),
-            f"{1e6 / one['hasty_processor_us']:,.0f}",
+            f"{1e6 / one['hasty_processor_us']:,.0f}" if one["hasty_processor_us"] else "—",
             _with_spread(one, "memory_kib"),
             f"{one['memory_kib'] / relay['memory_kib']:.2f}",
             f"{one['base_kib']:,.0f}",

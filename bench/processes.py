@@ -89,7 +89,10 @@ def kib(pid: int, name: str, *, of: str = "status") -> int:
 
 
 def processor_s(pid: int) -> float:
-    """User and system time of a process."""
+    """User and system time of a process, its threads that have ended left out where the kernel counts nanoseconds, and in ticks of 10 ms where it doesn't."""
+    counts = [file.read_text(encoding="utf-8").split()[0] for file in Path(f"/proc/{pid}/task").glob("*/schedstat")]
+    if counts:
+        return sum(map(int, counts)) / 1e9
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
