@@ -34,6 +34,7 @@ import aiohttp
 from bench import relay
 from bench.cpu import ROOT, compiled_build, processor
 from bench.processes import HOST, Started, changed, disk_bytes, free_port, kib, processor_s, started
+from bench.relay import RELAY
 from bench.timing import build
 from ocppress_codecs.rpc import OcppVersion, parse
 from ocppress_gateway.core.plan import PlanName
@@ -53,9 +54,6 @@ RESULTS: Final = Path(__file__).parent / "results" / "edge.json"
 
 MEMORY_KIB_MAX: Final = 64 * 1024
 """What an edge may take: half of the 128 MiB that a charger's board has to spare."""
-
-RELAY: Final = "relay"
-"""In the place of a plan: `bench.relay` instead of edge and cloud."""
 
 SUBJECTS: Final = (("ac22", RELAY), ("ac22", PlanName.SAVER), ("ac22", PlanName.TRANSPARENT), ("home", PlanName.SAVER))
 

@@ -35,6 +35,7 @@ import msgspec
 from bench import relay
 from bench.fleet_csms import READY, SEED, VERSION
 from bench.processes import HOST, changed, free_port, kib, processor_s, started
+from bench.relay import RELAY
 from bench.timing import build
 from ocppress_codecs.rpc import parse
 from ocppress_gateway.config import load_edge
@@ -54,9 +55,6 @@ from ocppress_gateway.workloads.generator import WORKLOADS, generate
 from ocppress_gateway.workloads.traces import Direction
 
 __all__ = ["RELAY", "Measured", "main", "measured"]
-
-RELAY: Final = "relay"
-"""In the place of a plan: `bench.relay` instead of edges and cloud."""
 
 BATCH_S: Final = 900.0
 """What plan `saver` lets a message wait."""

@@ -19,9 +19,12 @@ from typing import Final
 import aiohttp
 from aiohttp import web
 
-__all__ = ["READY", "Relay", "main"]
+__all__ = ["READY", "RELAY", "Relay", "main"]
 
 READY: Final = "listening for stations"
+
+RELAY: Final = "relay"
+"""What it is called where a plan stands else."""
 
 _HOST: Final = "127.0.0.1"
 _PING_S: Final = 60.0

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench import edge
+from bench.relay import RELAY
 from ocppress_codecs.rpc import OcppVersion, parse
 from ocppress_gateway.core.plan import PlanName
 from ocppress_gateway.core.policy import MessageClass, class_of
@@ -80,7 +81,7 @@ def test_an_edge_that_takes_too_much_fails(
 
 
 def test_a_relay_carries_the_same_day(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert edge.main(["--workload", WORKLOAD, "--plan", edge.RELAY, "--json", "--folder", str(folder)]) == 0
+    assert edge.main(["--workload", WORKLOAD, "--plan", RELAY, "--json", "--folder", str(folder)]) == 0
     (one,) = json.loads(capsys.readouterr().out.splitlines()[-1])["edges"]
     calls = [record for record in generate(WORKLOADS[WORKLOAD], days=1, seed=edge.SEED) if record.direction is Direction.UP]
     assert (one["messages"], one["stored"], one["disk_bytes"]) == (len(calls), 0, 0)

@@ -529,8 +529,8 @@ class CloudMachine:
 
     def _hello(self, link: CloudLink, hello: Hello, now: float, out: list[Effect]) -> None:
         name = link.peer or hello.edge
-        codec = self._agreed(link, name, hello, out)
-        if codec is None:
+        agreed = self._agreed(link, name, hello, out)
+        if agreed is None:
             return
         self._checking.pop(link, None)
         slots = [known.slot for known in hello.stations]
@@ -544,12 +544,20 @@ class CloudMachine:
             link.hello = hello
             out.append(ClaimEdge(Claim(name, link.session.link), "" if link.certificate is None else link.certificate.key_print))
         else:
-            self._greet(link, edge, hello, codec, self._saved_contexts.take(name), now, out)
+            self._greet(link, edge, hello, agreed, self._saved_contexts.take(name), now, out)
 
     def _greet(
-        self, link: CloudLink, edge: CloudEdge, hello: Hello, codec: str, saved: Mapping[str, SavedContext], now: float, out: list[Effect]
+        self,
+        link: CloudLink,
+        edge: CloudEdge,
+        hello: Hello,
+        agreed: tuple[str, int],
+        saved: Mapping[str, SavedContext],
+        now: float,
+        out: list[Effect],
     ) -> None:
         """From now on this is the edge's link; what both ends still know goes on."""
+        codec, protocol = agreed
         if edge.link is not None:
             self._close_link(edge.link, "the same edge has connected again", out)
         link.edge = edge
@@ -573,7 +581,6 @@ class CloudMachine:
                 station.context_lost()
         link.session.moved(SessionEvent.GREETED)
         link.session.clock = LinkClock(zero=now, peer_floor=now)
-        protocol = self._protocol(hello)
         out.append(SendLink(link.session.link, link.session.greeting(Welcome(codec, welcomes, protocol))))
         if hello.reachability_s:
             out.append(ExpectSigns(link.session.link, hello.reachability_s))
@@ -589,10 +596,11 @@ class CloudMachine:
             )
         )
 
-    def _agreed(self, link: CloudLink, name: str, hello: Hello | Check, out: list[Effect]) -> str | None:
-        """The codec for an edge; None if its link was refused."""
+    def _agreed(self, link: CloudLink, name: str, hello: Hello | Check, out: list[Effect]) -> tuple[str, int] | None:
+        """The codec and the protocol for an edge; None if its link was refused."""
         spoken = Spoken(hello.oldest, hello.protocol)
-        if self.settings.protocols.common(spoken) is None:
+        protocol = self.settings.protocols.common(spoken)
+        if protocol is None:
             self._refuse_link(link, f"link protocol {spoken}, this cloud speaks {self.settings.protocols}", out)
             return None
         if (link.peer and hello.edge and hello.edge != link.peer) or name not in self.settings.edges:
@@ -602,21 +610,16 @@ class CloudMachine:
         codec = next((codec for codec, print_ in hello.codecs if (codec, print_) in ours), None)
         if codec is None:
             self._refuse_link(link, "no common codec", out)
-        return codec
-
-    def _protocol(self, hello: Hello | Check) -> int:
-        """The version that both ends speak, which `_agreed` has made sure of."""
-        protocol = self.settings.protocols.common(Spoken(hello.oldest, hello.protocol))
-        assert protocol is not None, "others are refused"
-        return protocol
+            return None
+        return codec, protocol
 
     def _check(self, link: CloudLink, check: Check, now: float, out: list[Effect]) -> None:
         """Say what a hello would be answered, and let the connection wait for the next such question."""
         if link.session.is_writing:
             raise PartError("checks faster than they can be answered")
         name = link.peer or check.edge
-        codec = self._agreed(link, name, check, out)
-        if codec is None:
+        agreed = self._agreed(link, name, check, out)
+        if agreed is None:
             return
         link.greet_by = now + CHECK_S_MAX
         self._checking[link] = None
@@ -625,7 +628,8 @@ class CloudMachine:
             del self._checking[oldest]
             self._close_link(oldest, "too many connections that only look", out)
         edge = self._edges.get(name)
-        answer = Checked(name, codec, round(self.wall_s() * 1000), edge is not None and edge.link is not None, self._protocol(check))
+        codec, protocol = agreed
+        answer = Checked(name, codec, round(self.wall_s() * 1000), edge is not None and edge.link is not None, protocol)
         out.append(SendLink(link.session.link, link.session.greeting(answer)))
 
     def _known(self, edge: CloudEdge, known: KnownStation, out: list[Effect]) -> StationWelcome:
@@ -670,10 +674,10 @@ class CloudMachine:
             out.append(ReleaseEdge(claim))
             return
         hello, link.hello = link.hello, None
-        codec = self._agreed(link, claim.edge, hello, out)
-        if codec is not None:
+        agreed = self._agreed(link, claim.edge, hello, out)
+        if agreed is not None:
             self._touched_links[link] = None
-            self._greet(link, edge, hello, codec, {context.identity: context for context in event.contexts}, now, out)
+            self._greet(link, edge, hello, agreed, {context.identity: context for context in event.contexts}, now, out)
 
     def _taken(self, event: EdgeTaken, out: list[Effect]) -> None:
         edge = self._edges.get(event.claim.edge)

@@ -41,7 +41,7 @@ from ocppress_gateway.core.plan import PlanName
 __all__ = ["ACTIONS_TOLD_MAX", "REPORT_BYTES_MAX", "UNIT_BYTES", "DiskHealth", "Report", "read_report", "report_fields", "write_report"]
 
 REPORT_BYTES_MAX: Final = 139
-"""All fields at their longest, which is what a daily report may cost at most; a usual one has 70."""
+"""All fields at their longest, which is what a daily report may cost at most; a usual one has 64."""
 
 REPORT_VERSION: Final = 3
 

@@ -98,8 +98,8 @@ def _month_lines(month: MonthView, account: DayAccount) -> Iterator[str]:
     if month.undated.total_bytes:
         yield f"  of which {_size(month.undated.total_bytes)} have no date yet: the clock has to stand for an hour"
     if account.deflate:
-        ours = max(1, up + down + account.estimated_bytes)
-        yield f"without the gateway {_size(account.deflate)} with permessage-deflate, {account.deflate / ours:.1f} times ours; {_size(account.plain)} plain"
+        times = account.deflate / max(1, account.ours_bytes)
+        yield f"without the gateway {_size(account.deflate)} with permessage-deflate, {times:.1f} times ours; {_size(account.plain)} plain"
     reserve = f"{_size(month.reserve_left_bytes)} of the reserve of {_size(month.reserve_bytes)} left"
     yield f"budget {_size(month.budget_bytes)}, {month.percent:.1f} % used; {reserve}"
     if month.projection_bytes is not None:

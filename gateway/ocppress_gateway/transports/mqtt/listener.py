@@ -144,9 +144,7 @@ class MqttListener(Listener):
                 if soon_lost == SOON_LOST_REPORTED:
                     remedy = "is another cloud at this broker with the same prefix? Stop one of them, or give it a prefix of its own"
                     _log("the broker ends each connection as soon as it is made", remedy=remedy)
-            await asyncio.sleep(
-                min(RETRY_S * 2.0 ** max(0, soon_lost - 1), RETRY_S_MAX) * (1.0 if soon_lost < 2 else 0.5 + random.random())
-            )
+            await asyncio.sleep(_retry_s(soon_lost, random.random()))
             try:
                 await self._connect()
             except LinkError as error:
@@ -316,6 +314,13 @@ class _CloudLink(Carrier):
     def wire_count(self) -> WireCount | None:
         """Unknown: one connection carries all edges, and none of it crosses a SIM."""
         return None
+
+
+def _retry_s(soon_lost: int, chance: float) -> float:
+    """The wait after so many connections in a row that were lost as soon as they were made; `chance` of 0 to 1 keeps two clouds from going on in step."""
+    if soon_lost < 2:
+        return RETRY_S
+    return min(RETRY_S * 2.0 ** min(soon_lost - 1, 16), RETRY_S_MAX) * (0.5 + chance)
 
 
 def _log(words: str, *, level: int = logging.WARNING, **fields: Any) -> None:
