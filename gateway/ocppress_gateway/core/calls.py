@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from ocppress_codecs.rpc import Message, MessageType
+from ocppress_gateway.core.alarms import earlier
 from ocppress_gateway.core.lanes import Relay
 from ocppress_gateway.core.limits import WAITING_TEXT_MAX
 from ocppress_gateway.core.policy import Turn
@@ -99,6 +100,8 @@ class IncomingCalls:
 
     def expire(self, now: float) -> None:
         """CALLs that their sender has given up are no longer open."""
+        if not self._open:
+            return
         for message_id, relay in list(self._open.items()):
             if relay.expires_at <= now:
                 del self._open[message_id]
@@ -106,7 +109,7 @@ class IncomingCalls:
 
     def next_expiry(self) -> float | None:
         """When the next open CALL expires."""
-        return min((relay.expires_at for relay in self._open.values()), default=None)
+        return min([relay.expires_at for relay in self._open.values()]) if self._open else None
 
     def take_answered_number(self, message_id: str) -> int | None:
         """The link's number of a CALL answered lately, for the one complaint that a peer may make of the answer."""
@@ -176,10 +179,10 @@ class OutgoingCalls:
     def next(self, now: float) -> tuple[str, OutgoingCall] | None:
         """What may be sent now, with its new id; None while a CALL is outstanding or nothing waits. Expired ones must have been taken
         out."""
-        queue = next((queue for queue in self._queues.values() if queue and not self._waits(queue[0], now)), None)
-        if queue is None or (self._current is not None and queue[0].message.type is MessageType.CALL):
+        call = self._first(now)
+        if call is None or (self._current is not None and call.message.type is MessageType.CALL):
             return None
-        call = queue.popleft()
+        self._queues[call.turn].popleft()
         self._passing.pop(call, None)
         if call.letter is not None:
             message_id = call.letter.message_id
@@ -193,6 +196,13 @@ class OutgoingCalls:
         if call.message.type is MessageType.CALL:
             self._current = (message_id, call, now + self._answer_timeout_s)
         return message_id, call
+
+    def _first(self, now: float) -> OutgoingCall | None:
+        """The first that needn't wait, but for the one that is outstanding."""
+        for queue in self._queues.values():
+            if queue and not self._waits(queue[0], now):
+                return queue[0]
+        return None
 
     def _waits(self, call: OutgoingCall, now: float) -> bool:
         return call.stored is not None and (self.held or call.stored.wait_until > now)
@@ -221,8 +231,9 @@ class OutgoingCalls:
 
     def settle(self, call: OutgoingCall) -> None:
         """A stored CALL needs no answer any more: it may have waited to be put again, or for a late answer."""
-        if call in self._queues[call.turn]:
-            self._queues[call.turn].remove(call)
+        queue = self._queues[call.turn]
+        if queue and call in queue:
+            queue.remove(call)
         if call.stored is not None:
             self._late.pop(call.stored.message_id, None)
 
@@ -249,6 +260,8 @@ class OutgoingCalls:
 
     def take_expired(self, now: float) -> list[OutgoingCall]:
         """Take out what waits and is over time."""
+        if not self._passing:
+            return []
         expired = [call for call in self._passing if call.expires_at <= now]
         for call in expired:
             self._queues[call.turn].remove(call)
@@ -266,17 +279,19 @@ class OutgoingCalls:
 
     def next_deadline(self) -> float | None:
         """When something here expires."""
-        times = [call.expires_at for call in self._passing]
-        if self._current is not None:
-            times.append(self._current[2])
-        return min(times, default=None)
+        at = None if self._current is None else self._current[2]
+        return earlier(at, min([call.expires_at for call in self._passing])) if self._passing else at
 
     def next_turn(self) -> float | None:
         """When a stored CALL that waits to be put again may go."""
         if self.held or self._current is not None:
             return None
-        heads = [queue[0].stored for queue in self._queues.values() if queue]
-        return min((stored.wait_until for stored in heads if stored is not None and stored.wait_until < math.inf), default=None)
+        at: float | None = None
+        for queue in self._queues.values():
+            stored = queue[0].stored if queue else None
+            if stored is not None and stored.wait_until < math.inf:
+                at = earlier(at, stored.wait_until)
+        return at
 
     def socket_lost(self) -> OutgoingCall | None:
         """The socket is gone: the outstanding CALL, whose answer can't come any more. What waits, waits on."""

@@ -15,7 +15,7 @@ from ocppress_codecs.errors import DecodeError, LimitExceeded
 from ocppress_codecs.interface import CodecName, Side
 from ocppress_codecs.registry import offers, open_endpoint
 from ocppress_codecs.rpc import OcppVersion
-from ocppress_gateway.core.alarms import Alarms
+from ocppress_gateway.core.alarms import Alarms, earlier
 from ocppress_gateway.core.clock import LinkClock
 from ocppress_gateway.core.cloud_edges import CloudEdge, CloudLink, rivals
 from ocppress_gateway.core.cloud_station import CloudStation, CsmsState, CsmsStep
@@ -223,7 +223,8 @@ class CloudMachine:
         if self._stopping and not self._shut_down and (now >= self._shut_by or not self._undrained):
             self._shut_all(now, out)
             self._settle(now, out)
-        self._replaying = [station for station in self._replaying if station.end_replays(out)]
+        if self._replaying:
+            self._replaying = [station for station in self._replaying if station.end_replays(out)]
         return out
 
     def next_deadline(self) -> float | None:
@@ -312,7 +313,8 @@ class CloudMachine:
     # --- what an event may have changed: only that is looked at after it, for there may be thousands of stations
 
     def _touch(self, edge: CloudEdge, *stations: CloudStation) -> None:
-        self._touched_stations |= dict.fromkeys(stations, edge)
+        for station in stations:
+            self._touched_stations[station] = edge
         if edge.link is not None:
             self._touched_links[edge.link] = None
 
@@ -333,8 +335,11 @@ class CloudMachine:
     def _settle(self, now: float, out: list[Effect]) -> None:
         """Expire and send what is due on what was touched, and set its alarms."""
         for station, edge in self._touched_stations.items():
-            self._expire(edge, station, now, out)
-            self._alarms.set(station, self._station_deadline(edge, station))
+            at = self._station_deadline(edge, station)
+            if (at is not None and at <= now) or edge.lost_at is not None:
+                self._expire(edge, station, now, out)
+                at = self._station_deadline(edge, station)
+            self._alarms.set(station, at)
         for link in self._touched_links:
             if link.session.state is SessionState.GREETING and not link.session.closing and now >= link.greet_by:
                 if link.hello is None:
@@ -348,14 +353,15 @@ class CloudMachine:
         self._touched_links = {}
 
     def _station_deadline(self, edge: CloudEdge, station: CloudStation) -> float | None:
-        times = [station.next_deadline()]
+        """When `_expire` has something to do, but for an edge that is lost, which has an alarm of its own."""
+        at = station.next_deadline()
         if station.lost_at is not None:
-            times.append(station.lost_at + self.settings.link_grace_s)
+            at = earlier(at, station.lost_at + self.settings.link_grace_s)
         if station.state is CsmsState.WAITING and self._may_reopen(edge):
-            times.append(station.retry_at)
-        if edge.link is not None and station.socket_open and station.delivery is not None:
-            times.append(station.heartbeats.due_at)
-        return min((time for time in times if time is not None), default=None)
+            at = earlier(at, station.retry_at)
+        if edge.link is not None and station.delivery is not None and station.socket_open:
+            at = earlier(at, station.heartbeats.due_at)
+        return at
 
     def view(self, now: float) -> CloudView:
         """For status."""

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from ocppress_codecs.interface import CodecName
+from ocppress_gateway.core.alarms import earlier
 from ocppress_gateway.core.certificate import Certificate
 from ocppress_gateway.core.cloud_station import CloudStation, CsmsState
 from ocppress_gateway.core.parts import Control, Hello
@@ -79,8 +80,7 @@ class CloudLink:
             return None
         if self.session.state is SessionState.GREETING:
             return self.greet_by
-        times = (self.session.next_deadline(), self.look_at)
-        return min((at for at in times if at is not None), default=None)
+        return earlier(self.session.next_deadline(), self.look_at)
 
 
 def rivals(connected: CloudLink, newcomer: CloudLink) -> bool:

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, action_of, render
+from ocppress_gateway.core.alarms import earlier
 from ocppress_gateway.core.answers import FINAL_ERRORS, boot_answer, content_of, csms_time_s, error_of, is_accepted, with_messages_in_queue
 from ocppress_gateway.core.calls import IncomingCalls, OutgoingCall, StoredCall
 from ocppress_gateway.core.channel import ReceivedBatch
@@ -534,8 +535,7 @@ class CloudStation(Conversation):
         self.put_calls(now, out)
 
     def next_deadline(self) -> float | None:
-        at, guard_at = super().next_deadline(), self._guard.deadline
-        return at if guard_at is None else guard_at if at is None else min(at, guard_at)
+        return earlier(super().next_deadline(), self._guard.deadline)
 
     def silent_csms(self, now: float, timeout_s: float, out: list[Effect]) -> bool:
         """Give up the outstanding CALL if it is unanswered; true if nothing else came either, and the socket should go."""

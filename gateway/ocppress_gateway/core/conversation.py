@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from ocppress_codecs.errors import NotOcppJ
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, parse, render
+from ocppress_gateway.core.alarms import earlier
 from ocppress_gateway.core.calls import IncomingCalls, OutgoingCall, OutgoingCalls
 from ocppress_gateway.core.channel import Channel, ReceivedBatch
 from ocppress_gateway.core.events import Effect, Handling, Level, Note, Observe
@@ -296,10 +297,10 @@ class Conversation(abc.ABC):
 
     def next_deadline(self) -> float | None:
         """When `expire` or the subclass has something to do."""
-        turn = self.outgoing.next_turn() if self.socket_open else None
-        over_time = self.lanes.expires_at if self.lanes.expires_at < math.inf else None
-        times = [time for time in (self.incoming.next_expiry(), over_time, self.outgoing.next_deadline(), turn) if time is not None]
-        return min(times, default=None)
+        at = earlier(self.incoming.next_expiry(), self.outgoing.next_deadline())
+        if self.lanes.expires_at < math.inf:
+            at = earlier(at, self.lanes.expires_at)
+        return earlier(at, self.outgoing.next_turn()) if self.socket_open else at
 
     def socket_gone(self) -> None:
         """This end's socket is gone for good: nothing that came from it, or was for it, lives on."""

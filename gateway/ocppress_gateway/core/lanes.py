@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ocppress_codecs.rpc import Message, MessageType, action_of
+from ocppress_gateway.core.alarms import earlier
 from ocppress_gateway.core.limits import (
     BATCH_TEXT_BYTES,
     LANES_MESSAGES_MAX,
@@ -152,8 +153,11 @@ class Lanes:
 
     def due_at(self) -> float | None:
         """When something here should leave, `NOW` for what doesn't wait for company; None if nothing can."""
-        able = [turn for turn, entries in self._queues.items() if entries and self._head(turn) is not None]
-        return min(map(self._due_in, able)) if able else None
+        at: float | None = None
+        for turn, entries in self._queues.items():
+            if entries and self._head(turn) is not None:
+                at = earlier(at, self._due_in(turn))
+        return at
 
     def _due_in(self, turn: Turn) -> float:
         if turn not in self._due:

@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
+from ocppress_gateway.core.alarms import earlier
 from ocppress_gateway.core.clock import CLOCK_AGE_MAX_S, LinkClock
 from ocppress_gateway.core.conversation import Conversation
 from ocppress_gateway.core.ledger_events import FrameShare
@@ -155,7 +156,9 @@ class LinkSession:
         """Something may wait to be sent: set the time, `linger_s` from when the first is due, so that neighbours share a packet."""
         if not self.is_open or (self._send_at is not None and self._send_at <= now + self._linger_s):
             return
-        due = min((due for conversation in conversations if (due := _due_at(conversation)) is not None), default=None)
+        due: float | None = None
+        for conversation in conversations:
+            due = earlier(due, _due_at(conversation))
         self._send_at = None if due is None else max(due, now) + self._linger_s
 
     def next_message(self, conversations: list[Conversation], now: float) -> bytes:
