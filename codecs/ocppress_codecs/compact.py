@@ -1,6 +1,7 @@
-"""The members of a JSON array (RFC 8259) that has no white space outside of its strings: what most texts and all that crosses the link are.
+"""The members of a JSON array or object (RFC 8259) that has no white space outside of its strings: what most texts and all that crosses the link are.
 
     [2,"19","DataTransfer",{"vendorId":"x","data":[1,2.50]}]   →   2   "19"   "DataTransfer"   {"vendorId":"x","data":[1,2.50]}
+    {"vendorId":"x","data":[1,2.50]}                           →   ("vendorId", "x")   ("data", [1,2.50])
 
 It accepts what `jsontext.tokens` accepts, neither more nor less, but for white space; but it steps from bracket to bracket, with a regular
 expression over what lies between, so a long text takes a tenth of the time.
@@ -14,10 +15,10 @@ from typing import Final, final
 
 from ocppress_codecs.jsontext import DEPTH_MAX
 
-__all__ = ["members"]
+__all__ = ["members", "pairs"]
 
 _DEPTH_MAX: Final = DEPTH_MAX - 1
-"""Within the array."""
+"""Within the array or object."""
 
 _STRING: Final = r'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+"'
 _SCALAR: Final = rf"(?:{_STRING}|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+|true|false|null)"
@@ -33,6 +34,9 @@ def _flat(levels: int) -> str:
     items = rf"(?:{inner}(?:,{inner})*+)?+"
     pairs = rf"(?:{_STRING}:{inner}(?:,{_STRING}:{inner})*+)?+"
     return rf"(?:{_SCALAR}|\[{items}\]|\{{{pairs}\}})"
+
+
+_NAME: Final = re.compile(f"({_STRING}):")
 
 
 @final
@@ -72,6 +76,29 @@ def members(text: str, most: int) -> list[str] | None:
             return None
         start = end + 1
     return None
+
+
+def pairs(text: str) -> list[tuple[str, str]] | None:
+    """Names, with their quotes and escapes, and values of the members of a JSON object without white space, repeated names as they stand; None if the
+    text is anything else."""
+    if text == "{}":
+        return []
+    if text[:1] != "{":
+        return None
+    found: list[tuple[str, str]] = []
+    start = 1
+    while True:
+        name = _NAME.match(text, start)
+        end = -1 if name is None else _end_of_value(text, name.end())
+        if name is None or end < 0:
+            return None
+        found.append((name[1], text[name.end() : end]))
+        following = text[end : end + 1]
+        if following == "}":
+            return found if end + 1 == len(text) else None
+        if following != ",":
+            return None
+        start = end + 1
 
 
 def _end_of_value(text: str, start: int) -> int:

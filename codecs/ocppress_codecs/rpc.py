@@ -161,23 +161,22 @@ def render(message_id: str, message: Message) -> str:
 
 def payload_text(message: Message) -> str:
     """The payload object's exact text; for the errors the three members after the id."""
-    if message.type in _HAS_ACTION:
-        # The action is the first JSON string of the body and contains no bare quote, so its end is found by the grammar.
-        parts = tokens(f"[{message.body}]")
-        return message.body[len(parts[1]) + 1 :]
-    return message.body
+    return message.body[len(_action_token(message.body)) + 1 :] if message.type in _HAS_ACTION else message.body
 
 
 def action_of(message_type: MessageType, body: str) -> str:
     """The action in the body of a message that `parse` has accepted, "" for answers."""
     if message_type not in _HAS_ACTION:
         return ""
-    token = body[: body.index('"', 1) + 1]
-    if "\\" in token:
-        token = tokens(f"[{body}]")[1]
-    action = json.loads(token)
+    action = json.loads(_action_token(body))
     assert isinstance(action, str)
     return action
+
+
+def _action_token(body: str) -> str:
+    """The JSON string that a body begins with."""
+    token = body[: body.index('"', 1) + 1]
+    return tokens(f"[{body}]")[1] if "\\" in token else token
 
 
 _TYPES: Final = {str(member.value): member for member in MessageType}

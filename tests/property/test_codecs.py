@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocppress_codecs.adaptive import skeletons
-from ocppress_codecs.compact import members
+from ocppress_codecs.compact import members, pairs
 from ocppress_codecs.errors import DecodeError
 from ocppress_codecs.interface import CodecName, Endpoint, Side
 from ocppress_codecs.jsontext import JsonError, minified, tokens
@@ -97,6 +97,21 @@ def test_members_of_a_compact_array_are_those_of_its_tokens(array: list[str], da
     )
     compact = _tokenised(changed) and minified(changed) == changed and changed[0] == "[" and changed != "[]"
     assert (members(changed, len(changed)) is not None) == compact
+
+
+@given(names=st.lists(st.one_of(STRINGS, st.just('""')), max_size=4), data=st.data())
+def test_pairs_of_a_compact_object_are_those_of_its_tokens(names: list[str], data: st.DataObject) -> None:
+    expected = [(name, data.draw(JSON)) for name in names]
+    text = "{" + ",".join(f"{name}:{value}" for name, value in expected) + "}"
+    assert pairs(text) == expected
+    place = data.draw(st.integers(1, len(text)))
+    changed = (
+        text[:place]
+        + data.draw(st.sampled_from(["", ",", "]", "}", "{", '"', " ", "1", ":"]))
+        + text[place + data.draw(st.integers(0, 1)) :]
+    )
+    compact = _tokenised(changed) and minified(changed) == changed and changed[0] == "{"
+    assert (pairs(changed) is not None) == compact
 
 
 @given(text=st.text(st.sampled_from('{}[],:"\\ue01-.+tfn \n'), max_size=20))

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from ocppress_codecs.compact import members
+from ocppress_codecs.compact import members, pairs
 from ocppress_codecs.jsontext import DEPTH_MAX, JsonError, tokens
 
 
@@ -90,9 +90,22 @@ def test_nesting_has_the_same_limit_as_for_tokens(opening: str, closing: str, mi
         except JsonError:
             expected = None
         assert members(text, 5) == expected
+        assert pairs('{"":' + text[1:-1] + "}") == (expected and [('""', expected[0])])
         accepted.append(expected is not None)
     assert True in accepted
     assert False in accepted
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"a"}', '{"a":}', '{"a":1', '{"a":1,}', '{"a":1}}', '{"a":1} ', '{ "a":1}', "{1:2}", '{"a":01}']
+)
+def test_what_is_no_compact_object_has_no_pairs(text: str) -> None:
+    assert pairs(text) is None
+
+
+def test_pairs_of_an_object_keep_their_order_and_spelling() -> None:
+    assert pairs('{"a":[1,{"b":"}"}],"\\u0061":-0.50,"a":{}}') == [('"a"', '[1,{"b":"}"}]'), ('"\\u0061"', "-0.50"), ('"a"', "{}")]
+    assert pairs("{}") == []
 
 
 def test_short_texts_are_accepted_exactly_if_the_tokens_are() -> None:

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Final
 
+from ocppress_codecs.compact import pairs
 from ocppress_codecs.jsontext import JsonError, tokens
 from ocppress_codecs.rpc import Message, MessageType
 
@@ -51,26 +52,7 @@ BootAnswer = tuple[bool, int]
 
 def members(payload: str) -> dict[str, str]:
     """The members of an object by name, each with the text of its value; of a repeated one the last counts. Empty if it is no object."""
-    try:
-        parts = tokens(payload)
-    except JsonError:
-        return {}
-    found: dict[str, str] = {}
-    depth = 0
-    name = ""
-    value: list[str] = []
-    for place, token in enumerate(parts):
-        if depth == 1 and token in (",", "}"):
-            if name:
-                found[name] = "".join(value)
-            name, value = "", []
-        elif depth == 1 and token == ":":
-            name = str(json.loads(parts[place - 1]))
-            value = []
-        else:
-            value.append(token)
-        depth += (token in ("{", "[")) - (token in ("}", "]"))
-    return found
+    return {str(json.loads(name)): value for name, value in pairs(payload) or ()}
 
 
 def boot_answer(answer: Message) -> BootAnswer:

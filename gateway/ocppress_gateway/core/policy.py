@@ -12,8 +12,8 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
-from ocppress_codecs.jsontext import JsonError, tokens
-from ocppress_codecs.rpc import Message, MessageType, OcppVersion
+from ocppress_codecs.compact import pairs
+from ocppress_codecs.rpc import Message, MessageType, OcppVersion, payload_text
 from ocppress_gateway.core.empty_answers import EMPTY_ANSWER_ACTIONS
 
 __all__ = ["ANSWERABLE", "NO_OVERRIDES", "MessageClass", "Overrides", "Turn", "class_of", "is_transaction", "is_urgent", "turn_of"]
@@ -134,19 +134,13 @@ def _members(message: Message, *names: str) -> dict[str, list[str]]:
     """
     found: dict[str, list[str]] = {name: [] for name in names}
     try:
-        parts = tokens(f"[{message.body}]")
-    except JsonError:
+        payload = payload_text(message)
+    except ValueError:
         return found
-    depth = 0
-    for place, token in enumerate(parts):
-        if token in ("{", "["):
-            depth += 1
-        elif token in ("}", "]"):
-            depth -= 1
-        elif token == ":" and depth == 2:
-            name = _decoded(parts[place - 1])
-            if name in found:
-                found[name].append(parts[place + 1])
+    for key, value in pairs(payload) or ():
+        name = _decoded(key)
+        if name in found:
+            found[name].append(value[0] if value[0] in "{[" else value)
     return found
 
 
