@@ -77,11 +77,7 @@ class Alarms(Generic[Key]):
 
     def _tidy(self) -> None:
         """Nothing that is stale stays in the heap."""
-        self._heap = [entry for entry in self._heap if self._at.get(entry[2]) == entry[0]]
-        self._queued = {key: queued for queued, _, key in self._heap}
+        self._heap.clear()
+        self._queued.clear()
         for key, at in self._at.items():
-            if key not in self._queued:
-                self._queued[key] = at
-                self._order += 1
-                self._heap.append((at, self._order, key))
-        heapq.heapify(self._heap)
+            self._queue(key, at)
