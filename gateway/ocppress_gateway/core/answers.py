@@ -95,7 +95,7 @@ def content_of(answer: Message) -> list[str]:
     if answer.body == "{}":
         return []
     found = members(answer.body)
-    names = sorted(CONTENT & found.keys())
+    names = sorted(name for name in found if name in CONTENT)
     if "idTokenInfo" in found and members(found["idTokenInfo"]).get("status") != '"Accepted"':
         names.append("idTokenInfo")
     return names
