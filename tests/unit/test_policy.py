@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, parse
 from ocppress_gateway.core.empty_answers import EMPTY_ANSWER_ACTIONS
-from ocppress_gateway.core.policy import SENT_BY_CSMS, MessageClass, Turn, class_of, is_transaction, turn_of
+from ocppress_gateway.core.policy import SENT_BY_CSMS, MessageClass, Turn, class_of, is_transaction, is_urgent, own_members, turn_of
 from scripts.empty_answers import TARGET, module_text
 
 ROOT = Path(__file__).parents[2]
@@ -159,6 +159,24 @@ def test_what_is_stored_is_counted_in_the_same_lane_whatever_its_station_speaks_
         for action in EMPTY_ANSWER_ACTIONS[stored_as] | {"TransactionEvent"}:
             message = call(action, '{"transactionId":7}')
             assert (turn_of(version, message) is Turn.ORDERED) is (turn_of(stored_as, message) is Turn.ORDERED)
+
+
+def test_own_members_are_all_of_a_name_in_order_and_none_from_within() -> None:
+    payload = r'{"id":1,"data":{"id":2},"\u0069d":"three","ids":[{"id":4}]}'
+    assert own_members(call("DataTransfer", payload)) == {"id": ["1", '"three"'], "data": ['{"id":2}'], "ids": ['[{"id":4}]']}
+
+
+def test_each_message_is_read_once_and_taken_for_no_other() -> None:
+    payloads = [f'{{"eventType":"{kind}","triggerReason":"ChargingStateChanged"}}' for kind in ("Updated", "Ended", "Updated")]
+    before = own_members.cache_info().misses
+    found = []
+    for payload in payloads:
+        message = call("TransactionEvent", payload)
+        assert is_urgent(message)
+        assert turn_of(OcppVersion.V201, message) is Turn.ORDERED
+        found.append(class_of(OcppVersion.V201, message))
+    assert found == [MessageClass.BATCH, MessageClass.RELAY, MessageClass.BATCH]
+    assert own_members.cache_info().misses - before == len(payloads)
 
 
 @given(

@@ -53,6 +53,19 @@ def test_one_without_an_id_is_none(odd: str) -> None:
     assert running.count(1.0) == 0
 
 
+def test_of_repeated_members_the_last_counts() -> None:
+    running = Transactions()
+    info = r'"transactionInfo":{"transactionId":"A"},"\u0074ransactionInfo":{"transactionId":"A","transactionId":"B"}'
+    running.take(
+        Message(MessageType.CALL, "TransactionEvent", f'"TransactionEvent",{{"eventType":"Ended",{info},"eventType":"Updated"}}'), 0.0
+    )
+    assert running.count(0.0) == 1
+    running.take(event("Ended", "A"), 0.0)
+    assert running.count(0.0) == 1
+    running.take(event("Ended", "B"), 0.0)
+    assert running.count(0.0) == 0
+
+
 def test_they_are_bounded() -> None:
     running = Transactions()
     for number in range(3 * REMEMBERED_MAX):

@@ -17,6 +17,7 @@ __all__ = [
     "boot_answer",
     "content_of",
     "csms_time_s",
+    "decoded",
     "error_of",
     "heartbeat_answer",
     "is_accepted",
@@ -52,7 +53,14 @@ BootAnswer = tuple[bool, int]
 
 def members(payload: str) -> dict[str, str]:
     """The members of an object by name, each with the text of its value; of a repeated one the last counts. Empty if it is no object."""
-    return {str(json.loads(name)): value for name, value in pairs(payload) or ()}
+    return {decoded(name): value for name, value in pairs(payload) or ()}
+
+
+def decoded(token: str) -> str:
+    """A string token's value; other tokens as they are."""
+    if token[0] != '"':
+        return token
+    return str(json.loads(token)) if "\\" in token else token[1:-1]
 
 
 def boot_answer(answer: Message) -> BootAnswer:

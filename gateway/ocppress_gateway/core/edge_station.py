@@ -496,8 +496,10 @@ class EdgeStation(Conversation):
         """Answer a CALL here, now or once it is stored; false if it is the CSMS's to answer."""
         early = self._early
         delay_s = early.delay_s(self.identity, now)
+        if delay_s is None or not self.accepted:
+            return False
         kind = class_of(self.version, message, early.overrides)
-        if delay_s is None or not self.accepted or kind is MessageClass.RELAY:
+        if kind is MessageClass.RELAY:
             return False
         if kind is MessageClass.HEARTBEAT:
             # Without an interval the cloud sends none of its own, and one that the CSMS has asked for it wants to see.

@@ -8,15 +8,28 @@ as its CALL does.
 from __future__ import annotations
 
 import enum
-import json
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from ocppress_codecs.compact import pairs
 from ocppress_codecs.rpc import Message, MessageType, OcppVersion, payload_text
+from ocppress_gateway.core.answers import decoded
 from ocppress_gateway.core.empty_answers import EMPTY_ANSWER_ACTIONS
 
-__all__ = ["ANSWERABLE", "NO_OVERRIDES", "MessageClass", "Overrides", "Turn", "class_of", "is_transaction", "is_urgent", "turn_of"]
+__all__ = [
+    "ANSWERABLE",
+    "NO_OVERRIDES",
+    "MessageClass",
+    "Overrides",
+    "Turn",
+    "class_of",
+    "is_transaction",
+    "is_urgent",
+    "own_members",
+    "turn_of",
+]
 
 
 class MessageClass(enum.StrEnum):
@@ -89,8 +102,8 @@ def class_of(version: OcppVersion, message: Message, overrides: Overrides = NO_O
 def is_urgent(message: Message) -> bool:
     """Whether a batched `message` is flushed within seconds (rule R5)."""
     if message.action == "TransactionEvent":
-        triggers = _members(message, "triggerReason")["triggerReason"]
-        return [_decoded(trigger) for trigger in triggers] == ["ChargingStateChanged"]
+        triggers = own_members(message).get("triggerReason", ())
+        return [decoded(trigger) for trigger in triggers] == ["ChargingStateChanged"]
     return message.action in URGENT_ACTIONS
 
 
@@ -103,8 +116,7 @@ def is_transaction(message: Message) -> bool:
     if message.type is not MessageType.CALL:
         return False
     if message.action == "MeterValues":
-        transaction_ids = _members(message, "transactionId")["transactionId"]
-        return any(value != "null" for value in transaction_ids)
+        return any(value != "null" for value in own_members(message).get("transactionId", ()))
     return message.action in _TRANSACTION_ACTIONS
 
 
@@ -118,34 +130,27 @@ def turn_of(version: OcppVersion, message: Message) -> Turn:
 
 
 def _may_be_answered(message: Message, overrides: Overrides) -> bool:
-    found = _members(message, "eventType", "triggerReason", "idToken")
-    event_types, trigger_reasons = found["eventType"], found["triggerReason"]
-    if found["idToken"] or len(event_types) != 1 or len(trigger_reasons) != 1:
+    found = own_members(message)
+    event_types, trigger_reasons = found.get("eventType", ()), found.get("triggerReason", ())
+    if "idToken" in found or len(event_types) != 1 or len(trigger_reasons) != 1:
         return False
     if message.action in overrides.answer:
         return True
-    return _decoded(event_types[0]) == "Updated" and _decoded(trigger_reasons[0]) in _PERIODIC_TRIGGERS
+    return decoded(event_types[0]) == "Updated" and decoded(trigger_reasons[0]) in _PERIODIC_TRIGGERS
 
 
-def _members(message: Message, *names: str) -> dict[str, list[str]]:
-    """The first token of each value that the payload's own members of these names have, nested ones not counted.
+@functools.lru_cache(1)
+def own_members(message: Message) -> Mapping[str, Sequence[str]]:
+    """The texts of the values that the payload's own members have, by name, nested members not counted.
 
-    An object may repeat a member, so each name has a list, empty where there is no such member or the body is not JSON.
+    An object may repeat a member, so each name has all of them in order; none if the body is not JSON. What has just come is asked for its
+    class, its turn and its transaction one after the other, and reading it is most of what an edge does for it: so the last answer is kept.
     """
-    found: dict[str, list[str]] = {name: [] for name in names}
     try:
         payload = payload_text(message)
     except ValueError:
-        return found
-    for key, value in pairs(payload) or ():
-        name = _decoded(key)
-        if name in found:
-            found[name].append(value[0] if value[0] in "{[" else value)
+        return {}
+    found: dict[str, list[str]] = {}
+    for name, value in pairs(payload) or ():
+        found.setdefault(decoded(name), []).append(value)
     return found
-
-
-def _decoded(token: str) -> str:
-    """A string token's value; other tokens as they are."""
-    if token[0] != '"':
-        return token
-    return str(json.loads(token)) if "\\" in token else token[1:-1]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
-from ocppress_codecs.rpc import Message, payload_text
+from ocppress_codecs.rpc import Message
 from ocppress_gateway.core.answers import members
+from ocppress_gateway.core.policy import own_members
 
 __all__ = ["Transactions"]
 
@@ -32,11 +33,11 @@ class Transactions:
 
     def take(self, message: Message, now: float) -> None:
         """A message of a transaction, from the station."""
-        said = members(payload_text(message))
         if message.action == "TransactionEvent":
-            transaction, ended = members(said.get("transactionInfo", "")).get("transactionId", ""), said.get("eventType") == '"Ended"'
+            transaction = members(_last(message, "transactionInfo")).get("transactionId", "")
+            ended = _last(message, "eventType") == '"Ended"'
         else:
-            transaction, ended = said.get("transactionId", ""), message.action == "StopTransaction"
+            transaction, ended = _last(message, "transactionId"), message.action == "StopTransaction"
         if ended:
             self._heard_at.pop(transaction, None)
         elif transaction:
@@ -53,3 +54,8 @@ class Transactions:
         self._heard_at.move_to_end(transaction)
         if len(self._heard_at) > REMEMBERED_MAX:
             self._heard_at.popitem(last=False)
+
+
+def _last(message: Message, name: str) -> str:
+    """The text of the payload's own member of this name, of a repeated one the last; "" without one."""
+    return own_members(message).get(name, ("",))[-1]
