@@ -160,7 +160,7 @@ def render(message_id: str, message: Message) -> str:
 
 
 def payload_text(message: Message) -> str:
-    """The payload object's exact text; for the errors the three members after the id."""
+    """The payload object's exact text; for the errors the three members after the id. Raises `ValueError` for a body that begins with no string."""
     return message.body[len(_action_token(message.body)) + 1 :] if message.type in _HAS_ACTION else message.body
 
 

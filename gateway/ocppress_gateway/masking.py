@@ -79,7 +79,8 @@ def carries_secret(body: str) -> bool:
 
     JSON within a string is searched by words alone, so that it rather is one too many. What isn't JSON values with commas between counts as one.
     """
-    if body.isascii() and not _is_hinted(body.lower()):
+    text = body.lower()
+    if body.isascii() and not any(hint in text for hint in _HINTS):
         return False
     try:
         parts = tokens(f"[{body}]")
@@ -88,14 +89,6 @@ def carries_secret(body: str) -> bool:
     if any(masked_token(token) != token or _hides(token, _SECRET_NAME) for token in parts):
         return True
     return any(key not in _IDENTIFYING for _, key in _secrets_in(parts))
-
-
-def _is_hinted(text: str) -> bool:
-    """Whether a text in small letters has one of `_HINTS`; a loop, for it is asked of each message, and `any` would make a generator each time."""
-    for hint in _HINTS:  # noqa: SIM110
-        if hint in text:
-            return True
-    return False
 
 
 def masked_token(token: str) -> str:

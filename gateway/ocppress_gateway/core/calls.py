@@ -100,8 +100,6 @@ class IncomingCalls:
 
     def expire(self, now: float) -> None:
         """CALLs that their sender has given up are no longer open."""
-        if not self._open:
-            return
         for message_id, relay in list(self._open.items()):
             if relay.expires_at <= now:
                 del self._open[message_id]
@@ -231,9 +229,8 @@ class OutgoingCalls:
 
     def settle(self, call: OutgoingCall) -> None:
         """A stored CALL needs no answer any more: it may have waited to be put again, or for a late answer."""
-        queue = self._queues[call.turn]
-        if queue and call in queue:
-            queue.remove(call)
+        if call in self._queues[call.turn]:
+            self._queues[call.turn].remove(call)
         if call.stored is not None:
             self._late.pop(call.stored.message_id, None)
 
@@ -260,8 +257,6 @@ class OutgoingCalls:
 
     def take_expired(self, now: float) -> list[OutgoingCall]:
         """Take out what waits and is over time."""
-        if not self._passing:
-            return []
         expired = [call for call in self._passing if call.expires_at <= now]
         for call in expired:
             self._queues[call.turn].remove(call)

@@ -257,10 +257,7 @@ class Channel:
         return channel
 
     def _learned(self, messages: list[Message]) -> None:
-        for message in messages:
-            if self._holds_secret:
-                return
-            self._holds_secret = self._is_secret(message.body)
+        self._holds_secret = self._holds_secret or any(self._is_secret(message.body) for message in messages)
 
     def _forget_halves(self) -> None:
         self._cut.clear()

@@ -29,8 +29,6 @@ class Delivery:
         """Characters received and not answered."""
         self._text = 0
         """Characters answered since the edge was told."""
-        self._untold = [0 for _ in Lane]
-        """Messages answered since, by lane."""
         self._awaited = False
 
     def receive(self, lane: Lane, text: int) -> int:
@@ -48,7 +46,6 @@ class Delivery:
         self.delivered[lane] = position
         self._held_text[lane] -= text
         self._text += text
-        self._untold[lane] += 1
 
     def begin_again(self) -> None:
         """What was received and not answered is gone, and will be sent again."""
@@ -65,7 +62,6 @@ class Delivery:
         self._told = dict(self.delivered)
         self._may_not_know = False
         self._text = 0
-        self._untold = [0 for _ in Lane]
         self._awaited = self._awaited and self.delivered != self.received
         return as_pair(self._told)
 
@@ -78,7 +74,9 @@ class Delivery:
         """Whether the edge should be told by itself."""
         if self._awaited and self.delivered == self.received and self._told != self.delivered:
             return True
-        return self._text >= DELIVERED_TEXT or max(self._untold) >= DELIVERED_MESSAGES
+        express = self.delivered[Lane.EXPRESS] - self._told[Lane.EXPRESS]
+        ordered = self.delivered[Lane.ORDERED] - self._told[Lane.ORDERED]
+        return self._text >= DELIVERED_TEXT or max(express, ordered) >= DELIVERED_MESSAGES
 
     def news(self, riding: bool) -> tuple[int, int] | None:
         """What to tell the edge now, or if something goes to it anyway; counts as told."""
